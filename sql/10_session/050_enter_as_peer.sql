@@ -1,0 +1,37 @@
+-- Guarantees: a session opens only for a grant that is active now, for the subject the grant names, under a certificate recorded
+-- for it. What it checks is checked again by every policy; here it yields the code that the caller is told.
+create or replace function federation.enter_as_peer(grant_id uuid, subject text, serial text) returns void
+language plpgsql
+volatile
+security definer -- reads grants and certificates, which the gateway's role cannot
+set search_path = ''
+as $$
+declare
+  the_grant federation.federation_grants;
+  certificate federation.federation_certificates;
+begin
+  select g.* into the_grant from federation.federation_grants g where g.id = enter_as_peer.grant_id;
+  if not found then
+    raise exception 'No such grant.' using errcode = 'MF001';
+  end if;
+  if the_grant.subject_user_id <> subject then
+    raise exception 'The certificate speaks for another subject than its grant.' using errcode = 'MF002';
+  end if;
+  perform federation.require_status_active(the_grant.status, the_grant.expires_at);
+  select c.* into certificate
+  from federation.federation_certificates c
+  where c.serial = enter_as_peer.serial and c.grant_id = the_grant.id;
+  if not found then
+    raise exception 'The certificate was not issued for this grant.' using errcode = 'MF401';
+  end if;
+  if certificate.revoked_at is not null or certificate.not_after <= statement_timestamp() then
+    raise exception 'The certificate has been revoked or has ended.' using errcode = 'MF007';
+  end if;
+  perform federation.open_session(jsonb_build_object('kind', 'peer', 'grant', the_grant.id, 'serial', certificate.serial));
+  perform federation.assume_identity(subject);
+end;
+$$;
+revoke all on function federation.enter_as_peer(uuid, text, text) from public;
+grant execute on function federation.enter_as_peer(uuid, text, text) to federation_gateway;
+comment on function federation.enter_as_peer(uuid, text, text) is
+  'Opens a peer''s session for the rest of the transaction. Raises MF001 to MF007 and MF401.';

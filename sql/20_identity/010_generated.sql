@@ -1,0 +1,73 @@
+-- Guarantees: who exists and who is in which team is read live from the application's own tables, never from a copy.
+-- Relies on: federation_identity. Both functions are written from that row, so that their plans are kept; without a row they say no.
+create or replace function federation.rebuild_identity_functions() returns void
+language plpgsql
+volatile
+security definer -- the functions it writes must belong to federation_owner
+set search_path = ''
+as $$
+declare
+  bound federation.federation_identity;
+  exists_body text := 'false';
+  teams_body text := 'array[]::text[]';
+begin
+  select i.* into bound from federation.federation_identity i;
+  if bound.users_table is not null then
+    exists_body := format(
+      'exists (select from %s u where u.%I = $1::%s)', bound.users_table, bound.user_column,
+      federation.column_type(bound.users_table, bound.user_column)
+    );
+  end if;
+  if bound.memberships_table is not null then
+    teams_body := format(
+      '(select coalesce(array_agg(distinct m.%I::text) filter (where m.%I is not null), array[]::text[]) from %s m where m.%I = $1::%s)',
+      bound.member_team_column, bound.member_team_column, bound.memberships_table, bound.member_user_column,
+      federation.column_type(bound.memberships_table, bound.member_user_column)
+    );
+  end if;
+  execute format(
+    $f$create or replace function federation.subject_exists(subject text) returns boolean
+      language plpgsql stable strict security definer set search_path = '' as %L$f$,
+    -- What is no value of the key's type is nobody's id.
+    'begin return ' || exists_body || '; exception when data_exception then return false; end'
+  );
+  execute format(
+    $f$create or replace function federation.subject_teams(subject text) returns text[]
+      language plpgsql stable strict security definer set search_path = '' as %L$f$,
+    'begin return ' || teams_body || '; exception when data_exception then return array[]::text[]; end'
+  );
+  revoke all on function federation.subject_exists(text), federation.subject_teams(text) from public;
+  comment on function federation.subject_exists(text) is 'Whether the bound users table holds this user. Written by federation.bind_identity.';
+  comment on function federation.subject_teams(text) is 'The teams of a user, from the bound memberships table. Written by federation.bind_identity.';
+end;
+$$;
+revoke all on function federation.rebuild_identity_functions() from public;
+comment on function federation.rebuild_identity_functions() is 'Writes subject_exists and subject_teams from the bound identity.';
+
+create or replace function federation.column_type(table_id regclass, column_name name) returns text
+language sql
+stable strict
+set search_path = ''
+as $$
+  select format_type(a.atttypid, -1)
+  from pg_attribute a
+  where a.attrelid = table_id and a.attname = column_name and a.attnum > 0 and not a.attisdropped;
+$$;
+revoke all on function federation.column_type(regclass, name) from public;
+grant execute on function federation.column_type(regclass, name) to federation_admin;
+comment on function federation.column_type(regclass, name) is
+  'The type of a column as SQL text, without its length: a cast to varchar(5) would cut what is compared.';
+
+select federation.rebuild_identity_functions();
+
+create or replace function federation.current_teams() returns text[]
+language sql
+stable
+security definer -- reads the memberships of the subject
+set search_path = ''
+as $$
+  select coalesce(federation.subject_teams(federation.current_subject()), array[]::text[]);
+$$;
+revoke all on function federation.current_teams() from public;
+grant execute on function federation.current_teams() to federation_peer, federation_user;
+comment on function federation.current_teams() is 'The teams of the current subject, read now.';

@@ -1,0 +1,80 @@
+-- Guarantees: a token is good once, for 15 minutes, for one pending grant; the database keeps its SHA-256 only; used, expired and
+-- unknown tokens are never told apart.
+create or replace function federation.random_token() returns text
+language sql
+volatile
+set search_path = ''
+as $$
+  select translate(
+    encode(
+      sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())),
+      'base64'
+    ),
+    '+/=', '-_'
+  );
+$$;
+revoke all on function federation.random_token() from public;
+comment on function federation.random_token() is 'A secret of 256 bits from 366 random ones, base64url, 43 characters.';
+
+create or replace function federation.create_enrollment_token(grant_id uuid)
+returns table (enrollment_token text, token_expires_at timestamptz)
+language plpgsql
+volatile
+security definer -- administrators write tokens through this function only
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  the_grant federation.federation_grants;
+begin
+  select g.* into the_grant from federation.federation_grants g where g.id = create_enrollment_token.grant_id for update;
+  if not found then
+    raise exception 'There is no such grant.' using errcode = 'MF011';
+  end if;
+  if the_grant.status <> 'pending' or the_grant.expires_at <= now() then
+    raise exception 'Only a pending grant takes an enrollment token.' using errcode = 'MF031';
+  end if;
+  delete from federation.federation_enrollment_tokens t where t.grant_id = the_grant.id and t.used_at is null;
+  enrollment_token := federation.random_token();
+  insert into federation.federation_enrollment_tokens (token_hash, grant_id, expires_at)
+  values (sha256(convert_to(enrollment_token, 'UTF8')), the_grant.id, now() + interval '15 minutes')
+  returning expires_at into token_expires_at;
+  return next;
+end;
+$$;
+revoke all on function federation.create_enrollment_token(uuid) from public;
+grant execute on function federation.create_enrollment_token(uuid) to federation_admin;
+comment on function federation.create_enrollment_token(uuid) is
+  'A new one-time token for a pending grant; an earlier one that was not used ends. Raises MF011, MF031.';
+
+create or replace function federation.redeem_enrollment_token(enrollment_token text)
+returns table (grant_id uuid, subject_user_id text, peer_host text)
+language plpgsql
+volatile
+security definer -- the gateway has no right on tokens or grants
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  update federation.federation_enrollment_tokens t
+  set used_at = now()
+  where t.token_hash = sha256(convert_to(redeem_enrollment_token.enrollment_token, 'UTF8'))
+    and t.used_at is null
+    and t.expires_at > clock_timestamp()
+  returning t.grant_id into grant_id;
+  if found then
+    update federation.federation_grants g
+    set status = 'active', activated_at = now()
+    where g.id = redeem_enrollment_token.grant_id and g.status = 'pending' and (g.expires_at is null or g.expires_at > now())
+    returning g.subject_user_id, g.peer_host into subject_user_id, peer_host;
+  end if;
+  if not found then
+    raise exception 'The enrollment token has been used, has expired or is not one.' using errcode = 'MF030';
+  end if;
+  return next;
+end;
+$$;
+revoke all on function federation.redeem_enrollment_token(text) from public;
+grant execute on function federation.redeem_enrollment_token(text) to federation_gateway;
+comment on function federation.redeem_enrollment_token(text) is
+  'Spends a token and activates its grant, in the transaction that records the certificate. Raises MF030.';

@@ -1,0 +1,41 @@
+-- Guarantees: a grant begins pending, for a user who exists, with a scope that was checked; its token is shown once and kept as a hash.
+create or replace function federation.create_grant(
+  subject_user_id text,
+  peer_host text,
+  scope jsonb,
+  expires_at timestamptz default null
+) returns table (grant_id uuid, enrollment_token text, token_expires_at timestamptz)
+language plpgsql
+volatile
+security definer -- administrators write grants through this function only
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  if not exists (select from federation.federation_identity) then
+    raise exception 'No users table is bound yet.'
+      using errcode = 'MF023', hint = 'Call federation.bind_identity first.';
+  end if;
+  if not coalesce(federation.subject_exists(create_grant.subject_user_id), false) then
+    raise exception 'There is no such user.' using errcode = 'MF021', detail = '{"path": "subject_user_id"}';
+  end if;
+  if create_grant.peer_host is null or create_grant.peer_host !~ '^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$' then
+    raise exception 'A peer is named by its host: lower-case letters, digits, dots and hyphens.'
+      using errcode = 'MF012', detail = '{"path": "peer_host"}';
+  end if;
+  if create_grant.expires_at <= now() then
+    raise exception 'The end of a grant lies in the future.' using errcode = 'MF012', detail = '{"path": "expires_at"}';
+  end if;
+  perform federation.check_scope(create_grant.scope);
+  insert into federation.federation_grants (subject_user_id, peer_host, scope, expires_at)
+  values (create_grant.subject_user_id, create_grant.peer_host, create_grant.scope, create_grant.expires_at)
+  returning id into grant_id;
+  return query
+  select create_grant.grant_id, t.enrollment_token, t.token_expires_at
+  from federation.create_enrollment_token(create_grant.grant_id) t;
+end;
+$$;
+revoke all on function federation.create_grant(text, text, jsonb, timestamptz) from public;
+grant execute on function federation.create_grant(text, text, jsonb, timestamptz) to federation_admin;
+comment on function federation.create_grant(text, text, jsonb, timestamptz) is
+  'Creates a pending grant and its one-time enrollment token (15 minutes). Raises MF012, MF020, MF021, MF023.';

@@ -1,0 +1,31 @@
+-- Guarantees: a certificate is recorded in the transaction that activates its grant, before it leaves.
+create or replace function federation.record_certificate(
+  serial text, grant_id uuid, fingerprint text, not_before timestamptz, not_after timestamptz
+) returns void
+language sql
+volatile
+security definer -- the gateway has no right on the table
+set search_path = ''
+as $$
+  insert into federation.federation_certificates (serial, grant_id, fingerprint, not_before, not_after)
+  values (serial, grant_id, fingerprint, not_before, not_after);
+$$;
+revoke all on function federation.record_certificate(text, uuid, text, timestamptz, timestamptz) from public;
+grant execute on function federation.record_certificate(text, uuid, text, timestamptz, timestamptz) to federation_gateway;
+comment on function federation.record_certificate(text, uuid, text, timestamptz, timestamptz) is 'Records a client certificate that was signed for a grant.';
+
+create or replace function federation.revoked_certificates()
+returns table (serial text, revoked_at timestamptz, revocation_reason text)
+language sql
+stable
+security definer -- the gateway has no right on the table
+set search_path = ''
+as $$
+  select c.serial, c.revoked_at, c.revocation_reason
+  from federation.federation_certificates c
+  where c.revoked_at is not null and c.not_after > now()
+  order by c.revoked_at, c.serial;
+$$;
+revoke all on function federation.revoked_certificates() from public;
+grant execute on function federation.revoked_certificates() to federation_gateway;
+comment on function federation.revoked_certificates() is 'The revoked certificates that have not ended: what a CRL lists (RFC 5280 §5).';

@@ -1,0 +1,61 @@
+-- Guarantees: queries are built from this description and nothing else; a table whose protection was taken away is not described
+-- as protected, so the verbs refuse it.
+create or replace function federation.describe_resource(resource text)
+returns table (
+  name text, table_id regclass, key_column name, columns name[], text_columns name[], time_column name, order_by jsonb,
+  search_path text, is_protected boolean
+)
+language sql
+stable
+security definer -- peers and users cannot read the catalogue of resources
+rows 1
+set search_path = ''
+as $$
+  select
+    r.name, r.table_id, r.key_column, r.columns, r.text_columns, r.time_column, r.order_by,
+    coalesce(r.identity_settings ->> 'search_path', ''),
+    c.relrowsecurity and exists (
+      select
+      from pg_policy p
+      where p.polrelid = r.table_id
+        and p.polname = r.name || '_scope'
+        and not p.polpermissive
+        and p.polcmd = '*'
+        and 'federation_peer'::regrole::oid = any (p.polroles)
+    )
+  from federation.federation_resources r
+  join pg_class c on c.oid = r.table_id
+  where r.name = describe_resource.resource;
+$$;
+revoke all on function federation.describe_resource(text) from public;
+grant execute on function federation.describe_resource(text) to federation_peer, federation_user;
+comment on function federation.describe_resource(text) is 'What a query over a resource may name, and whether row-level security and the scope policy are still on its table.';
+
+create or replace function federation.resource_columns(resource text)
+returns table (name name, type text, kind text, is_nullable boolean)
+language sql
+stable
+security definer -- peers and users cannot read the catalogue of resources
+set search_path = ''
+as $$
+  select
+    a.attname,
+    format_type(a.atttypid, -1),
+    case
+      when t.typcategory = 'B' then 'boolean'
+      when t.typcategory = 'N' then 'number'
+      when t.typcategory in ('D', 'E', 'I', 'S', 'T') or coalesce(nullif(t.typbasetype, 0), t.oid) = 'uuid'::regtype then 'string'
+      else 'opaque'
+    end,
+    not a.attnotnull
+  from federation.federation_resources r
+  cross join unnest(r.columns) with ordinality as c (name, position)
+  join pg_attribute a on a.attrelid = r.table_id and a.attname = c.name and a.attnum > 0 and not a.attisdropped
+  join pg_type t on t.oid = a.atttypid
+  where r.name = resource_columns.resource
+  order by c.position;
+$$;
+revoke all on function federation.resource_columns(text) from public;
+grant execute on function federation.resource_columns(text) to federation_peer, federation_user;
+comment on function federation.resource_columns(text) is
+  'The columns of a resource that may leave, with their types as they are now. Kind says what JSON value compares with them; opaque ones are returned but neither filtered nor ordered by.';

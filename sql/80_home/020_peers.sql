@@ -1,0 +1,88 @@
+-- Guarantees: a peer is written whole, key sealed, and found only by the user whose it is.
+create or replace function federation.add_peer(
+  id uuid, owner_user_id text, host text, federation_url text, public_url text, grant_id uuid, root_certificate_der bytea,
+  certificate_chain_der bytea[], certificate_serial text, certificate_not_after timestamptz, sealed_key bytea
+) returns void
+language plpgsql
+volatile
+security definer -- administrators write peers through this function only
+set search_path = ''
+as $$
+begin
+  if not coalesce(federation.subject_exists(add_peer.owner_user_id), false) then
+    raise exception 'There is no such user.' using errcode = 'MF021', detail = '{"path": "owner_user_id"}';
+  end if;
+  insert into federation.federation_peers as p (
+    id, owner_user_id, host, federation_url, public_url, grant_id, root_certificate_der, certificate_chain_der, certificate_serial,
+    certificate_not_after, sealed_key
+  )
+  values (
+    add_peer.id, add_peer.owner_user_id, add_peer.host, add_peer.federation_url, add_peer.public_url, add_peer.grant_id,
+    add_peer.root_certificate_der, add_peer.certificate_chain_der, add_peer.certificate_serial, add_peer.certificate_not_after,
+    add_peer.sealed_key
+  )
+  on conflict on constraint federation_peers_owner_user_id_host_key do update
+  set
+    id = excluded.id, federation_url = excluded.federation_url, public_url = excluded.public_url, grant_id = excluded.grant_id,
+    root_certificate_der = excluded.root_certificate_der, certificate_chain_der = excluded.certificate_chain_der,
+    certificate_serial = excluded.certificate_serial, certificate_not_after = excluded.certificate_not_after,
+    sealed_key = excluded.sealed_key, state = 'active', updated_at = now();
+end;
+$$;
+revoke all on function federation.add_peer(uuid, text, text, text, text, uuid, bytea, bytea[], text, timestamptz, bytea) from public;
+grant execute on function federation.add_peer(uuid, text, text, text, text, uuid, bytea, bytea[], text, timestamptz, bytea) to federation_admin;
+comment on function federation.add_peer(uuid, text, text, text, text, uuid, bytea, bytea[], text, timestamptz, bytea) is
+  'Stores a peer that a local user enrolled with; an earlier one of the same user and host is replaced. Raises MF021.';
+
+create or replace function federation.list_peers()
+returns table (
+  id uuid, owner_user_id text, host text, state text, federation_url text, public_url text, grant_id uuid, certificate_serial text,
+  certificate_not_after timestamptz, created_at timestamptz, updated_at timestamptz
+)
+language sql
+stable
+security definer -- administrators read peers through this function only
+set search_path = ''
+as $$
+  select
+    p.id, p.owner_user_id, p.host, p.state, p.federation_url, p.public_url, p.grant_id, p.certificate_serial, p.certificate_not_after,
+    p.created_at, p.updated_at
+  from federation.federation_peers p
+  order by p.owner_user_id, p.host;
+$$;
+revoke all on function federation.list_peers() from public;
+grant execute on function federation.list_peers() to federation_admin;
+comment on function federation.list_peers() is 'Every peer of every local user, without its key.';
+
+create or replace function federation.remove_peer(owner_user_id text, host text) returns void
+language plpgsql
+volatile
+security definer -- administrators write peers through this function only
+set search_path = ''
+as $$
+begin
+  delete from federation.federation_peers p where p.owner_user_id = remove_peer.owner_user_id and p.host = remove_peer.host;
+  if not found then
+    raise exception 'There is no such peer.' using errcode = 'MF011';
+  end if;
+end;
+$$;
+revoke all on function federation.remove_peer(text, text) from public;
+grant execute on function federation.remove_peer(text, text) to federation_admin;
+comment on function federation.remove_peer(text, text) is 'Forgets a peer, its certificate and its key. Raises MF011.';
+
+create or replace function federation.peers_of_current_user()
+returns setof federation.federation_peers
+language sql
+stable
+security definer -- users have no right on the table; they see their own rows here
+set search_path = ''
+as $$
+  select p.*
+  from federation.federation_peers p
+  join federation.current_session() as s (session) on s.session ->> 'kind' = 'user' and p.owner_user_id = s.session ->> 'user'
+  order by p.host;
+$$;
+revoke all on function federation.peers_of_current_user() from public;
+grant execute on function federation.peers_of_current_user() to federation_user;
+comment on function federation.peers_of_current_user() is 'The peers of the local user of this session, with their sealed keys, for the gateway to open connections with.';

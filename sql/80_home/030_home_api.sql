@@ -1,0 +1,54 @@
+-- Guarantees: a local user sees their own peers and the grants in which they are the subject, and of nobody else's.
+create or replace view home_api.peers with (security_barrier) as
+select p.id, p.host, p.state, p.certificate_not_after, p.created_at
+from federation.peers_of_current_user() p;
+revoke all on home_api.peers from public;
+grant select on home_api.peers to federation_user;
+comment on view home_api.peers is E'@name peer\n@primaryKey id\nThe remote gateways that the user enrolled with.';
+
+create or replace function federation.grants_of_current_user()
+returns setof federation.federation_grants
+language sql
+stable
+security definer -- users have no right on the table; they see their own rows here
+set search_path = ''
+as $$
+  select g.*
+  from federation.federation_grants g
+  join federation.current_session() as s (session) on s.session ->> 'kind' = 'user' and g.subject_user_id = s.session ->> 'user'
+  order by g.created_at desc;
+$$;
+revoke all on function federation.grants_of_current_user() from public;
+grant execute on function federation.grants_of_current_user() to federation_user;
+comment on function federation.grants_of_current_user() is 'The grants that speak for the local user of this session.';
+
+create or replace view home_api.grants with (security_barrier) as
+select g.id, g.peer_host, g.status, g.scope, g.created_at, g.activated_at, g.expires_at, g.ended_at, g.end_reason
+from federation.grants_of_current_user() g;
+revoke all on home_api.grants from public;
+grant select on home_api.grants to federation_user;
+comment on view home_api.grants is E'@name grant\n@primaryKey id\nThe grants by which peers read what the user may see.';
+
+create or replace function federation.resource_catalogue()
+returns table (name text, key_column text, columns jsonb)
+language sql
+stable
+security definer -- users have no right on the table
+set search_path = ''
+as $$
+  select
+    r.name, r.key_column::text,
+    (select jsonb_agg(jsonb_build_object('name', c.name, 'type', c.type, 'nullable', c.is_nullable)) from federation.resource_columns(r.name) c)
+  from federation.federation_resources r
+  order by r.name;
+$$;
+revoke all on function federation.resource_catalogue() from public;
+grant execute on function federation.resource_catalogue() to federation_user;
+comment on function federation.resource_catalogue() is 'The registered resources and their columns that may leave.';
+
+create or replace view home_api.resources with (security_barrier) as
+select r.name, r.key_column, r.columns
+from federation.resource_catalogue() r;
+revoke all on home_api.resources from public;
+grant select on home_api.resources to federation_user;
+comment on view home_api.resources is E'@name resource\n@primaryKey name\nThe resources of this gateway.';

@@ -1,0 +1,59 @@
+-- Guarantees: a signing key is in the database only sealed, and only gateway and administrators can read it there.
+create or replace function federation.add_authority(id uuid, kind text, certificate_der bytea, fingerprint text, sealed_key bytea) returns void
+language sql
+volatile
+security definer -- administrators write authorities through this function only
+set search_path = ''
+as $$
+  insert into federation.federation_authorities (id, kind, certificate_der, fingerprint, sealed_key)
+  values (id, kind, certificate_der, fingerprint, sealed_key);
+$$;
+revoke all on function federation.add_authority(uuid, text, bytea, text, bytea) from public;
+grant execute on function federation.add_authority(uuid, text, bytea, text, bytea) to federation_admin;
+comment on function federation.add_authority(uuid, text, bytea, text, bytea) is 'Stores a certificate authority, its key sealed.';
+
+create or replace function federation.list_authorities() returns setof federation.federation_authorities
+language sql
+stable
+security definer -- the gateway has no right on the table
+set search_path = ''
+as $$
+  select a.* from federation.federation_authorities a order by a.retired_at is not null, a.created_at desc;
+$$;
+revoke all on function federation.list_authorities() from public;
+grant execute on function federation.list_authorities() to federation_gateway, federation_admin;
+comment on function federation.list_authorities() is 'Every authority, the one that signs first.';
+
+create or replace function federation.sealed_values() returns table (kind text, id uuid, sealed bytea)
+language sql
+stable
+security definer -- administrators have no right on the tables
+set search_path = ''
+as $$
+  select 'authority', a.id, a.sealed_key from federation.federation_authorities a where a.sealed_key is not null
+  union all
+  select 'peer', p.id, p.sealed_key from federation.federation_peers p;
+$$;
+revoke all on function federation.sealed_values() from public;
+grant execute on function federation.sealed_values() to federation_admin;
+comment on function federation.sealed_values() is 'Every sealed value and the row it belongs to: what a rotation of the sealing key seals again.';
+
+create or replace function federation.reseal_value(kind text, id uuid, before bytea, after bytea) returns boolean
+language plpgsql
+volatile
+security definer -- administrators have no right on the tables
+set search_path = ''
+as $$
+begin
+  -- Only what is still as it was read: a peer that renewed in between keeps its newer key.
+  if kind = 'authority' then
+    update federation.federation_authorities a set sealed_key = after where a.id = reseal_value.id and a.sealed_key = before;
+  else
+    update federation.federation_peers p set sealed_key = after where p.id = reseal_value.id and p.sealed_key = before;
+  end if;
+  return found;
+end;
+$$;
+revoke all on function federation.reseal_value(text, uuid, bytea, bytea) from public;
+grant execute on function federation.reseal_value(text, uuid, bytea, bytea) to federation_admin;
+comment on function federation.reseal_value(text, uuid, bytea, bytea) is 'Replaces a sealed value if it has not changed since it was read; false where it has.';

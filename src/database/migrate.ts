@@ -1,0 +1,45 @@
+import { join } from "node:path";
+import { Logger } from "@graphile/logger";
+import { migrate } from "graphile-migrate";
+import { Client } from "pg";
+import { packageRoot } from "../config/package-root.ts";
+import { applySql, readSqlFiles } from "./apply-sql.ts";
+
+// Any number that no application of the same database uses for its own locks; the digits spell MOSAIC on a keypad.
+const MIGRATION_LOCK = 667_242;
+
+/**
+ * Brings a database to this release: tables by graphile-migrate, then `sql/`. Several gateways that start at once do this one
+ * after the other, under an advisory lock.
+ *
+ * @param options.connectionString a role that may create roles and schemas
+ * @param options.log receives a line for each step that changed something
+ * @throws the database's error
+ */
+export async function migrateDatabase(options: {
+  connectionString: string;
+  log?: (line: string) => void;
+}): Promise<void> {
+  const { connectionString, log } = options;
+  const root = packageRoot();
+  const client = new Client({ connectionString });
+  await client.connect();
+  try {
+    await client.query("select pg_advisory_lock($1)", [MIGRATION_LOCK]);
+    await migrate({
+      connectionString,
+      migrationsFolder: join(root, "migrations"),
+      logger: new Logger(() => (_level, message) => {
+        if (/\d+ committed migrations executed/.test(message)) {
+          log?.(message.replace(/^graphile-migrate: /, ""));
+        }
+      }),
+    });
+    if (await applySql(client, readSqlFiles(join(root, "sql")))) {
+      log?.("functions, policies and triggers applied");
+    }
+  } finally {
+    await client.query("select pg_advisory_unlock($1)", [MIGRATION_LOCK]).catch(() => undefined);
+    await client.end();
+  }
+}
