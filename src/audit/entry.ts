@@ -1,0 +1,41 @@
+import { createHash } from "node:crypto";
+
+/** One row of `federation.federation_audit_log`. Holds no body and no parameter, only the hash of the parameters. */
+export interface AuditEntry {
+  at: string;
+  verb: string;
+  outcome: "served" | "denied" | "failed";
+  /** `OK` or the error's code. */
+  code: string;
+  grant_id?: string | undefined;
+  subject_user_id?: string | undefined;
+  certificate_serial?: string | undefined;
+  /** Kept by the database only where it is a registered resource: any other name is the caller's text. */
+  resource?: string | undefined;
+  /** Hex. */
+  query_hash?: string | undefined;
+  row_count?: number;
+  bytes_out?: number;
+  latency_ms?: number;
+  request_id: string;
+}
+
+/** SHA-256 over the parameters with their keys in order, so that equal queries have equal hashes; hex. */
+export function queryHash(variables: unknown): string {
+  return createHash("sha256").update(JSON.stringify(normalised(variables))).digest("hex");
+}
+
+function normalised(value: unknown): unknown {
+  if (Array.isArray(value)) {
+    return value.map(normalised);
+  }
+  if (typeof value === "object" && value !== null) {
+    return Object.fromEntries(
+      Object.entries(value)
+        .filter(([, item]) => item !== undefined && item !== null)
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([key, item]) => [key, normalised(item)]),
+    );
+  }
+  return value;
+}

@@ -1,0 +1,72 @@
+import type { Sessions } from "../database/session.ts";
+import { FederationError } from "../errors.ts";
+import type { CertificateAuthority } from "../pki/authority.ts";
+import { readCsr } from "../pki/csr.ts";
+
+/** What a peer gets for its token and CSR. The peer checks each of these against the root it pinned. */
+export interface EnrollmentAnswer {
+  /** Its certificate, PEM. */
+  certificate: string;
+  /** Intermediates up to the root, PEM. */
+  chain: string[];
+  host: string;
+  federationUrl: string;
+  publicUrl: string;
+}
+
+/** Exchanges one-time tokens for certificates. */
+export interface Enrollment {
+  enroll(
+    token: string,
+    csrPem: string,
+  ): Promise<{ grantId: string; subjectUserId: string; serial: string; answer: EnrollmentAnswer }>;
+}
+
+/**
+ * The serving side of enrollment. The token is spent, the grant activated and the certificate recorded in one transaction, which
+ * commits before the certificate leaves; a CSR that is refused spends nothing.
+ */
+export function createEnrollment(options: {
+  sessions: Sessions;
+  authority: CertificateAuthority;
+  host: string;
+  federationUrl: string;
+  publicUrl: string;
+  certificateLifetimeDays: number;
+}): Enrollment {
+  const { sessions, authority, host, federationUrl, publicUrl } = options;
+  return {
+    enroll: async (token, csrPem) => {
+      readCsr(csrPem);
+      return sessions.asGateway(async (client) => {
+        const { rows } = await client.query<{ grant_id: string; subject_user_id: string }>(
+          "select grant_id, subject_user_id from federation.redeem_enrollment_token($1)",
+          [token],
+        );
+        const grant = rows[0];
+        if (grant === undefined) {
+          throw new FederationError("TOKEN_SPENT", "The enrollment token has been used, has expired or is not one.");
+        }
+        const issued = await authority.issueClientCertificate({
+          csrPem,
+          identity: { grantId: grant.grant_id, subjectUserId: grant.subject_user_id, host },
+          lifetimeSeconds: options.certificateLifetimeDays * 86_400,
+          crlUrl: `${publicUrl}/crl`,
+        });
+        await client.query("select federation.record_certificate($1, $2, $3, $4, $5)", [
+          issued.serial,
+          grant.grant_id,
+          issued.fingerprint,
+          issued.notBefore,
+          issued.notAfter,
+        ]);
+        return {
+          grantId: grant.grant_id,
+          subjectUserId: grant.subject_user_id,
+          serial: issued.serial,
+          answer: { certificate: issued.certificatePem, chain: issued.chainPem, host, federationUrl, publicUrl },
+        };
+      });
+    },
+  };
+}

@@ -1,0 +1,162 @@
+import { constants, randomUUID } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer } from "node:https";
+import type { Server } from "node:https";
+import type { TLSSocket } from "node:tls";
+import type { Logger } from "pino";
+import type { Bucket } from "../admission/bucket.ts";
+import type { AuditEntry } from "../audit/entry.ts";
+import { queryHash } from "../audit/entry.ts";
+import type { AuditQueue } from "../audit/queue.ts";
+import { FederationError } from "../errors.ts";
+import type { VerbExecutor } from "../graphile/verb-schema.ts";
+import type { PeerIdentity } from "../pki/identity.ts";
+import { readVerbRequest } from "../verbs/variables.ts";
+import type { VerbRequest } from "../verbs/variables.ts";
+import { asFederationError, readJsonBody, sendError, sendJson } from "./http.ts";
+
+/** The longest body that a peer may send, bytes. */
+export const MAX_BODY_BYTES = 65_536;
+const BODY_MS = 10_000;
+
+/** What the federation listener stands on. */
+export interface FederationListenerOptions {
+  /** Our server certificate and its chain, PEM. */
+  certificate: string;
+  /** Its key, PEM. */
+  key: string;
+  /** Roots whose client certificates are taken, PEM. */
+  trustedRoots: string[];
+  /** Reads who a client certificate speaks for. Throws FederationError IDENTITY_MALFORMED. */
+  readIdentity(certificateDer: Buffer): PeerIdentity;
+  /** Throws FederationError UNAVAILABLE when no more work can be taken. */
+  requireCapacity(): void;
+  bucket: Bucket;
+  verbs: VerbExecutor;
+  audit: AuditQueue;
+  log: Logger;
+}
+
+/**
+ * The listener for peers: TLS 1.3, a client certificate of a trusted root, one path, one verb a request. A certificate that does
+ * not chain to a trusted root never gets as far as a request.
+ */
+export function createFederationListener(options: FederationListenerOptions): Server {
+  const { log } = options;
+  // Read once a connection: the certificate cannot change under it.
+  const identities = new WeakMap<TLSSocket, PeerIdentity | FederationError>();
+  const server = createServer(
+    {
+      cert: options.certificate,
+      key: options.key,
+      ca: options.trustedRoots,
+      requestCert: true,
+      rejectUnauthorized: true,
+      minVersion: "TLSv1.3",
+      // A resumed session would not be checked against a newer CRL.
+      secureOptions: constants.SSL_OP_NO_TICKET,
+      handshakeTimeout: 10_000,
+      headersTimeout: 10_000,
+      requestTimeout: 20_000,
+      connectionsCheckingInterval: 1_000,
+      keepAliveTimeout: 60_000,
+      maxHeaderSize: 8_192,
+    },
+    (request, response) => {
+      void answer(request, response);
+    },
+  );
+
+  server.on("secureConnection", (socket) => {
+    try {
+      const certificate = socket.getPeerX509Certificate();
+      if (certificate !== undefined) {
+        identities.set(socket, options.readIdentity(certificate.raw));
+      }
+    } catch (error) {
+      identities.set(socket, asFederationError(error));
+    }
+  });
+  server.on("tlsClientError", (error) => {
+    options.audit.push({
+      at: new Date().toISOString(),
+      verb: "handshake",
+      outcome: "denied",
+      code: "TLS_REFUSED",
+      request_id: randomUUID(),
+    });
+    log.info({ reason: errorCode(error) }, "a TLS handshake was refused");
+  });
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const started = performance.now();
+    const entry: AuditEntry = {
+      at: new Date().toISOString(),
+      verb: "unknown",
+      outcome: "served",
+      code: "OK",
+      request_id: randomUUID(),
+    };
+    try {
+      const { verbRequest, result } = await serve(request, entry);
+      entry.row_count = rowCount(verbRequest, result);
+      entry.bytes_out = sendJson(
+        response,
+        200,
+        { data: { [verbRequest.verb]: result } },
+        { "x-request-id": entry.request_id },
+      );
+    } catch (error) {
+      const refusal = asFederationError(error);
+      entry.outcome = refusal.status < 500 ? "denied" : "failed";
+      entry.code = refusal.code;
+      if (refusal.code === "INTERNAL") {
+        log.error({ err: refusal.cause, requestId: entry.request_id }, "a request failed");
+      }
+      if (!response.headersSent) {
+        entry.bytes_out = sendError(response, refusal, entry.request_id);
+      }
+    }
+    entry.latency_ms = performance.now() - started;
+    options.audit.push(entry);
+  }
+
+  async function serve(request: IncomingMessage, entry: AuditEntry): Promise<{ verbRequest: VerbRequest; result: unknown }> {
+    // The socket of a request to this server is a TLS socket (Node documentation, https.Server).
+    const identity = identities.get(request.socket as TLSSocket);
+    if (identity === undefined || identity instanceof FederationError) {
+      throw identity ?? new FederationError("IDENTITY_MALFORMED", "The certificate does not say who it speaks for.");
+    }
+    entry.grant_id = identity.grantId;
+    entry.subject_user_id = identity.subjectUserId;
+    entry.certificate_serial = identity.serial;
+    await options.bucket.take(identity.grantId);
+    options.requireCapacity();
+    if (request.url !== "/federation") {
+      throw new FederationError("NOT_FOUND", "There is nothing at this path.");
+    }
+    if (request.method !== "POST") {
+      throw new FederationError("METHOD_NOT_ALLOWED", "Verbs are sent by POST.");
+    }
+    const verbRequest = readVerbRequest(await readJsonBody(request, { bytes: MAX_BODY_BYTES, ms: BODY_MS }));
+    entry.verb = verbRequest.verb;
+    entry.query_hash = queryHash(verbRequest.variables);
+    if ("resource" in verbRequest.variables) {
+      entry.resource = verbRequest.variables.resource;
+    }
+    return { verbRequest, result: await options.verbs.execute(verbRequest, identity) };
+  }
+
+  return server;
+}
+
+function rowCount(request: VerbRequest, result: unknown): number {
+  if (request.verb === "list" && typeof result === "object" && result !== null && "rows" in result) {
+    return Array.isArray(result.rows) ? result.rows.length : 0;
+  }
+  return request.verb === "get" ? 1 : 0;
+}
+
+function errorCode(error: Error): string {
+  return "code" in error && typeof error.code === "string" ? error.code : error.name;
+}

@@ -1,0 +1,97 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { FederationError } from "../errors.ts";
+
+/**
+ * Reads a JSON body.
+ *
+ * @param limits.bytes the longest body taken
+ * @param limits.ms how long it may take to arrive, so that a slow client holds no request open
+ * @throws FederationError UNSUPPORTED_MEDIA_TYPE, BODY_TOO_LARGE, REQUEST_TIMEOUT, BAD_REQUEST
+ */
+export async function readJsonBody(request: IncomingMessage, limits: { bytes: number; ms: number }): Promise<unknown> {
+  if (!/^application\/json\s*(;|$)/i.test(request.headers["content-type"] ?? "")) {
+    throw new FederationError("UNSUPPORTED_MEDIA_TYPE", "The body is application/json.");
+  }
+  const tooLarge = (): FederationError =>
+    new FederationError("BODY_TOO_LARGE", `The body has at most ${limits.bytes} bytes.`);
+  if (Number(request.headers["content-length"] ?? 0) > limits.bytes) {
+    throw tooLarge();
+  }
+  const text = await new Promise<string>((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    const timer = setTimeout(() => {
+      finish(new FederationError("REQUEST_TIMEOUT", "The body took too long to arrive."));
+    }, limits.ms);
+    const finish = (error?: FederationError): void => {
+      clearTimeout(timer);
+      request.off("data", onData).off("end", onEnd).off("close", onClose);
+      if (error === undefined) {
+        resolve(Buffer.concat(chunks).toString("utf8"));
+      } else {
+        request.pause();
+        reject(error);
+      }
+    };
+    const onData = (chunk: Buffer): void => {
+      length += chunk.length;
+      if (length > limits.bytes) {
+        finish(tooLarge());
+      } else {
+        chunks.push(chunk);
+      }
+    };
+    const onEnd = (): void => {
+      finish();
+    };
+    const onClose = (): void => {
+      finish(new FederationError("BAD_REQUEST", "The body ended early."));
+    };
+    request.on("data", onData).on("end", onEnd).on("close", onClose);
+  });
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new FederationError("BAD_REQUEST", "The body is not JSON.", { cause });
+  }
+}
+
+/** Sends JSON and returns the length of the body in bytes. */
+export function sendJson(
+  response: ServerResponse,
+  status: number,
+  body: unknown,
+  headers: Record<string, string> = {},
+): number {
+  const bytes = Buffer.from(JSON.stringify(body));
+  response.writeHead(status, {
+    "content-type": "application/json; charset=utf-8",
+    "content-length": bytes.length,
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    ...headers,
+  });
+  response.end(bytes);
+  return bytes.length;
+}
+
+/** Sends the one error body of the protocol and returns its length in bytes. */
+export function sendError(response: ServerResponse, error: FederationError, requestId: string): number {
+  const body = {
+    errors: [{ message: error.message, extensions: { code: error.code, requestId } }],
+  };
+  return sendJson(response, error.status, body, {
+    ...(error.retryAfter === undefined ? {} : { "retry-after": String(error.retryAfter) }),
+    // What is left of a body that was refused is not read as the next request.
+    ...(["BODY_TOO_LARGE", "REQUEST_TIMEOUT", "UNSUPPORTED_MEDIA_TYPE", "METHOD_NOT_ALLOWED"].includes(error.code)
+      ? { connection: "close" }
+      : {}),
+  });
+}
+
+/** Any thrown value as an error that can be shown; what is not ours becomes INTERNAL. */
+export function asFederationError(error: unknown): FederationError {
+  return error instanceof FederationError
+    ? error
+    : new FederationError("INTERNAL", "The request failed.", { cause: error });
+}

@@ -1,0 +1,120 @@
+import { randomUUID } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer } from "node:https";
+import type { Server } from "node:https";
+import type { Logger } from "pino";
+import { z } from "zod";
+import type { AuditEntry } from "../audit/entry.ts";
+import type { AuditQueue } from "../audit/queue.ts";
+import type { Enrollment } from "../enrollment/enroll.ts";
+import { FederationError } from "../errors.ts";
+import { asFederationError, readJsonBody, sendError, sendJson } from "./http.ts";
+
+/** What the public listener stands on. */
+export interface PublicListenerOptions {
+  certificate: string;
+  key: string;
+  /** The root that peers pin, PEM. */
+  rootPem: string;
+  enrollment: Enrollment;
+  /** The current CRL, signed. */
+  crl(): Promise<{ der: Buffer; pem: string }>;
+  /** Whether the database answers. */
+  healthy(): Promise<boolean>;
+  audit: AuditQueue;
+  log: Logger;
+}
+
+const enrollBody = z.strictObject({ token: z.string().max(256), csr: z.string().max(8_192) });
+
+/** The listener for anybody: enrollment, the root, the CRL and health. It knows no rows. */
+export function createPublicListener(options: PublicListenerOptions): Server {
+  const server = createServer(
+    {
+      cert: options.certificate,
+      key: options.key,
+      minVersion: "TLSv1.3",
+      handshakeTimeout: 10_000,
+      headersTimeout: 10_000,
+      requestTimeout: 20_000,
+      connectionsCheckingInterval: 1_000,
+      keepAliveTimeout: 5_000,
+      maxHeaderSize: 8_192,
+    },
+    (request, response) => {
+      void answer(request, response);
+    },
+  );
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const requestId = randomUUID();
+    try {
+      await route(request, response, requestId);
+    } catch (error) {
+      const refusal = asFederationError(error);
+      if (refusal.code === "INTERNAL") {
+        options.log.error({ err: refusal.cause, requestId }, "a request failed");
+      }
+      if (!response.headersSent) {
+        sendError(response, refusal, requestId);
+      }
+    }
+  }
+
+  async function route(request: IncomingMessage, response: ServerResponse, requestId: string): Promise<void> {
+    const path = URL.parse(request.url ?? "", "https://gateway")?.pathname;
+    switch (`${request.method} ${path}`) {
+      case "GET /healthz": {
+        const healthy = await options.healthy();
+        sendJson(response, healthy ? 200 : 503, { status: healthy ? "ok" : "unavailable" });
+        return;
+      }
+      case "GET /root.pem":
+        response.writeHead(200, { "content-type": "application/x-pem-file" }).end(options.rootPem);
+        return;
+      case "GET /crl":
+        response.writeHead(200, { "content-type": "application/pkix-crl" }).end((await options.crl()).der);
+        return;
+      case "GET /crl.pem":
+        response.writeHead(200, { "content-type": "application/x-pem-file" }).end((await options.crl()).pem);
+        return;
+      case "POST /enroll":
+        await enroll(request, response, requestId);
+        return;
+      default:
+        throw new FederationError("NOT_FOUND", "There is nothing at this path.");
+    }
+  }
+
+  async function enroll(request: IncomingMessage, response: ServerResponse, requestId: string): Promise<void> {
+    const started = performance.now();
+    const entry: AuditEntry = {
+      at: new Date().toISOString(),
+      verb: "enroll",
+      outcome: "served",
+      code: "OK",
+      request_id: requestId,
+    };
+    try {
+      const body = enrollBody.safeParse(await readJsonBody(request, { bytes: 16_384, ms: 10_000 }));
+      if (!body.success) {
+        throw new FederationError("BAD_REQUEST", "The body is {token, csr}.");
+      }
+      const enrolled = await options.enrollment.enroll(body.data.token, body.data.csr);
+      entry.grant_id = enrolled.grantId;
+      entry.subject_user_id = enrolled.subjectUserId;
+      entry.certificate_serial = enrolled.serial;
+      entry.bytes_out = sendJson(response, 201, enrolled.answer);
+    } catch (error) {
+      const refusal = asFederationError(error);
+      entry.outcome = refusal.status < 500 ? "denied" : "failed";
+      entry.code = refusal.code;
+      throw refusal;
+    } finally {
+      entry.latency_ms = performance.now() - started;
+      options.audit.push(entry);
+    }
+  }
+
+  return server;
+}
