@@ -1,0 +1,42 @@
+import { createServer } from "node:net";
+import type { Socket } from "node:net";
+import { parentPort, workerData } from "node:worker_threads";
+import { PGlite } from "@electric-sql/pglite";
+import { PGLiteSocketHandler } from "@electric-sql/pglite-socket";
+import type { PGLiteSocketHandlerOptions } from "@electric-sql/pglite-socket";
+import { createBackendQueue } from "./backend-queue.ts";
+import type { EmbeddedOptions } from "./embedded.ts";
+
+// The embedded database computes on the thread that it runs on, so it has one of its own: timers, TLS and signals go on meanwhile.
+const IDLE_MS = 60_000;
+
+const { dataFolder, socketFile } = workerData as EmbeddedOptions & { socketFile: string };
+const db = await PGlite.create({ dataDir: dataFolder });
+const sockets = new Map<number, Socket>();
+const queue = createBackendQueue(db, {
+  idleMs: IDLE_MS,
+  evict: (connection) => sockets.get(connection)?.destroy(),
+});
+
+const server = createServer((socket) => {
+  const handler = new PGLiteSocketHandler({
+    // The class is not exported and these three methods are all that the handler calls.
+    queryQueue: queue as unknown as PGLiteSocketHandlerOptions["queryQueue"],
+    closeOnDetach: true,
+  });
+  sockets.set(handler.handlerId, socket);
+  socket.once("close", () => sockets.delete(handler.handlerId));
+  void handler.attach(socket);
+});
+
+parentPort?.once("message", () => {
+  server.close();
+  for (const socket of sockets.values()) {
+    socket.destroy();
+  }
+  void db.close().finally(() => parentPort?.close());
+});
+
+server.listen(socketFile, () => {
+  parentPort?.postMessage("ready");
+});

