@@ -1,47 +1,155 @@
 /**
  * Every error a person or a peer can meet, in one table: stable code, HTTP status, process exit code
- * (sysexits.h numbers) and, where the database raises it, its SQLSTATE. The classes of SQLSTATE that begin with
+ * (sysexits.h numbers), one sentence of meaning and, where the database raises it, its SQLSTATE. The classes of SQLSTATE that begin with
  * a letter from I to Z are free for implementations (ISO/IEC 9075-2 §24.1); ours is `MF`.
  */
 export const ERROR_TABLE = {
-  IDENTITY_MALFORMED: { status: 401, exit: 77 },
-  CERTIFICATE_UNKNOWN: { status: 401, exit: 77, sqlstate: "MF401" },
-  UNAUTHENTICATED: { status: 401, exit: 77 },
-  GRANT_UNKNOWN: { status: 403, exit: 77, sqlstate: "MF001" },
-  SUBJECT_MISMATCH: { status: 403, exit: 77, sqlstate: "MF002" },
-  GRANT_PENDING: { status: 403, exit: 77, sqlstate: "MF003" },
-  GRANT_SUSPENDED: { status: 403, exit: 77, sqlstate: "MF004" },
-  GRANT_REVOKED: { status: 403, exit: 77, sqlstate: "MF005" },
-  GRANT_EXPIRED: { status: 403, exit: 77, sqlstate: "MF006" },
-  CERTIFICATE_REVOKED: { status: 403, exit: 77, sqlstate: "MF007" },
-  RESOURCE_DENIED: { status: 403, exit: 77, sqlstate: "MF010" },
-  NOT_FOUND: { status: 404, exit: 66, sqlstate: "MF011" },
-  BAD_REQUEST: { status: 400, exit: 65, sqlstate: "MF012" },
-  METHOD_NOT_ALLOWED: { status: 405, exit: 65 },
-  BODY_TOO_LARGE: { status: 413, exit: 65 },
-  UNSUPPORTED_MEDIA_TYPE: { status: 415, exit: 65 },
-  REQUEST_TIMEOUT: { status: 408, exit: 75 },
-  RATE_LIMITED: { status: 429, exit: 75 },
-  UNAVAILABLE: { status: 503, exit: 69, sqlstate: "MF013" },
-  TOKEN_SPENT: { status: 410, exit: 77, sqlstate: "MF030" },
-  CSR_INVALID: { status: 400, exit: 65 },
-  CERTIFICATE_INVALID: { status: 400, exit: 65 },
-  SCOPE_INVALID: { status: 400, exit: 65, sqlstate: "MF020" },
-  SUBJECT_UNKNOWN: { status: 400, exit: 65, sqlstate: "MF021" },
-  RESOURCE_INVALID: { status: 400, exit: 65, sqlstate: "MF022" },
-  IDENTITY_UNBOUND: { status: 409, exit: 78, sqlstate: "MF023" },
-  CONFLICT: { status: 409, exit: 65, sqlstate: "MF031" },
-  SEAL_BROKEN: { status: 500, exit: 78 },
-  CONFIG_INVALID: { status: 500, exit: 78 },
-  GATEWAY_RUNNING: { status: 409, exit: 73 },
-  GATEWAY_NOT_RUNNING: { status: 503, exit: 69 },
-  PEER_UNREACHABLE: { status: 502, exit: 69 },
-  PEER_UNTRUSTED: { status: 502, exit: 76 },
-  PEER_PROTOCOL: { status: 502, exit: 76 },
-  PEER_UNKNOWN: { status: 404, exit: 66 },
-  USAGE: { status: 400, exit: 64 },
-  INTERNAL: { status: 500, exit: 70 },
-} as const satisfies Record<string, { status: number; exit: number; sqlstate?: `MF${string}` }>;
+  IDENTITY_MALFORMED: {
+    status: 401,
+    exit: 77,
+    meaning:
+      "The client certificate does not say, exactly once and consistently, which grant and subject it speaks for.",
+  },
+  CERTIFICATE_UNKNOWN: {
+    status: 401,
+    exit: 77,
+    sqlstate: "MF401",
+    meaning: "The client certificate was not recorded for the grant that it names.",
+  },
+  UNAUTHENTICATED: {
+    status: 401,
+    exit: 77,
+    meaning: "The home listener was given no bearer token, or one that it does not accept.",
+  },
+  GRANT_UNKNOWN: {
+    status: 403,
+    exit: 77,
+    sqlstate: "MF001",
+    meaning: "There is no grant with the id that the certificate names.",
+  },
+  SUBJECT_MISMATCH: {
+    status: 403,
+    exit: 77,
+    sqlstate: "MF002",
+    meaning: "The certificate names another subject than its grant.",
+  },
+  GRANT_PENDING: { status: 403, exit: 77, sqlstate: "MF003", meaning: "No peer has enrolled under the grant yet." },
+  GRANT_SUSPENDED: {
+    status: 403,
+    exit: 77,
+    sqlstate: "MF004",
+    meaning: "The grant is suspended until an administrator resumes it.",
+  },
+  GRANT_REVOKED: { status: 403, exit: 77, sqlstate: "MF005", meaning: "The grant was revoked, for good." },
+  GRANT_EXPIRED: { status: 403, exit: 77, sqlstate: "MF006", meaning: "The grant's end has passed." },
+  CERTIFICATE_REVOKED: {
+    status: 403,
+    exit: 77,
+    sqlstate: "MF007",
+    meaning: "The client certificate was revoked or its validity has ended.",
+  },
+  RESOURCE_DENIED: {
+    status: 403,
+    exit: 77,
+    sqlstate: "MF010",
+    meaning: "The resource is not in the grant's scope, is excluded from it or does not exist.",
+  },
+  NOT_FOUND: {
+    status: 404,
+    exit: 66,
+    sqlstate: "MF011",
+    meaning: "What was asked for does not exist or is hidden from the caller; the two are never told apart.",
+  },
+  BAD_REQUEST: {
+    status: 400,
+    exit: 65,
+    sqlstate: "MF012",
+    meaning:
+      "A variable, filter, order, cursor or document id is not well-formed.",
+  },
+  METHOD_NOT_ALLOWED: { status: 405, exit: 65, meaning: "The path takes another HTTP method." },
+  BODY_TOO_LARGE: { status: 413, exit: 65, meaning: "The request's body is larger than the limit." },
+  UNSUPPORTED_MEDIA_TYPE: { status: 415, exit: 65, meaning: "The request's body is not declared as application/json." },
+  REQUEST_TIMEOUT: { status: 408, exit: 75, meaning: "The request's body did not arrive in time." },
+  RATE_LIMITED: {
+    status: 429,
+    exit: 75,
+    meaning: "The grant has used its requests for now; `Retry-After` says when to come back.",
+  },
+  UNAVAILABLE: {
+    status: 503,
+    exit: 69,
+    sqlstate: "MF013",
+    meaning: "The gateway is busy, its database is away, or a table has lost its protection; try again later.",
+  },
+  TOKEN_SPENT: {
+    status: 410,
+    exit: 77,
+    sqlstate: "MF030",
+    meaning: "The enrollment token has been used, has expired or never was one.",
+  },
+  CSR_INVALID: {
+    status: 400,
+    exit: 65,
+    meaning: "The certificate signing request cannot be read, or its signature is not by the key it holds.",
+  },
+  CERTIFICATE_INVALID: {
+    status: 400,
+    exit: 65,
+    meaning: "A certificate cannot be read, or is not the one that was asked for.",
+  },
+  SCOPE_INVALID: {
+    status: 400,
+    exit: 65,
+    sqlstate: "MF020",
+    meaning: "A scope has an unknown key, a value of the wrong kind or a resource that is not registered.",
+  },
+  SUBJECT_UNKNOWN: { status: 400, exit: 65, sqlstate: "MF021", meaning: "The bound users table holds no such user." },
+  RESOURCE_INVALID: {
+    status: 400,
+    exit: 65,
+    sqlstate: "MF022",
+    meaning: "A table, column, expression or setting cannot be registered or bound as it was given.",
+  },
+  IDENTITY_UNBOUND: {
+    status: 409,
+    exit: 78,
+    sqlstate: "MF023",
+    meaning: "No users table is bound yet: call federation.bind_identity first.",
+  },
+  CONFLICT: {
+    status: 409,
+    exit: 65,
+    sqlstate: "MF031",
+    meaning: "What is there already stands against it: a name that is taken, a state that does not allow the change.",
+  },
+  SEAL_BROKEN: {
+    status: 500,
+    exit: 78,
+    meaning: "A sealed secret was altered, belongs to another row or was sealed with a key that is not at hand.",
+  },
+  CONFIG_INVALID: {
+    status: 500,
+    exit: 78,
+    meaning: "The gateway's configuration, folder or secrets are not usable as they are.",
+  },
+  GATEWAY_RUNNING: { status: 409, exit: 73, meaning: "Another process has the gateway's directory open." },
+  GATEWAY_NOT_RUNNING: { status: 503, exit: 69, meaning: "The command needs a running gateway, and there is none." },
+  PEER_UNREACHABLE: { status: 502, exit: 69, meaning: "The peer does not answer, or not now." },
+  PEER_UNTRUSTED: {
+    status: 502,
+    exit: 76,
+    meaning: "The peer's certificate is not issued by the authority that was pinned at enrollment.",
+  },
+  PEER_PROTOCOL: { status: 502, exit: 76, meaning: "The peer answered with what is no answer of a gateway." },
+  PEER_UNKNOWN: { status: 404, exit: 66, meaning: "The user has no peer of that name." },
+  USAGE: { status: 400, exit: 64, meaning: "A command's arguments are not usable." },
+  INTERNAL: {
+    status: 500,
+    exit: 70,
+    meaning: "A fault of the gateway; the operator's log holds the cause under the request's id.",
+  },
+} as const satisfies Record<string, { status: number; exit: number; sqlstate?: `MF${string}`; meaning: string }>;
 
 /** A stable error code: what callers may rely on; messages may change, codes do not. */
 export type ErrorCode = keyof typeof ERROR_TABLE;
@@ -71,4 +179,11 @@ export class FederationError extends Error {
   get exitCode(): number {
     return ERROR_TABLE[this.code].exit;
   }
+}
+
+/** Any thrown value as an error that can be shown; what is not ours becomes INTERNAL. */
+export function asFederationError(error: unknown): FederationError {
+  return error instanceof FederationError
+    ? error
+    : new FederationError("INTERNAL", "The request failed.", { cause: error });
 }

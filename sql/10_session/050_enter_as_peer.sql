@@ -14,7 +14,7 @@ begin
   if not found then
     raise exception 'No such grant.' using errcode = 'MF001';
   end if;
-  if the_grant.subject_user_id <> subject then
+  if the_grant.subject_user_id is distinct from subject then
     raise exception 'The certificate speaks for another subject than its grant.' using errcode = 'MF002';
   end if;
   perform federation.require_status_active(the_grant.status, the_grant.expires_at);

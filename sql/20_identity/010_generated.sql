@@ -27,13 +27,21 @@ begin
   end if;
   execute format(
     $f$create or replace function federation.subject_exists(subject text) returns boolean
-      language plpgsql stable strict security definer set search_path = '' as %L$f$,
+      language plpgsql
+      stable strict
+      security definer -- no other role may read the users table through the federation
+      set search_path = ''
+      as %L$f$,
     -- What is no value of the key's type is nobody's id.
     'begin return ' || exists_body || '; exception when data_exception then return false; end'
   );
   execute format(
     $f$create or replace function federation.subject_teams(subject text) returns text[]
-      language plpgsql stable strict security definer set search_path = '' as %L$f$,
+      language plpgsql
+      stable strict
+      security definer -- no other role may read the memberships table through the federation
+      set search_path = ''
+      as %L$f$,
     'begin return ' || teams_body || '; exception when data_exception then return array[]::text[]; end'
   );
   revoke all on function federation.subject_exists(text), federation.subject_teams(text) from public;

@@ -45,7 +45,9 @@ begin
     select n.nspname into schema_name
     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     where c.oid = reads.table_id;
-    execute format('grant usage on schema %I to federation_owner', schema_name);
+    if not has_schema_privilege('federation_owner', schema_name, 'usage') then
+      execute format('grant usage on schema %I to federation_owner', schema_name);
+    end if;
     execute format('grant select (%s) on %s to federation_owner', reads.columns, reads.table_id);
     if (select c.relkind in ('r', 'p') from pg_catalog.pg_class c where c.oid = reads.table_id) then
       execute format(
@@ -83,21 +85,22 @@ set search_path = ''
 as $$
 declare
   bound record;
-  table_id regclass;
+  bound_table regclass;
+  schema_name name;
 begin
   select * into bound from federation.bound_identity();
   if not found then
     return;
   end if;
-  foreach table_id in array array_remove(array[bound.users_table, bound.memberships_table], null) loop
-    if not exists (select from pg_catalog.pg_class c where c.oid = table_id) then
+  foreach bound_table in array array_remove(array[bound.users_table, bound.memberships_table], null) loop
+    if not exists (select from pg_catalog.pg_class c where c.oid = bound_table) then
       continue;
     end if;
-    if exists (select from pg_catalog.pg_policy p where p.polrelid = table_id and p.polname = 'federation_identity') then
-      execute format('drop policy federation_identity on %s', table_id);
+    if exists (select from pg_catalog.pg_policy p where p.polrelid = bound_table and p.polname = 'federation_identity') then
+      execute format('drop policy federation_identity on %s', bound_table);
     end if;
-    execute format('drop trigger if exists _900_federation_revoke_grants on %s', table_id);
-    execute format('drop trigger if exists _900_federation_revoke_all_grants on %s', table_id);
+    execute format('drop trigger if exists _900_federation_revoke_grants on %s', bound_table);
+    execute format('drop trigger if exists _900_federation_revoke_all_grants on %s', bound_table);
     execute format(
       'revoke select (%s) on %s from federation_owner',
       (
@@ -106,10 +109,18 @@ begin
           values (bound.users_table, bound.user_column), (bound.memberships_table, bound.member_user_column),
             (bound.memberships_table, bound.member_team_column)
         ) as c (table_id, column_name)
-        where c.table_id = unbind_identity.table_id
+        where c.table_id = bound_table
       ),
-      table_id
+      bound_table
     );
+    select n.nspname into schema_name
+    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where c.oid = bound_table
+      and exists (select from aclexplode(n.nspacl) x where x.grantee = 'federation_owner'::regrole)
+      and n.nspowner <> 'federation_owner'::regrole;
+    if found then
+      execute format('revoke usage on schema %I from federation_owner', schema_name);
+    end if;
   end loop;
   perform federation.record_identity(null, null, null, null, null);
 end;

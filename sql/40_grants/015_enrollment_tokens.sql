@@ -17,7 +17,7 @@ revoke all on function federation.random_token() from public;
 comment on function federation.random_token() is 'A secret of 256 bits from 366 random ones, base64url, 43 characters.';
 
 create or replace function federation.create_enrollment_token(grant_id uuid)
-returns table (enrollment_token text, token_expires_at timestamptz)
+returns table (enrollment_token text, token_expires_at timestamptz, enrollment_url text)
 language plpgsql
 volatile
 security definer -- administrators write tokens through this function only
@@ -39,13 +39,18 @@ begin
   insert into federation.federation_enrollment_tokens (token_hash, grant_id, expires_at)
   values (sha256(convert_to(enrollment_token, 'UTF8')), the_grant.id, now() + interval '15 minutes')
   returning expires_at into token_expires_at;
+  -- The fingerprint stands in the fragment: it tells the reader which root to expect, and is never sent.
+  select url.value || '/enroll/' || enrollment_token || '#sha256=' || root.value
+  into enrollment_url
+  from federation.federation_settings url, federation.federation_settings root
+  where url.name = 'public_url' and root.name = 'root_fingerprint';
   return next;
 end;
 $$;
 revoke all on function federation.create_enrollment_token(uuid) from public;
 grant execute on function federation.create_enrollment_token(uuid) to federation_admin;
 comment on function federation.create_enrollment_token(uuid) is
-  'A new one-time token for a pending grant; an earlier one that was not used ends. Raises MF011, MF031.';
+  'A new one-time token for a pending grant and the URL that carries it; an earlier one that was not used ends. Raises MF011, MF031.';
 
 create or replace function federation.redeem_enrollment_token(enrollment_token text)
 returns table (grant_id uuid, subject_user_id text, peer_host text)

@@ -4,7 +4,7 @@ create or replace function federation.create_grant(
   peer_host text,
   scope jsonb,
   expires_at timestamptz default null
-) returns table (grant_id uuid, enrollment_token text, token_expires_at timestamptz)
+) returns table (grant_id uuid, enrollment_token text, token_expires_at timestamptz, enrollment_url text)
 language plpgsql
 volatile
 security definer -- administrators write grants through this function only
@@ -31,7 +31,7 @@ begin
   values (create_grant.subject_user_id, create_grant.peer_host, create_grant.scope, create_grant.expires_at)
   returning id into grant_id;
   return query
-  select create_grant.grant_id, t.enrollment_token, t.token_expires_at
+  select create_grant.grant_id, t.enrollment_token, t.token_expires_at, t.enrollment_url
   from federation.create_enrollment_token(create_grant.grant_id) t;
 end;
 $$;

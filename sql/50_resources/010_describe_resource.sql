@@ -28,7 +28,7 @@ as $$
   where r.name = describe_resource.resource;
 $$;
 revoke all on function federation.describe_resource(text) from public;
-grant execute on function federation.describe_resource(text) to federation_peer, federation_user;
+grant execute on function federation.describe_resource(text) to federation_peer, federation_user, federation_admin;
 comment on function federation.describe_resource(text) is 'What a query over a resource may name, and whether row-level security and the scope policy are still on its table.';
 
 create or replace function federation.resource_columns(resource text)
@@ -56,6 +56,6 @@ as $$
   order by c.position;
 $$;
 revoke all on function federation.resource_columns(text) from public;
-grant execute on function federation.resource_columns(text) to federation_peer, federation_user;
+grant execute on function federation.resource_columns(text) to federation_peer, federation_user, federation_admin;
 comment on function federation.resource_columns(text) is
   'The columns of a resource that may leave, with their types as they are now. Kind says what JSON value compares with them; opaque ones are returned but neither filtered nor ordered by.';

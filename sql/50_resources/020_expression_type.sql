@@ -7,17 +7,28 @@ set search_path = ''
 as $$
 declare
   type_name text;
+  empty_row constant text := format(
+    '(select (null::%s).*) as %I', table_id, (select c.relname from pg_catalog.pg_class c where c.oid = table_id)
+  );
 begin
   if expression ~ ';|--|/\*' then
     raise exception 'An owner or team is one SQL expression over the row.' using errcode = 'MF022';
   end if;
+  -- With -1 the type has no length: "character" alone would cut what is cast to it to one letter.
+  execute format('select format_type(pg_typeof(%s), -1) from %s', federation.row_expression(table_id, expression), empty_row)
+  into type_name;
+  if type_name is null or (select t.typtype in ('c', 'p') from pg_catalog.pg_type t where t.oid = to_regtype(type_name)) then
+    raise exception 'The expression "%" is not one value for a row of %.', expression, table_id using errcode = 'MF022';
+  end if;
+  -- Between brackets here, between parentheses above: an expression that closes the one and opens another fails in the other.
+  -- A WHERE clause takes what a policy takes: no aggregate, no window function, no set; ids are compared from text.
   execute format(
-    'select pg_typeof(%s)::text from (select (null::%s).*) as %I',
-    federation.row_expression(table_id, expression), table_id, (select c.relname from pg_catalog.pg_class c where c.oid = table_id)
-  ) into type_name;
+    'select from %s where array[%s] = array[null::text::%s]', empty_row,
+    case when federation.column_type(table_id, expression::name) is null then expression else format('%I', expression) end, type_name
+  );
   return type_name;
 exception
-  when syntax_error_or_access_rule_violation then
+  when syntax_error_or_access_rule_violation or data_exception or feature_not_supported then
     raise exception 'The expression "%" does not hold for a row of %.', expression, table_id
       using errcode = 'MF022', detail = sqlerrm;
 end;

@@ -41,15 +41,29 @@ language sql
 stable
 set search_path = ''
 as $$
+  -- What a role has through another does not count: it goes when the membership goes.
   select case object_kind
-    when 'schema' then has_schema_privilege(role_name, object_id, 'usage')
     when 'role' then pg_has_role(role_name, object_id, 'usage')
-    else has_column_privilege(role_name, object_id, column_number, 'select')
+    else exists (
+      select
+      from (
+        select n.nspacl, 'USAGE' from pg_catalog.pg_namespace n where object_kind = 'schema' and n.oid = object_id
+        union all
+        select c.relacl, 'SELECT' from pg_catalog.pg_class c where object_kind = 'column' and c.oid = object_id
+        union all
+        select a.attacl, 'SELECT'
+        from pg_catalog.pg_attribute a
+        where object_kind = 'column' and a.attrelid = object_id and a.attnum = column_number
+      ) as o (acl, privilege)
+      cross join aclexplode(o.acl) as x
+      left join pg_catalog.pg_roles r on r.oid = x.grantee
+      where x.privilege_type = o.privilege and (x.grantee = 0 or r.rolname = role_name)
+    )
   end;
 $$;
 revoke all on function federation.privilege_held(name, text, oid, smallint) from public;
 grant execute on function federation.privilege_held(name, text, oid, smallint) to federation_admin;
-comment on function federation.privilege_held(name, text, oid, smallint) is 'Whether a role has a privilege that registration could grant.';
+comment on function federation.privilege_held(name, text, oid, smallint) is 'Whether a role has a privilege that registration could grant, by its own name or as everybody has it.';
 
 create or replace function federation.privilege_statement(
   verb text, role_name name, object_kind text, object_id oid, column_number smallint

@@ -30,9 +30,14 @@ begin
   if name is null or name !~ '^[a-z][a-z0-9_]{0,49}$' then
     raise exception 'A resource name has up to 50 lower-case letters, digits and underscores.' using errcode = 'MF022';
   end if;
-  select c.relkind, c.relrowsecurity, c.relname, c.oid into relation from pg_catalog.pg_class c where c.oid = table_id;
+  select c.relkind, c.relrowsecurity, n.nspname into relation
+  from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  where c.oid = table_id;
   if relation.relkind is null or relation.relkind not in ('r', 'p') then
     raise exception '% is not a table: row-level security holds for tables only.', table_id using errcode = 'MF022';
+  end if;
+  if relation.nspname in ('federation', 'federation_api', 'home_api', 'pg_catalog', 'information_schema') then
+    raise exception '% belongs to the federation or to the database system.', table_id using errcode = 'MF022';
   end if;
   if exists (select from federation.list_resources() r where r.name = register_resource.name or r.table_id = register_resource.table_id) then
     raise exception 'The name "%" or the table % is registered already.', name, table_id using errcode = 'MF031';
@@ -80,6 +85,10 @@ begin
     execute format('alter table %s enable row level security', table_id);
     execute federation.native_policy_statement(name, table_id, owner, team);
     execute format(
+      'comment on policy %I on %s is %L', name || '_native', table_id,
+      'A row is its owner''s and its team''s members''. Made by federation.register_resource.'
+    );
+    execute format(
       'create policy %I on %s as permissive for all to public
         using ((select current_user) not in (''federation_peer'', ''federation_user''))
         with check ((select current_user) not in (''federation_peer'', ''federation_user''))',
@@ -91,6 +100,10 @@ begin
     );
   end if;
   execute federation.scope_policy_statement(name, table_id, team);
+  execute format(
+    'comment on policy %I on %s is %L', name || '_scope', table_id,
+    'A peer sees what its grant''s scope leaves, while the grant is active. Made by federation.register_resource.'
+  );
 
   policies := array(select p.polname from pg_catalog.pg_policy p where p.polrelid = table_id);
   for needed in

@@ -118,7 +118,8 @@ begin
     execute 'select ' || expressions using vals;
   end if;
 exception
-  when data_exception then
+  -- A domain refuses with check_violation.
+  when data_exception or check_violation then
     raise exception 'A value is not of its column''s type.' using errcode = 'MF012', detail = '{"path": "filter"}';
 end;
 $$;

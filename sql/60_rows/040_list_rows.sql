@@ -85,6 +85,10 @@ begin
       resource, filter, "order",
       array(select e.item from json_array_elements_text(positions[page_size]::json) with ordinality as e (item, n) order by e.n)
     );
+    -- decode_cursor takes no longer one: better no page than one that nothing follows.
+    if length(next_cursor) > 8192 then
+      raise exception 'The values of this order are too long to page by.' using errcode = 'MF012', detail = '{"path": "order"}';
+    end if;
   end if;
   return jsonb_build_object(
     'rows', coalesce(page_rows, '[]'), 'nextCursor', next_cursor, 'capped', next_cursor is not null and coalesce(first, 50) > cap

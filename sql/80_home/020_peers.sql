@@ -86,3 +86,18 @@ $$;
 revoke all on function federation.peers_of_current_user() from public;
 grant execute on function federation.peers_of_current_user() to federation_user;
 comment on function federation.peers_of_current_user() is 'The peers of the local user of this session, with their sealed keys, for the gateway to open connections with.';
+
+create or replace function federation.set_peer_state(peer_id uuid, serial text, state text) returns void
+language sql
+volatile
+security definer -- the gateway has no right on the table
+set search_path = ''
+as $$
+  -- Only under the certificate that the news was about: a peer that enrolled again in between stays as it is.
+  update federation.federation_peers p
+  set state = set_peer_state.state, updated_at = now()
+  where p.id = peer_id and p.certificate_serial = serial and p.state is distinct from set_peer_state.state;
+$$;
+revoke all on function federation.set_peer_state(uuid, text, text) from public;
+grant execute on function federation.set_peer_state(uuid, text, text) to federation_gateway;
+comment on function federation.set_peer_state(uuid, text, text) is 'Writes what the gateway learnt of a peer when it last asked it.';

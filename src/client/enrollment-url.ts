@@ -9,13 +9,8 @@ export interface EnrollmentUrl {
   rootFingerprint: string;
 }
 
-/** Writes the one URL that a peer needs. The fingerprint stands in the fragment: it is for the reader, not for the server. */
-export function formatEnrollmentUrl({ publicUrl, token, rootFingerprint }: EnrollmentUrl): string {
-  return `${publicUrl}/enroll/${token}#sha256=${rootFingerprint}`;
-}
-
 /**
- * Reads an enrollment URL.
+ * Reads an enrollment URL, as `federation.create_grant` writes it.
  *
  * @throws FederationError USAGE where it is not one
  */

@@ -4,9 +4,12 @@ const HOST = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
 
 const listener = (port: number) =>
   z.strictObject({
-    /** The address to listen on; loopback unless said otherwise. */
-    address: z.string().min(1).default("127.0.0.1"),
-    port: z.int().min(0).max(65535).default(port),
+    address: z
+      .string()
+      .min(1)
+      .default("127.0.0.1")
+      .describe("The address to listen on; loopback unless said otherwise."),
+    port: z.int().min(0).max(65535).default(port).describe("The port to listen on; 0 takes any that is free."),
   });
 
 /** The home listener has no TLS and so stays on loopback. */
@@ -16,57 +19,81 @@ const homeListener = listener(8445).refine((home) => ["127.0.0.1", "::1", "local
 });
 
 const jwt = z.strictObject({
-  /** Where the issuer publishes its keys. One of the two. */
-  jwksUrl: z.url({ protocol: /^https$/ }).optional(),
-  jwksFile: z.string().min(1).optional(),
-  issuer: z.string().min(1),
-  audience: z.string().min(1),
-  /** The claim that holds the local user id. */
-  userClaim: z.string().min(1).default("sub"),
+  jwksUrl: z
+    .url({ protocol: /^https$/ })
+    .optional()
+    .describe("Where the issuer publishes its keys. Either this or jwksFile."),
+  jwksFile: z.string().min(1).optional().describe("A file that holds the issuer's keys. Either this or jwksUrl."),
+  issuer: z.string().min(1).describe("What the claim iss must be."),
+  audience: z.string().min(1).describe("What the claim aud must hold."),
+  userClaim: z.string().min(1).default("sub").describe("The claim that holds the local user id."),
 });
 
 /** What `mosaic.config.json` may say; unknown keys are errors. */
 export const configSchema = z.strictObject({
-  $schema: z.string().optional(),
-  version: z.literal(1),
-  tier: z.enum(["local", "standalone"]),
-  /** The name by which peers know this gateway. */
-  host: z.string().regex(HOST, "a host: lower-case letters, digits, dots and hyphens"),
+  $schema: z.string().optional().describe("The JSON Schema of this file, for editors."),
+  version: z.literal(1).describe("The version of this format."),
+  tier: z.enum(["local", "standalone"]).describe("What the gateway stands on: an embedded database, or a PostgreSQL."),
+  host: z
+    .string()
+    .regex(HOST, "a host: lower-case letters, digits, dots and hyphens")
+    .describe("The name by which peers know this gateway."),
   listeners: z
     .strictObject({
-      federation: listener(8443).prefault({}),
-      public: listener(8444).prefault({}),
-      home: homeListener.prefault({}),
+      federation: listener(8443).prefault({}).describe("Peers, by client certificate."),
+      public: listener(8444).prefault({}).describe("Enrollment, the certificate revocation list, health."),
+      home: homeListener.prefault({}).describe("Local users. Plain HTTP, so on loopback only."),
     })
     .prefault({}),
-  /** How peers reach the listeners, where that differs from `https://<host>:<port>`. */
-  federationUrl: z.url({ protocol: /^https$/ }).optional(),
-  publicUrl: z.url({ protocol: /^https$/ }).optional(),
-  /** Object identifier arc of the certificate's identity entries. */
+  federationUrl: z
+    .url({ protocol: /^https$/ })
+    .optional()
+    .describe("How peers reach the federation listener, where that differs from https://<host>:<port>."),
+  publicUrl: z
+    .url({ protocol: /^https$/ })
+    .optional()
+    .describe("How anybody reaches the public listener, where that differs from https://<host>:<port>."),
   oidArc: z
     .string()
     .regex(/^[0-2](\.\d{1,9})+$/, "an object identifier")
-    .default("1.3.6.1.4.1.32473.1"),
-  certificateLifetimeDays: z.int().min(1).max(397).default(30),
+    .default("1.3.6.1.4.1.32473.1")
+    .describe("Object identifier arc of the certificate's identity entries."),
+  certificateLifetimeDays: z.int().min(1).max(397).default(30).describe("Days for which a client certificate is good."),
   limits: z
     .strictObject({
-      /** Requests that one grant may make in a minute. */
-      requestsPerMinute: z.int().min(1).max(1_000_000).default(60),
-      /** Database connections for requests. */
-      databaseConnections: z.int().min(1).max(500).default(10),
-      /** Requests that may wait for a database connection; more are refused with 503. */
-      waitingRequests: z.int().min(0).max(100_000).default(200),
-      /** Milliseconds that a verb may take in the database. */
-      statementTimeoutMs: z.int().min(100).max(600_000).default(10_000),
-      /** Milliseconds that a peer may take to answer. */
-      peerTimeoutMs: z.int().min(100).max(600_000).default(10_000),
+      requestsPerMinute: z
+        .int()
+        .min(1)
+        .max(1_000_000)
+        .default(60)
+        .describe("Requests that one grant may make in a minute."),
+      databaseConnections: z.int().min(1).max(500).default(10).describe("Database connections for requests."),
+      waitingRequests: z
+        .int()
+        .min(0)
+        .max(100_000)
+        .default(200)
+        .describe("Requests that may wait for a database connection; more are refused with 503."),
+      statementTimeoutMs: z
+        .int()
+        .min(100)
+        .max(600_000)
+        .default(10_000)
+        .describe("Milliseconds that a verb may take in the database."),
+      peerTimeoutMs: z
+        .int()
+        .min(100)
+        .max(600_000)
+        .default(10_000)
+        .describe("Milliseconds that a peer may take to answer."),
     })
     .prefault({}),
   jwt: jwt
     .refine((value) => (value.jwksUrl === undefined) !== (value.jwksFile === undefined), {
       error: "exactly one of jwksUrl and jwksFile",
     })
-    .optional(),
+    .optional()
+    .describe("By which issuer's tokens local users are known, beside the gateway's own."),
 });
 
 /** A configuration with every default filled in. */

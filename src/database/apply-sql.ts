@@ -26,6 +26,14 @@ function hashOf(files: readonly SqlFile[]): string {
   return hash.digest("hex");
 }
 
+/** Whether these files were the last to be applied. */
+export async function isApplied(client: Client, files: readonly SqlFile[]): Promise<boolean> {
+  const { rows } = await client.query<{ value: string }>(
+    "select value from federation.federation_settings where name = 'sql_hash'",
+  );
+  return rows[0]?.value === hashOf(files);
+}
+
 /**
  * Applies functions, policies, triggers and views in one transaction as `federation_owner`; does nothing where the same
  * files were applied last. The caller holds the lock that serialises gateways.
@@ -34,15 +42,11 @@ function hashOf(files: readonly SqlFile[]): string {
  * @throws the database's error, with the file's path in its message
  */
 export async function applySql(client: Client, files: readonly SqlFile[]): Promise<boolean> {
-  const hash = hashOf(files);
   await client.query("begin");
   try {
     await client.query("set local role federation_owner");
     await client.query("set local client_min_messages = warning");
-    const { rows } = await client.query<{ value: string }>(
-      "select value from federation.federation_settings where name = 'sql_hash'",
-    );
-    if (rows[0]?.value === hash) {
+    if (await isApplied(client, files)) {
       await client.query("commit");
       return false;
     }
@@ -58,7 +62,7 @@ export async function applySql(client: Client, files: readonly SqlFile[]): Promi
     await client.query(
       `insert into federation.federation_settings (name, value) values ('sql_hash', $1)
        on conflict (name) do update set value = excluded.value, updated_at = now()`,
-      [hash],
+      [hashOf(files)],
     );
     await client.query("commit");
     return true;

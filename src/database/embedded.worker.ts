@@ -29,12 +29,23 @@ const server = createServer((socket) => {
   void handler.attach(socket);
 });
 
+// Whoever is connected still (psql, a command) gets a moment to finish.
+const FAREWELL_MS = 3_000;
+
+const close = async (): Promise<void> => {
+  const closed = new Promise((resolve) => server.close(resolve));
+  const timer = setTimeout(() => {
+    for (const socket of sockets.values()) {
+      socket.destroy();
+    }
+  }, FAREWELL_MS);
+  await closed;
+  clearTimeout(timer);
+  await db.close();
+  parentPort?.close();
+};
 parentPort?.once("message", () => {
-  server.close();
-  for (const socket of sockets.values()) {
-    socket.destroy();
-  }
-  void db.close().finally(() => parentPort?.close());
+  void close();
 });
 
 server.listen(socketFile, () => {

@@ -3,7 +3,7 @@ import { Logger } from "@graphile/logger";
 import { migrate } from "graphile-migrate";
 import { Client } from "pg";
 import { packageRoot } from "../config/package-root.ts";
-import { applySql, readSqlFiles } from "./apply-sql.ts";
+import { applySql, isApplied, readSqlFiles } from "./apply-sql.ts";
 
 // Any number that no application of the same database uses for its own locks; the digits spell MOSAIC on a keypad.
 const MIGRATION_LOCK = 667_242;
@@ -40,6 +40,20 @@ export async function migrateDatabase(options: {
     }
   } finally {
     await client.query("select pg_advisory_unlock($1)", [MIGRATION_LOCK]).catch(() => undefined);
+    await client.end();
+  }
+}
+
+/** Whether a database is as this release of the package makes it; changes nothing. */
+export async function isUpToDate(connectionString: string): Promise<boolean> {
+  const client = new Client({ connectionString });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ there: boolean }>(
+      "select to_regclass('federation.federation_settings') is not null as there",
+    );
+    return rows[0]?.there === true && (await isApplied(client, readSqlFiles(join(packageRoot(), "sql"))));
+  } finally {
     await client.end();
   }
 }

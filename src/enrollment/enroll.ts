@@ -12,6 +12,8 @@ export interface EnrollmentAnswer {
   host: string;
   federationUrl: string;
   publicUrl: string;
+  /** The arc of the certificate's identity entries. */
+  oidArc: string;
 }
 
 /** Exchanges one-time tokens for certificates. */
@@ -32,9 +34,10 @@ export function createEnrollment(options: {
   host: string;
   federationUrl: string;
   publicUrl: string;
+  oidArc: string;
   certificateLifetimeDays: number;
 }): Enrollment {
-  const { sessions, authority, host, federationUrl, publicUrl } = options;
+  const { sessions, authority, host, federationUrl, publicUrl, oidArc } = options;
   return {
     enroll: async (token, csrPem) => {
       readCsr(csrPem);
@@ -64,7 +67,7 @@ export function createEnrollment(options: {
           grantId: grant.grant_id,
           subjectUserId: grant.subject_user_id,
           serial: issued.serial,
-          answer: { certificate: issued.certificatePem, chain: issued.chainPem, host, federationUrl, publicUrl },
+          answer: { certificate: issued.certificatePem, chain: issued.chainPem, host, federationUrl, publicUrl, oidArc },
         };
       });
     },

@@ -1,3 +1,4 @@
+import "./environment.ts";
 import type { Pool } from "pg";
 import { makeSchema } from "postgraphile";
 import { makePgService } from "postgraphile/adaptors/pg";

@@ -8,12 +8,12 @@ import type { Bucket } from "../admission/bucket.ts";
 import type { AuditEntry } from "../audit/entry.ts";
 import { queryHash } from "../audit/entry.ts";
 import type { AuditQueue } from "../audit/queue.ts";
-import { FederationError } from "../errors.ts";
+import { asFederationError, FederationError } from "../errors.ts";
 import type { VerbExecutor } from "../graphile/verb-schema.ts";
 import type { PeerIdentity } from "../pki/identity.ts";
 import { readVerbRequest } from "../verbs/variables.ts";
 import type { VerbRequest } from "../verbs/variables.ts";
-import { asFederationError, readJsonBody, sendError, sendJson } from "./http.ts";
+import { readJsonBody, sendError, sendJson } from "./http.ts";
 
 /** The longest body that a peer may send, bytes. */
 export const MAX_BODY_BYTES = 65_536;

@@ -88,10 +88,3 @@ export function sendError(response: ServerResponse, error: FederationError, requ
       : {}),
   });
 }
-
-/** Any thrown value as an error that can be shown; what is not ours becomes INTERNAL. */
-export function asFederationError(error: unknown): FederationError {
-  return error instanceof FederationError
-    ? error
-    : new FederationError("INTERNAL", "The request failed.", { cause: error });
-}

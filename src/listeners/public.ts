@@ -7,8 +7,8 @@ import { z } from "zod";
 import type { AuditEntry } from "../audit/entry.ts";
 import type { AuditQueue } from "../audit/queue.ts";
 import type { Enrollment } from "../enrollment/enroll.ts";
-import { FederationError } from "../errors.ts";
-import { asFederationError, readJsonBody, sendError, sendJson } from "./http.ts";
+import { asFederationError, FederationError } from "../errors.ts";
+import { readJsonBody, sendError, sendJson } from "./http.ts";
 
 /** What the public listener stands on. */
 export interface PublicListenerOptions {

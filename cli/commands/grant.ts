@@ -1,0 +1,178 @@
+import { readFileSync } from "node:fs";
+import { Command } from "commander";
+import { asAdministrator } from "../../src/database/administrator.ts";
+import { FederationError } from "../../src/errors.ts";
+import { useDatabase } from "../../src/setup/use-database.ts";
+import { bold, table } from "../output.ts";
+import type { CommonOptions } from "../command.ts";
+import { common, gatewayCommand, timeOption } from "../command.ts";
+
+interface GrantRow {
+  id: string;
+  subject_user_id: string;
+  peer_host: string;
+  status: string;
+  scope: { resources: string[] };
+  created_at: Date;
+  expires_at: Date | null;
+  certificate_not_after: Date | null;
+}
+
+/** `mosaic federation grant` */
+export function grantCommand(): Command {
+  return new Command("grant")
+    .description("What peers may read here, and on whose behalf.")
+    .addCommand(createCommand())
+    .addCommand(listCommand())
+    .addCommand(showCommand())
+    .addCommand(changeCommand("revoke", "End a grant for good, at once.", "revoke_grant"))
+    .addCommand(changeCommand("suspend", "Stop a grant until it is resumed.", "suspend_grant"))
+    .addCommand(changeCommand("resume", "Let a suspended grant serve again.", "resume_grant"));
+}
+
+function createCommand(): Command {
+  return gatewayCommand("create", "Grant a peer what one of our users may see, narrowed by a scope.", [
+    "federation grant create --user alice --peer home.example --scope scope.json",
+    `federation grant create --user alice --peer home.example --scope - <<< '{"resources": ["tasks"], "include_teams": ["T1"]}'`,
+  ])
+    .requiredOption("--user <id>", "the subject: the user whose rights bound what the peer reads")
+    .requiredOption("--peer <host>", "the host of the gateway that will enroll")
+    .requiredOption("--scope <file>", "JSON file with the scope, or - for standard input")
+    .option("--expires <time>", "when the grant ends by itself", timeOption)
+    .action(async (options: CommonOptions & { user: string; peer: string; scope: string; expires?: Date }) => {
+      const { directory, output } = common(options);
+      const scope = readScope(options.scope);
+      const grant = await useDatabase(directory, ({ adminUrl }) =>
+        asAdministrator(adminUrl, async (client) => {
+          const { rows } = await client.query<{
+            grant_id: string;
+            enrollment_token: string;
+            token_expires_at: Date;
+            enrollment_url: string;
+          }>("select * from federation.create_grant($1, $2, $3, $4)", [
+            options.user,
+            options.peer,
+            JSON.stringify(scope),
+            options.expires ?? null,
+          ]);
+          return rows[0];
+        }),
+      );
+      if (grant === undefined) {
+        throw new FederationError("INTERNAL", "The grant was not made.");
+      }
+      output.result(
+        {
+          grantId: grant.grant_id,
+          status: "pending",
+          enrollmentUrl: grant.enrollment_url,
+          expiresAt: grant.token_expires_at,
+        },
+        () =>
+          [
+            `Grant ${bold(grant.grant_id)} is pending: ${options.peer} may enroll to read what ${options.user} may see, within the scope.`,
+            `Send this URL to the administrator of ${options.peer} by a way that you both trust. It works once, for 15 minutes:`,
+            "",
+            `  ${grant.enrollment_url}`,
+            "",
+            `There:  mosaic federation peer add "<the URL>" --user <their user>`,
+          ].join("\n"),
+      );
+    });
+}
+
+function readScope(file: string): unknown {
+  let text: string;
+  try {
+    text = readFileSync(file === "-" ? 0 : file, "utf8");
+  } catch (cause) {
+    throw new FederationError("USAGE", `the scope file ${file} cannot be read`, { cause });
+  }
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new FederationError("SCOPE_INVALID", `the scope is not JSON: ${cause instanceof Error ? cause.message : ""}`, {
+      cause,
+    });
+  }
+}
+
+async function readGrants(directory: string): Promise<GrantRow[]> {
+  return useDatabase(directory, ({ adminUrl }) =>
+    asAdministrator(adminUrl, async (client) => {
+      const { rows } = await client.query<GrantRow>("select * from federation.list_grants()");
+      return rows;
+    }),
+  );
+}
+
+function listCommand(): Command {
+  return gatewayCommand("list", "Every grant and its state.", ["federation grant list", "federation grant list --json"]).action(
+    async (options: CommonOptions) => {
+      const { directory, output } = common(options);
+      const grants = await readGrants(directory);
+      output.result(grants, () =>
+        grants.length === 0
+          ? "No grant yet. Make one with: mosaic federation grant create --help"
+          : table(
+              ["grant", "subject", "peer", "status", "resources", "certificate until"],
+              grants.map((grant) => [
+                grant.id,
+                grant.subject_user_id,
+                grant.peer_host,
+                grant.status,
+                grant.scope.resources.join(", "),
+                grant.certificate_not_after?.toISOString().slice(0, 10),
+              ]),
+            ),
+      );
+    },
+  );
+}
+
+function showCommand(): Command {
+  return gatewayCommand("show", "One grant, with its scope and its certificate.", [
+    "federation grant show 0190b6e2-…",
+  ])
+    .argument("<id>", "the grant's id")
+    .action(async (id: string, options: CommonOptions) => {
+      const { directory, output } = common(options);
+      const grant = (await readGrants(directory)).find((candidate) => candidate.id === id);
+      if (grant === undefined) {
+        throw new FederationError("NOT_FOUND", `there is no grant ${id}; "mosaic federation grant list" shows them all`);
+      }
+      output.result(grant, () =>
+        table(
+          ["", ""],
+          Object.entries(grant).map(([name, value]) => [
+            name.replaceAll("_", " "),
+            value instanceof Date ? value.toISOString() : value,
+          ]),
+        ),
+      );
+    });
+}
+
+function changeCommand(name: string, description: string, adminFunction: string): Command {
+  const command = gatewayCommand(name, description, [`federation grant ${name} 0190b6e2-…`]).argument(
+    "<id>",
+    "the grant's id",
+  );
+  if (name === "revoke") {
+    command.option("--reason <text>", "why, for the record");
+  }
+  return command.action(async (id: string, options: CommonOptions & { reason?: string }) => {
+    const { directory, output } = common(options);
+    if (!/^[0-9a-f-]{36}$/.test(id)) {
+      throw new FederationError("USAGE", "a grant is named by its id, a UUID");
+    }
+    const parameters = options.reason === undefined ? [id] : [id, options.reason];
+    const placeholders = parameters.map((_, index) => `$${index + 1}`).join(", ");
+    await useDatabase(directory, ({ adminUrl }) =>
+      asAdministrator(adminUrl, (client) =>
+        client.query(`select federation.${adminFunction}(${placeholders})`, parameters),
+      ),
+    );
+    output.result({ grantId: id, done: name }, () => `Done: ${name} ${id}.`);
+  });
+}

@@ -1,0 +1,126 @@
+import { Pool } from "undici";
+import { z } from "zod";
+import { ERROR_TABLE, FederationError } from "../errors.ts";
+import type { ErrorCode } from "../errors.ts";
+import type { Keyring } from "../seal/keyring.ts";
+import { unseal } from "../seal/seal.ts";
+import type { Peer } from "./peer.ts";
+import { fromTransportError } from "./transport-error.ts";
+
+/** Connections to remote gateways, kept open between requests, each with the certificate of its peer and of no other. */
+export interface PeerConnections {
+  /**
+   * Says a verb to a peer.
+   *
+   * @returns what the peer answered under `data.<verb>`, unchecked
+   * @throws FederationError PEER_UNREACHABLE, PEER_UNTRUSTED, PEER_PROTOCOL, or the code that the peer refused with
+   */
+  request(peer: Peer, verb: string, variables: unknown): Promise<unknown>;
+  close(): Promise<void>;
+}
+
+/** The longest answer taken from a peer, bytes. */
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+const CONNECTIONS_PER_PEER = 8;
+
+const answerBody = z.object({
+  data: z.record(z.string(), z.unknown()).optional(),
+  errors: z.array(z.object({ extensions: z.object({ code: z.string() }) })).optional(),
+});
+
+/**
+ * @param options.keyring read anew for each peer that is connected to, so that a rotation of the sealing key needs no restart
+ * @param options.timeoutMs what a request may take from its start to its last byte
+ */
+export function createPeerConnections(options: { keyring: () => Keyring; timeoutMs: number }): PeerConnections {
+  const pools = new Map<string, { serial: string; pool: Pool }>();
+
+  const poolOf = (peer: Peer): Pool => {
+    const known = pools.get(peer.id);
+    if (known?.serial === peer.certificateSerial) {
+      return known.pool;
+    }
+    void known?.pool.close();
+    const pool = new Pool(new URL(peer.federationUrl).origin, {
+      connections: CONNECTIONS_PER_PEER,
+      pipelining: 1,
+      allowH2: false,
+      maxResponseSize: MAX_ANSWER_BYTES,
+      headersTimeout: options.timeoutMs,
+      bodyTimeout: options.timeoutMs,
+      connect: {
+        // Nobody but the root that was pinned at enrollment vouches for this peer.
+        ca: peer.rootPem,
+        cert: peer.certificateChainPem.join(""),
+        key: keyPem(unseal(options.keyring(), peer.sealedKey, peer.id)),
+        minVersion: "TLSv1.3",
+        timeout: options.timeoutMs,
+        maxCachedSessions: 0,
+      },
+    });
+    pools.set(peer.id, { serial: peer.certificateSerial, pool });
+    return pool;
+  };
+
+  const send = async (peer: Peer, body: string): Promise<unknown> => {
+    const { statusCode, body: answer } = await poolOf(peer).request({
+      path: new URL(peer.federationUrl).pathname.replace(/\/$/, "") + "/federation",
+      method: "POST",
+      headers: { "content-type": "application/json", accept: "application/json" },
+      body,
+      signal: AbortSignal.timeout(options.timeoutMs),
+    });
+    const text = await answer.text();
+    let parsed: z.output<typeof answerBody>;
+    try {
+      parsed = answerBody.parse(JSON.parse(text));
+    } catch (cause) {
+      throw new FederationError("PEER_PROTOCOL", `${peer.host} answered ${statusCode} with what is no answer of a gateway`, {
+        cause,
+      });
+    }
+    const code = parsed.errors?.[0]?.extensions.code;
+    if (code !== undefined || statusCode !== 200) {
+      throw refusalOf(peer.host, code, statusCode);
+    }
+    return parsed.data;
+  };
+
+  return {
+    request: async (peer, verb, variables) => {
+      const body = JSON.stringify({ documentId: verb, variables });
+      let data: unknown;
+      try {
+        data = await send(peer, body).catch((error: unknown) => {
+          // The peer closed an idle connection just as we wrote to it. Verbs only read, so they may be said again.
+          if (error instanceof Error && "code" in error && error.code === "UND_ERR_SOCKET") {
+            return send(peer, body);
+          }
+          throw error;
+        });
+      } catch (error) {
+        throw fromTransportError(error, peer.host);
+      }
+      return (data as Record<string, unknown> | undefined)?.[verb];
+    },
+    close: async () => {
+      await Promise.all([...pools.values()].map(({ pool }) => pool.destroy()));
+    },
+  };
+}
+
+/** The peer's refusal under its code; its words stay out, for they are another's text. */
+function refusalOf(host: string, code: string | undefined, status: number): FederationError {
+  if (code !== undefined && Object.hasOwn(ERROR_TABLE, code) && status >= 400 && status < 500) {
+    return new FederationError(code as ErrorCode, `${host} refused: ${code}`);
+  }
+  if (status === 503 || status === 500) {
+    return new FederationError("PEER_UNREACHABLE", `${host} cannot answer for now (${status})`);
+  }
+  return new FederationError("PEER_PROTOCOL", `${host} answered ${status}, which is no answer of a gateway`);
+}
+
+function keyPem(pkcs8: Buffer): string {
+  const lines = pkcs8.toString("base64").replace(/(.{64})/g, "$1\n").trimEnd();
+  return `-----BEGIN PRIVATE KEY-----\n${lines}\n-----END PRIVATE KEY-----\n`;
+}

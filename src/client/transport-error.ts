@@ -1,0 +1,34 @@
+import { FederationError } from "../errors.ts";
+
+// What OpenSSL and Node say of a certificate that they do not accept (Node documentation, tls, "X509 certificate error codes").
+const UNTRUSTED =
+  /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_CERT_ALTNAME_INVALID|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_EXCEEDED|ERR_SSL_)/;
+
+/** What a failure below HTTP means: a peer that is not who it should be, or one that cannot be reached. */
+export function fromTransportError(error: unknown, host: string): FederationError {
+  if (error instanceof FederationError) {
+    return error;
+  }
+  const code = codeOf(error);
+  if (code !== undefined && UNTRUSTED.test(code)) {
+    return new FederationError(
+      "PEER_UNTRUSTED",
+      `${host} did not prove to be the gateway that we enrolled with, or did not accept our certificate (${code})`,
+      { cause: error },
+    );
+  }
+  if (code === "UND_ERR_RES_EXCEEDED_MAX_SIZE") {
+    return new FederationError("PEER_PROTOCOL", `${host} answered with more than we take`, { cause: error });
+  }
+  return new FederationError("PEER_UNREACHABLE", `${host} cannot be reached (${code ?? "no answer"})`, { cause: error });
+}
+
+function codeOf(error: unknown): string | undefined {
+  if (!(error instanceof Error)) {
+    return undefined;
+  }
+  if ("code" in error && typeof error.code === "string") {
+    return error.code;
+  }
+  return error.name === "TimeoutError" ? "ETIMEDOUT" : codeOf(error.cause);
+}

@@ -1,0 +1,32 @@
+import { Client } from "pg";
+import { fromDatabaseError } from "./errors.ts";
+
+/**
+ * Runs admin functions in one transaction: as `federation_admin`, or as the connection's own role where the function works on the
+ * application's tables with the caller's rights (`register_resource`, `bind_identity`).
+ *
+ * @throws FederationError by the SQLSTATE that the function raised
+ */
+export async function asAdministrator<T>(
+  connectionString: string,
+  work: (client: Client) => Promise<T>,
+  role: "federation_admin" | "own" = "federation_admin",
+): Promise<T> {
+  const client = new Client({ connectionString, connectionTimeoutMillis: 10_000 });
+  // A connection that breaks between two statements shows at the next one.
+  client.on("error", () => undefined);
+  try {
+    await client.connect();
+    await client.query("begin");
+    if (role === "federation_admin") {
+      await client.query("set local role federation_admin");
+    }
+    const result = await work(client);
+    await client.query("commit");
+    return result;
+  } catch (error) {
+    throw fromDatabaseError(error);
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}

@@ -1,0 +1,38 @@
+import { readSecret } from "../config/load.ts";
+import type { GatewayPaths } from "../config/paths.ts";
+import type { Config } from "../config/schema.ts";
+import { openEmbedded, socketFolder } from "./embedded.ts";
+
+/** A gateway's database while this process uses it. */
+export interface GatewayDatabase {
+  /** For requests: a login that is no more than `federation_gateway` (on the embedded database, the only login there is). */
+  gatewayUrl: string;
+  /** For migrations and admin functions. */
+  adminUrl: string;
+  /** Settles if the database ends by itself; only an embedded one can. */
+  ended: Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the database that the configuration names. On tier `local` this starts it, so the caller holds the directory's lock.
+ *
+ * @throws FederationError UNAVAILABLE, CONFIG_INVALID
+ */
+export async function openDatabase(config: Config, paths: GatewayPaths): Promise<GatewayDatabase> {
+  if (config.tier === "local") {
+    const embedded = await openEmbedded({ dataFolder: paths.data, socketFolder: socketFolder(paths.directory) });
+    return {
+      gatewayUrl: embedded.connectionString,
+      adminUrl: embedded.connectionString,
+      ended: embedded.ended,
+      close: () => embedded.close(),
+    };
+  }
+  return {
+    gatewayUrl: readSecret(paths.gatewayDatabaseUrl),
+    adminUrl: readSecret(paths.adminDatabaseUrl),
+    ended: new Promise(() => undefined),
+    close: () => Promise.resolve(),
+  };
+}

@@ -1,0 +1,139 @@
+import { request } from "undici";
+import { parseEnrollmentUrl } from "../client/enrollment-url.ts";
+import { enroll } from "../client/enroll.ts";
+import type { Enrolled } from "../client/enroll.ts";
+import { storePeer } from "../client/store-peer.ts";
+import { configSchema } from "../config/schema.ts";
+import { asAdministrator } from "../database/administrator.ts";
+import { createCsr } from "../pki/csr.ts";
+import { derToPem } from "../pki/der.ts";
+import { createEmbeddedAuthority, createRoot } from "../pki/embedded-authority.ts";
+import { generateKeyPair } from "../pki/keys.ts";
+import { unseal } from "../seal/seal.ts";
+import { useDatabase } from "../setup/use-database.ts";
+import type { FederatedPage } from "../source/home-queries.ts";
+
+const TIMEOUT_MS = 10_000;
+
+/** A certificate and its key, PEM. */
+export interface Credentials {
+  certificate: string;
+  key: string;
+}
+
+/** Work's administrator: gives a grant and returns its id and the enrollment URL. */
+export async function createGrant(
+  directory: string,
+  subject: string,
+  scope: unknown,
+): Promise<{ grantId: string; url: string }> {
+  return useDatabase(directory, ({ adminUrl }) =>
+    asAdministrator(adminUrl, async (client) => {
+      const { rows } = await client.query<{ grant_id: string; enrollment_url: string }>(
+        "select grant_id, enrollment_url from federation.create_grant($1, 'home.localhost', $2)",
+        [subject, JSON.stringify(scope)],
+      );
+      return { grantId: rows[0]?.grant_id ?? "", url: rows[0]?.enrollment_url ?? "" };
+    }),
+  );
+}
+
+/** Work's administrator: ends a grant. */
+export async function revokeGrant(directory: string, grantId: string): Promise<void> {
+  await useDatabase(directory, ({ adminUrl }) =>
+    asAdministrator(adminUrl, (client) => client.query("select federation.revoke_grant($1, 'the demo ends')", [grantId])),
+  );
+}
+
+/** Home's administrator: enrolls a local user by the URL, as `mosaic federation peer add` does. */
+export async function addPeer(directory: string, user: string, url: string): Promise<Enrolled> {
+  return useDatabase(directory, async ({ adminUrl, keyring }) => {
+    const enrolled = await enroll(parseEnrollmentUrl(url), TIMEOUT_MS);
+    await asAdministrator(adminUrl, (client) => storePeer(client, keyring, user, enrolled));
+    return enrolled;
+  });
+}
+
+/** Home's administrator: a bearer token of a local user. */
+export async function createToken(directory: string, user: string): Promise<string> {
+  return useDatabase(directory, ({ adminUrl }) =>
+    asAdministrator(adminUrl, async (client) => {
+      const { rows } = await client.query<{ token: string }>("select token from federation.create_user_token($1)", [user]);
+      return rows[0]?.token ?? "";
+    }),
+  );
+}
+
+/** A local user: lists tasks through the home listener's GraphQL. */
+export async function listTasks(homeUrl: string, token: string, source: string): Promise<FederatedPage> {
+  const query = `query ($source: String!) {
+    list(resource: "tasks", source: $source, order: [{ column: "due_on" }]) {
+      rows nextCursor capped sources { source status rows capped error { code message } }
+    }
+  }`;
+  const { body } = await request(`${homeUrl}/graphql`, {
+    method: "POST",
+    headers: { "content-type": "application/json", authorization: `Bearer ${token}` },
+    body: JSON.stringify({ query, variables: { source } }),
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+  });
+  const answer = (await body.json()) as {
+    data?: { list: FederatedPage } | null;
+    errors?: { message: string; extensions: { code: string } }[];
+  };
+  const error = answer.errors?.[0];
+  if (error !== undefined || answer.data == null) {
+    throw new Error(`${error?.extensions.code ?? "no answer"}: ${error?.message ?? ""}`);
+  }
+  return answer.data.list;
+}
+
+/** What `enroll` brought, as a TLS client takes it. */
+export function credentialsOf(enrolled: Enrolled): Credentials {
+  return {
+    certificate: enrolled.chainDer.map((der) => derToPem(der, "CERTIFICATE")).join(""),
+    key: derToPem(enrolled.privateKeyDer, "PRIVATE KEY"),
+  };
+}
+
+/** A thief in work's own house: a certificate by work's real authority that joins one grant with the subject of another. */
+export async function mixedCredentials(directory: string, grantId: string, subject: string): Promise<Credentials> {
+  return useDatabase(directory, ({ adminUrl, keyring, config }) =>
+    asAdministrator(adminUrl, async (client) => {
+      const { rows } = await client.query<{ id: string; certificate_der: Buffer; sealed_key: Buffer }>(
+        "select id, certificate_der, sealed_key from federation.list_authorities()",
+      );
+      const root = rows[0];
+      if (root === undefined) {
+        throw new Error("the gateway has no authority");
+      }
+      return clientCredentials(
+        { certificateDer: root.certificate_der, privateKeyDer: unseal(keyring, root.sealed_key, root.id) },
+        config.oidArc,
+        { grantId, subjectUserId: subject, host: config.host },
+      );
+    }),
+  );
+}
+
+/** A stranger: the right names, signed by an authority of their own. */
+export async function strangerCredentials(grantId: string, subject: string): Promise<Credentials> {
+  const root = createRoot({ commonName: "work.localhost federation root", lifetimeDays: 1 });
+  const identity = { grantId, subjectUserId: subject, host: "work.localhost" };
+  return clientCredentials(root, configSchema.shape.oidArc.parse(undefined), identity);
+}
+
+async function clientCredentials(
+  root: { certificateDer: Buffer; privateKeyDer: Buffer },
+  oidArc: string,
+  identity: { grantId: string; subjectUserId: string; host: string },
+): Promise<Credentials> {
+  const { privateKeyPem } = generateKeyPair();
+  const issued = await createEmbeddedAuthority({ ...root, oidArc }).issueClientCertificate({
+    csrPem: createCsr({ privateKeyPem, commonName: "demo" }),
+    identity,
+    lifetimeSeconds: 3_600,
+    crlUrl: "https://work.localhost/crl",
+  });
+  return { certificate: issued.certificatePem, key: privateKeyPem };
+}

@@ -1,0 +1,166 @@
+import type { Server } from "node:http";
+import { Pool } from "pg";
+import type { Logger } from "pino";
+import { createBucket } from "./admission/bucket.ts";
+import { requireCapacity } from "./admission/capacity.ts";
+import { createAuditQueue } from "./audit/queue.ts";
+import { createAuthenticator } from "./auth/authenticate.ts";
+import { createPeerConnections } from "./client/peer-connections.ts";
+import { federationUrl, loadConfig, publicUrl } from "./config/load.ts";
+import { gatewayPaths } from "./config/paths.ts";
+import type { Config } from "./config/schema.ts";
+import { lockDirectory } from "./database/directory-lock.ts";
+import { openDatabase } from "./database/open.ts";
+import { createSessions } from "./database/session.ts";
+import { createEnrollment } from "./enrollment/enroll.ts";
+import { FederationError } from "./errors.ts";
+import { createHomeExecutor } from "./graphile/home-schema.ts";
+import { createVerbExecutor } from "./graphile/verb-schema.ts";
+import { createCrlSource } from "./listeners/crl-source.ts";
+import { createFederationListener } from "./listeners/federation.ts";
+import { createHomeListener } from "./listeners/home.ts";
+import { listen, stopListening } from "./listeners/lifecycle.ts";
+import { createPublicListener } from "./listeners/public.ts";
+import { createServerIdentity } from "./listeners/server-identity.ts";
+import { readPeerIdentity } from "./pki/identity.ts";
+import { loadKeyring } from "./seal/keyring.ts";
+import { prepareDatabase } from "./setup/prepare.ts";
+import { createHomeQueries } from "./source/home-queries.ts";
+
+/** A gateway that is serving. */
+export interface Gateway {
+  config: Config;
+  federationUrl: string;
+  publicUrl: string;
+  homeUrl: string;
+  /** Rejects with the reason if the gateway cannot go on: its database ended, or its directory was taken. */
+  failed: Promise<never>;
+  /** Stops taking requests, lets running ones end, writes the audit queue, closes the database. */
+  stop(): Promise<void>;
+}
+
+/** What running requests and unwritten audit rows get before they are given up, ms. */
+const SHUTDOWN_MS = 10_000;
+
+/**
+ * Starts the gateway of a directory that `initGateway` made.
+ *
+ * @throws FederationError CONFIG_INVALID, GATEWAY_RUNNING, UNAVAILABLE, SEAL_BROKEN
+ */
+export async function startGateway(directory: string, log: Logger): Promise<Gateway> {
+  const paths = gatewayPaths(directory);
+  const config = loadConfig(paths);
+  const keyring = loadKeyring(paths.sealKeys);
+  const fault = Promise.withResolvers<never>();
+  // Whoever runs the gateway may look at it later.
+  fault.promise.catch(() => undefined);
+
+  // What was opened is closed in the opposite order, whether the start fails half-way or the gateway stops.
+  const closers: (() => Promise<unknown>)[] = [];
+  const stop = async (): Promise<void> => {
+    for (const close of closers.splice(0).reverse()) {
+      await close().catch((error: unknown) => {
+        log.error({ err: error }, "something did not close well");
+      });
+    }
+  };
+
+  try {
+    const lock = await lockDirectory(directory, fault.reject);
+    closers.push(() => lock.release());
+
+    const database = await openDatabase(config, paths);
+    closers.push(() => database.close());
+    void database.ended.then(() => {
+      fault.reject(new FederationError("UNAVAILABLE", "the embedded database has ended"));
+    });
+
+    const authority = await prepareDatabase({
+      adminUrl: database.adminUrl,
+      config,
+      keyring,
+      log: (line) => {
+        log.info(line);
+      },
+    });
+
+    const pool = new Pool({
+      connectionString: database.gatewayUrl,
+      max: config.limits.databaseConnections,
+      connectionTimeoutMillis: 5_000,
+      query_timeout: config.limits.statementTimeoutMs + 1_000,
+    });
+    pool.on("error", (error) => {
+      log.warn({ err: error }, "an idle database connection was lost");
+    });
+    closers.push(() => pool.end());
+    const sessions = createSessions(pool, config.limits.statementTimeoutMs);
+    const audit = createAuditQueue(sessions, log);
+    closers.push(() => audit.close(SHUTDOWN_MS));
+
+    const identity = await createServerIdentity(authority, config);
+    const federation = createFederationListener({
+      ...identity,
+      trustedRoots: [authority.rootPem],
+      readIdentity: (der) => readPeerIdentity(der, config.oidArc),
+      bucket: createBucket(config.limits.requestsPerMinute),
+      requireCapacity: () => {
+        requireCapacity(pool, config.limits.waitingRequests);
+      },
+      verbs: await createVerbExecutor(pool, sessions),
+      audit,
+      log,
+    });
+    const open = createPublicListener({
+      ...identity,
+      rootPem: authority.rootPem,
+      enrollment: createEnrollment({
+        sessions,
+        authority,
+        host: config.host,
+        federationUrl: federationUrl(config),
+        publicUrl: publicUrl(config),
+        oidArc: config.oidArc,
+        certificateLifetimeDays: config.certificateLifetimeDays,
+      }),
+      crl: createCrlSource(sessions, authority),
+      healthy: () =>
+        pool.query("select 1").then(
+          () => true,
+          () => false,
+        ),
+      audit,
+      log,
+    });
+    const connections = createPeerConnections({
+      keyring: () => loadKeyring(paths.sealKeys),
+      timeoutMs: config.limits.peerTimeoutMs,
+    });
+    closers.push(() => connections.close());
+    const home = createHomeListener({
+      authenticate: await createAuthenticator(sessions, config),
+      execute: await createHomeExecutor(pool, sessions, createHomeQueries({ sessions, connections })),
+      log,
+    });
+
+    for (const [server, address] of [
+      [federation, config.listeners.federation],
+      [open, config.listeners.public],
+      [home, config.listeners.home],
+    ] satisfies [Server, { address: string; port: number }][]) {
+      await listen(server, address);
+      closers.push(() => stopListening(server, SHUTDOWN_MS));
+    }
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    config,
+    federationUrl: federationUrl(config),
+    publicUrl: publicUrl(config),
+    homeUrl: `http://${config.listeners.home.address}:${config.listeners.home.port}`,
+    failed: fault.promise,
+    stop,
+  };
+}

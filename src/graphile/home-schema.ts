@@ -1,0 +1,161 @@
+import "./environment.ts";
+import type { Pool } from "pg";
+import { makeSchema } from "postgraphile";
+import { makePgService } from "postgraphile/adaptors/pg";
+import { context, execute, lambda } from "postgraphile/grafast";
+import type { FieldArgs } from "postgraphile/grafast";
+import type { DocumentNode, ExecutionResult, GraphQLSchema } from "postgraphile/graphql";
+import { GraphQLError, parse, validate } from "postgraphile/graphql";
+import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
+import { extendSchema, gql } from "postgraphile/utils";
+import { fromDatabaseError } from "../database/errors.ts";
+import type { Sessions } from "../database/session.ts";
+import { FederationError } from "../errors.ts";
+import type { HomeQueries } from "../source/home-queries.ts";
+import { pgClientOf } from "./pg-client.ts";
+
+/** A GraphQL request of a local user. */
+export interface HomeRequest {
+  query: string;
+  variables: Record<string, unknown> | null | undefined;
+  operationName: string | null | undefined;
+  userId: string;
+}
+
+/** Runs GraphQL as a local user; what failed is in `errors` with its code, beside what did not. */
+export interface HomeExecutor {
+  (request: HomeRequest): Promise<ExecutionResult>;
+  schema: GraphQLSchema;
+}
+
+const typeDefs = gql`
+  extend type Query {
+    """
+    Rows of a resource that the user may see. \`source\` is \`local\`, \`federated:<host>\` or \`all\`; every row says in
+    \`_source\` where it is from. \`first\` counts rows of each source. With \`order\`, the rows of all sources are merged.
+    """
+    list(
+      resource: String!
+      source: String! = "local"
+      filter: JSON
+      order: JSON
+      first: Int
+      after: String
+    ): FederatedPage!
+    "The row with this key, from each of the sources that has one."
+    get(resource: String!, id: String!, source: String! = "local"): FederatedPage!
+    "What each source can do."
+    capabilities(source: String! = "local"): [SourceCapabilities!]!
+  }
+  type FederatedPage {
+    rows: [JSON!]!
+    nextCursor: String
+    "Whether the cap of a source cut what was asked for."
+    capped: Boolean!
+    sources: [SourceOutcome!]!
+  }
+  type SourceOutcome {
+    source: String!
+    "ok or error"
+    status: String!
+    rows: Int!
+    capped: Boolean!
+    error: SourceError
+  }
+  type SourceError {
+    code: String!
+    message: String!
+  }
+  type SourceCapabilities {
+    source: String!
+    capabilities: JSON
+    error: SourceError
+  }
+`;
+
+/**
+ * The GraphQL of local users: PostGraphile over the schema `home_api`, and the queries over sources beside it.
+ *
+ * @param pool reads the catalogue when the schema is built
+ */
+export async function createHomeExecutor(pool: Pool, sessions: Sessions, queries: HomeQueries): Promise<HomeExecutor> {
+  const asked = (ask: (userId: string, source: string, args: Record<string, unknown>) => Promise<unknown>) =>
+    function plan(_root: unknown, args: FieldArgs) {
+      return lambda([context(), args.getRaw()], ([caller, given]) => {
+        // By contextValue below and by typeDefs above.
+        const { userId } = caller as unknown as { userId: string };
+        const { source, ...rest } = given as { source: string } & Record<string, unknown>;
+        return ask(userId, source, rest);
+      });
+    };
+  const { schema, resolvedPreset } = await makeSchema({
+    extends: [PostGraphileAmberPreset],
+    plugins: [
+      extendSchema({
+        typeDefs,
+        objects: {
+          Query: {
+            plans: {
+              list: asked((userId, source, args) => queries.list(userId, source, args)),
+              get: asked((userId, source, args) => queries.get(userId, source, args)),
+              capabilities: asked((userId, source) => queries.capabilities(userId, source)),
+            },
+          },
+        },
+      }),
+    ],
+    pgServices: [makePgService({ pool, schemas: ["home_api"], pubsub: false })],
+  });
+
+  const run = async ({ query, variables, operationName, userId }: HomeRequest): Promise<ExecutionResult> => {
+    let document: DocumentNode;
+    try {
+      document = parse(query, { maxTokens: 2_000 });
+    } catch (error) {
+      return { errors: [withCode(error as GraphQLError, "BAD_REQUEST")] };
+    }
+    const faults = validate(schema, document);
+    if (faults.length > 0) {
+      return { errors: faults.map((fault) => withCode(fault, "BAD_REQUEST")) };
+    }
+    const result = await execute({
+      schema,
+      document,
+      variableValues: variables ?? {},
+      operationName: operationName ?? null,
+      resolvedPreset,
+      contextValue: {
+        userId,
+        pgSettings: {},
+        withPgClient: <T>(_settings: unknown, work: (client: ReturnType<typeof pgClientOf>) => T | Promise<T>) =>
+          sessions.asUser(userId, async (client) => work(pgClientOf(client))),
+      },
+    });
+    if (Symbol.asyncIterator in result) {
+      throw new FederationError("BAD_REQUEST", "A request is one query.");
+    }
+    return result.errors === undefined ? result : { ...result, errors: result.errors.map(shown) };
+  };
+  return Object.assign(run, { schema });
+}
+
+/** A fault as a caller may see it: ours with its code, a fault of the request as it is, anything else without its text. */
+function shown(error: GraphQLError): GraphQLError {
+  if (error.originalError == null) {
+    return withCode(error, "BAD_REQUEST");
+  }
+  const ours = fromDatabaseError(error.originalError);
+  return withCode(
+    new GraphQLError(ours.message, { ...(error.path === undefined ? {} : { path: error.path }), originalError: ours }),
+    ours.code,
+  );
+}
+
+function withCode(error: GraphQLError, code: string): GraphQLError {
+  return new GraphQLError(error.message, {
+    ...(error.locations === undefined ? {} : { source: error.source ?? null, positions: error.positions ?? null }),
+    path: error.path ?? null,
+    originalError: error.originalError ?? null,
+    extensions: { ...error.extensions, code },
+  });
+}

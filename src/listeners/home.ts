@@ -1,0 +1,81 @@
+import { randomUUID } from "node:crypto";
+import { createServer } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Logger } from "pino";
+import { z } from "zod";
+import type { Authenticate } from "../auth/authenticate.ts";
+import { asFederationError, FederationError } from "../errors.ts";
+import type { HomeExecutor } from "../graphile/home-schema.ts";
+import { readJsonBody, sendError, sendJson } from "./http.ts";
+
+/** What the home listener stands on. */
+export interface HomeListenerOptions {
+  authenticate: Authenticate;
+  execute: HomeExecutor;
+  log: Logger;
+}
+
+const MAX_BODY_BYTES = 262_144;
+
+const graphqlBody = z.strictObject({
+  query: z.string().max(MAX_BODY_BYTES),
+  variables: z.record(z.string(), z.unknown()).nullish(),
+  operationName: z.string().max(256).nullish(),
+  extensions: z.unknown().optional(),
+});
+
+/** The listener for local users: GraphQL at `/graphql`, as the user of the bearer token, and for nobody else. */
+export function createHomeListener(options: HomeListenerOptions): Server {
+  const server = createServer(
+    { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 1_000, maxHeaderSize: 16_384 },
+    (request, response) => {
+      void answer(request, response);
+    },
+  );
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const requestId = randomUUID();
+    try {
+      await route(request, response);
+    } catch (error) {
+      const refusal = asFederationError(error);
+      if (refusal.code === "INTERNAL") {
+        options.log.error({ err: refusal.cause, requestId }, "a request failed");
+      }
+      if (!response.headersSent) {
+        sendError(response, refusal, requestId);
+      }
+    }
+  }
+
+  async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    requireLoopbackName(request.headers.host);
+    if (request.method === "GET" && request.url === "/healthz") {
+      sendJson(response, 200, { status: "ok" });
+      return;
+    }
+    const userId = await options.authenticate(request.headers.authorization);
+    if (request.url !== "/graphql") {
+      throw new FederationError("NOT_FOUND", "There is nothing at this path; GraphQL is at /graphql.");
+    }
+    if (request.method !== "POST") {
+      throw new FederationError("METHOD_NOT_ALLOWED", "GraphQL is sent by POST.");
+    }
+    const body = graphqlBody.safeParse(await readJsonBody(request, { bytes: MAX_BODY_BYTES, ms: 10_000 }));
+    if (!body.success) {
+      throw new FederationError("BAD_REQUEST", "The body is {query, variables, operationName}.");
+    }
+    const { query, variables, operationName } = body.data;
+    sendJson(response, 200, await options.execute({ query, variables, operationName, userId }));
+  }
+
+  return server;
+}
+
+/** A page of another origin can make its own name point here; the name then is not one of loopback. */
+function requireLoopbackName(host: string | undefined): void {
+  const name = URL.parse(`http://${host ?? ""}`)?.hostname;
+  if (name !== "127.0.0.1" && name !== "[::1]" && name !== "localhost" && name?.endsWith(".localhost") !== true) {
+    throw new FederationError("BAD_REQUEST", "The home listener answers to names of this machine only.");
+  }
+}

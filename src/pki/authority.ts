@@ -1,0 +1,60 @@
+import type { CertificateIdentity } from "./identity.ts";
+
+/** A certificate that was signed. */
+export interface IssuedCertificate {
+  certificatePem: string;
+  certificateDer: Buffer;
+  /** Intermediates up to the root, without it, PEM. */
+  chainPem: string[];
+  /** Hex, lower case. */
+  serial: string;
+  notBefore: Date;
+  notAfter: Date;
+  /** SHA-256 of the DER, hex. */
+  fingerprint: string;
+}
+
+/** A certificate that must not be taken any more. */
+export interface RevokedCertificate {
+  /** Hex. */
+  serial: string;
+  revokedAt: Date;
+  /** A name of RFC 5280 §5.3.1, for example `superseded`. */
+  reason: string;
+}
+
+/** Signs what proves identity at the trust boundary. The embedded authority is one; a certificate server can be another. */
+export interface CertificateAuthority {
+  /** What peers pin. */
+  rootPem: string;
+  /** SHA-256 of the root's DER, hex. */
+  rootFingerprint: string;
+  /**
+   * A certificate by which a peer speaks for one grant. Names in the CSR are ignored.
+   *
+   * @throws FederationError CSR_INVALID
+   */
+  issueClientCertificate(request: {
+    csrPem: string;
+    identity: CertificateIdentity;
+    lifetimeSeconds: number;
+    crlUrl: string;
+  }): Promise<IssuedCertificate>;
+  /**
+   * A certificate of this gateway's own listeners.
+   *
+   * @param request.names DNS names and IPv4 addresses
+   * @throws FederationError CSR_INVALID
+   */
+  issueServerCertificate(request: {
+    csrPem: string;
+    names: readonly string[];
+    lifetimeSeconds: number;
+  }): Promise<IssuedCertificate>;
+  /** A certificate revocation list (RFC 5280 §5). */
+  signCrl(request: {
+    revoked: readonly RevokedCertificate[];
+    number: number;
+    lifetimeSeconds: number;
+  }): Promise<{ der: Buffer; pem: string }>;
+}

@@ -1,0 +1,44 @@
+import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, sign } from "node:crypto";
+import { write, writeDer } from "./der.ts";
+import type { Asn1 } from "./der.ts";
+
+/** A P-256 key pair. */
+export interface KeyPair {
+  /** PKCS#8. */
+  privateKeyPem: string;
+  /** PKCS#8. */
+  privateKeyDer: Buffer;
+  /** SubjectPublicKeyInfo. */
+  publicKeyDer: Buffer;
+}
+
+/** A new P-256 key pair. */
+export function generateKeyPair(): KeyPair {
+  const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
+  return {
+    privateKeyPem: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+    privateKeyDer: privateKey.export({ type: "pkcs8", format: "der" }),
+    publicKeyDer: publicKey.export({ type: "spki", format: "der" }),
+  };
+}
+
+/** The public half of a private key, as SubjectPublicKeyInfo. */
+export function publicKeyOf(privateKeyPem: string): Buffer {
+  return createPublicKey(createPrivateKey(privateKeyPem)).export({ type: "spki", format: "der" });
+}
+
+/** ecdsa-with-SHA256 (RFC 5758 §3.2). */
+export const ECDSA_WITH_SHA256 = "1.2.840.10045.4.3.2";
+
+/** Signs a to-be-signed structure and wraps both, as certificates, CRLs and requests all are (RFC 5280 §4.1.1). */
+export function signed(toBeSigned: Asn1, privateKeyDer: Buffer): Buffer {
+  const key = createPrivateKey({ key: privateKeyDer, format: "der", type: "pkcs8" });
+  const signature = sign("sha256", writeDer(toBeSigned), key);
+  return writeDer(write.sequence(toBeSigned, write.sequence(write.oid(ECDSA_WITH_SHA256)), write.bits(signature)));
+}
+
+/** The key identifier of a SubjectPublicKeyInfo: the first 160 bits of its SHA-256 (RFC 7093 §2, method 1). */
+export function keyIdentifier(publicKeyDer: Buffer): Buffer {
+  // The bit string of an uncompressed P-256 point is the last 65 bytes of its SubjectPublicKeyInfo.
+  return createHash("sha256").update(publicKeyDer.subarray(-65)).digest().subarray(0, 20);
+}

@@ -1,0 +1,39 @@
+import type { Sessions } from "../database/session.ts";
+import type { QuerySource, Row, RowPage } from "./query-source.ts";
+
+/** The most rows that a local user gets in one page; the same as the ceiling of a grant. */
+const LOCAL_CAP = 10_000;
+
+/** The own database, as the user, under native rights only. */
+export function createLocalSource(sessions: Sessions, userId: string): QuerySource {
+  return {
+    name: "local",
+    list: async ({ resource, filter, order, first, after }) => {
+      const { rows } = await sessions.asUser(userId, (client) =>
+        client.query<{ page: RowPage }>("select federation.list_rows($1, $2, $3, $4, $5, $6) as page", [
+          resource,
+          filter === undefined ? null : JSON.stringify(filter),
+          order === undefined ? null : JSON.stringify(order),
+          first,
+          after,
+          LOCAL_CAP,
+        ]),
+      );
+      return rows[0]?.page ?? { rows: [], nextCursor: null, capped: false };
+    },
+    get: async ({ resource, id }) => {
+      const { rows } = await sessions.asUser(userId, (client) =>
+        client.query<{ found: Row }>("select federation.get_row($1, $2) as found", [resource, id]),
+      );
+      return rows[0]?.found ?? {};
+    },
+    capabilities: async () => {
+      const { rows } = await sessions.asUser(userId, (client) =>
+        client.query<{ name: string; key_column: string; columns: unknown }>(
+          "select name, key_column, columns from federation.resource_catalogue()",
+        ),
+      );
+      return { resources: rows.map(({ name, key_column, columns }) => ({ name, key: key_column, columns })) };
+    },
+  };
+}

@@ -1,0 +1,21 @@
+import type { VerbVariables } from "../verbs/variables.ts";
+
+/** A row as JSON; which columns it has is for its resource to say. */
+export type Row = Record<string, unknown>;
+
+/** One page of rows of one source. */
+export interface RowPage {
+  rows: Row[];
+  nextCursor: string | null;
+  /** Whether the source gave fewer rows than were asked for because its cap says so. */
+  capped: boolean;
+}
+
+/** Somewhere that rows of one local user come from: the own database, or a remote gateway under a grant. */
+export interface QuerySource {
+  /** `local` or `federated:<host>`; what `_source` of its rows says. */
+  name: string;
+  list(variables: VerbVariables["list"]): Promise<RowPage>;
+  get(variables: VerbVariables["get"]): Promise<Row>;
+  capabilities(): Promise<unknown>;
+}

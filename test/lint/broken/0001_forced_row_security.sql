@@ -1,0 +1,1 @@
+alter table federation.federation_grants no force row level security;

@@ -1,0 +1,1 @@
+alter function federation.current_subject() reset search_path;

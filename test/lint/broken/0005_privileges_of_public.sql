@@ -1,0 +1,1 @@
+grant select (name) on federation.federation_settings to public;

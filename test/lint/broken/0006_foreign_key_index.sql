@@ -1,0 +1,1 @@
+drop index federation.federation_certificates_grant_id_idx;

@@ -1,0 +1,2 @@
+alter table federation.federation_enrollment_tokens drop constraint federation_enrollment_tokens_grant_id_fkey;
+alter table federation.federation_enrollment_tokens add foreign key (grant_id) references federation.federation_grants;

@@ -1,0 +1,1 @@
+drop index app.tasks_team_id_idx;

@@ -1,0 +1,1 @@
+comment on function federation.create_grant(text, text, jsonb, timestamptz) is null;

@@ -1,0 +1,1 @@
+alter role federation_peer bypassrls;

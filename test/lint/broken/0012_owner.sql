@@ -1,0 +1,1 @@
+alter function federation.current_subject() owner to current_user;

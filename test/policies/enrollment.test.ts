@@ -1,0 +1,239 @@
+import { createHash } from "node:crypto";
+import type { PoolClient } from "pg";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openTestDatabase } from "../harness/database.ts";
+import type { TestDatabase } from "../harness/database.ts";
+import {
+  activate,
+  activeGrant,
+  asPeer,
+  asRole,
+  createGrant,
+  recordCertificate,
+  seedPeople,
+  seedRows,
+} from "./actors.ts";
+import type { Grant } from "./actors.ts";
+import { only, refusal, visibleIds } from "./verbs.ts";
+
+const SCOPE = { resources: ["tasks"], include_personal: true };
+
+let database: TestDatabase;
+let row: string;
+
+beforeAll(async () => {
+  database = await openTestDatabase();
+  const client = await database.pool.connect();
+  await client.query("begin");
+  await seedPeople(client, { olga: [], mia: [] });
+  row = only(await seedRows(client, "tasks", [{ owner: "olga", team: null }]));
+  await client.query("commit");
+  client.release();
+});
+afterAll(() => database.close());
+
+function redeem(client: PoolClient, token: string | null): Promise<unknown> {
+  return asRole(client, "federation_gateway", () =>
+    client.query("select * from federation.redeem_enrollment_token($1)", [token]),
+  );
+}
+
+function read(client: PoolClient, grant: Pick<Grant, "id" | "serial"> & { subject: string | null }): Promise<string[]> {
+  return asPeer(client, grant as Grant, () => visibleIds(client, "tasks"));
+}
+
+describe("an enrollment token", () => {
+  test("is good once", async () => {
+    await database.transaction(async (client) => {
+      const { token } = await createGrant(client, "olga", SCOPE);
+      await redeem(client, token);
+      expect(await refusal(redeem(client, token))).toBe("TOKEN_SPENT");
+    });
+  });
+
+  test("is good for one of two who come at once", async () => {
+    const { token } = await committed((client) => createGrant(client, "olga", SCOPE));
+    const outcomes = await Promise.all(
+      [1, 2].map(() =>
+        committed((client) => redeem(client, token)).then(
+          () => "redeemed",
+          (error: unknown) => refusal(Promise.reject(error as Error)),
+        ),
+      ),
+    );
+    expect(outcomes.sort()).toEqual(["TOKEN_SPENT", "redeemed"]);
+  });
+
+  test("is good for 15 minutes", async () => {
+    await database.transaction(async (client) => {
+      const { id, token } = await createGrant(client, "olga", SCOPE);
+      const { rows } = await client.query<{ life: string }>(
+        "select (expires_at - now())::text as life from federation.federation_enrollment_tokens where grant_id = $1",
+        [id],
+      );
+      expect(rows).toEqual([{ life: "00:15:00" }]);
+      await client.query(
+        `update federation.federation_enrollment_tokens
+         set created_at = created_at - interval '15 minutes', expires_at = expires_at - interval '15 minutes' where grant_id = $1`,
+        [id],
+      );
+      expect(await refusal(redeem(client, token))).toBe("TOKEN_SPENT");
+    });
+  });
+
+  test("is kept as a hash only, in every table of the federation", async () => {
+    await database.transaction(async (client) => {
+      const { id, token } = await createGrant(client, "olga", SCOPE);
+      expect(token).toMatch(/^[A-Za-z0-9_-]{43}$/);
+      const { rows } = await client.query<{ hash: Buffer }>(
+        "select token_hash as hash from federation.federation_enrollment_tokens where grant_id = $1",
+        [id],
+      );
+      expect(only(rows).hash.equals(createHash("sha256").update(token).digest())).toBe(true);
+      const tables = await client.query<{ id: string }>(
+        "select oid::regclass::text as id from pg_class where relnamespace = 'federation'::regnamespace and relkind in ('r', 'p')",
+      );
+      for (const table of tables.rows) {
+        const found = await client.query(
+          `select from ${table.id} t
+           where strpos(t::text, $1) > 0 or strpos(t::text, encode(convert_to($1, 'UTF8'), 'hex')) > 0`,
+          [token],
+        );
+        expect(found.rowCount, table.id).toBe(0);
+      }
+    });
+  });
+
+  test.each(["", "x", null, "' or true --", "A".repeat(43)])("that was never one (%j) is spent", async (token) => {
+    await database.transaction(async (client) => {
+      await createGrant(client, "olga", SCOPE);
+      expect(await refusal(redeem(client, token))).toBe("TOKEN_SPENT");
+    });
+  });
+
+  test("of a grant that was revoked or has expired is spent, and activates nothing", async () => {
+    await database.transaction(async (client) => {
+      const [revoked, expired] = [await createGrant(client, "olga", SCOPE), await createGrant(client, "olga", SCOPE)];
+      await client.query("select federation.revoke_grant($1)", [revoked.id]);
+      await client.query("update federation.federation_grants set expires_at = now() where id = $1", [expired.id]);
+      expect(await refusal(redeem(client, revoked.token))).toBe("TOKEN_SPENT");
+      expect(await refusal(redeem(client, expired.token))).toBe("TOKEN_SPENT");
+      const { rows } = await client.query(
+        "select activated_at from federation.federation_grants where id in ($1, $2)",
+        [revoked.id, expired.id],
+      );
+      expect(rows).toEqual([{ activated_at: null }, { activated_at: null }]);
+    });
+  });
+
+  test("that is made anew ends the one before, and an active grant gets none", async () => {
+    await database.transaction(async (client) => {
+      const grant = await createGrant(client, "olga", SCOPE);
+      const anew = await client.query<{ enrollment_token: string }>(
+        "select * from federation.create_enrollment_token($1)",
+        [grant.id],
+      );
+      expect(await refusal(redeem(client, grant.token))).toBe("TOKEN_SPENT");
+      await redeem(client, only(anew.rows).enrollment_token);
+      const third = asRole(client, "federation_admin", () =>
+        client.query("select * from federation.create_enrollment_token($1)", [grant.id]),
+      );
+      expect(await refusal(third)).toBe("CONFLICT");
+    });
+  });
+});
+
+describe("a certificate", () => {
+  test("opens the session of its own grant and subject only", async () => {
+    await database.transaction(async (client) => {
+      const [olga, twin, mia] = [
+        await activeGrant(client, "olga", SCOPE),
+        await activeGrant(client, "olga", SCOPE),
+        await activeGrant(client, "mia", SCOPE),
+      ];
+      expect(await read(client, olga)).toEqual([row]);
+      expect(await read(client, mia)).toEqual([]);
+      expect(await refusal(read(client, { ...olga, serial: "00ff" }))).toBe("CERTIFICATE_UNKNOWN");
+      expect(await refusal(read(client, { ...olga, serial: twin.serial }))).toBe("CERTIFICATE_UNKNOWN");
+      expect(await refusal(read(client, { ...olga, serial: mia.serial }))).toBe("CERTIFICATE_UNKNOWN");
+      expect(await refusal(read(client, { ...olga, subject: "mia" }))).toBe("SUBJECT_MISMATCH");
+      expect(await refusal(read(client, { ...olga, subject: "" }))).toBe("SUBJECT_MISMATCH");
+      expect(await refusal(read(client, { ...olga, subject: null }))).toBe("SUBJECT_MISMATCH");
+      expect(await refusal(read(client, { ...mia, id: olga.id }))).toBe("SUBJECT_MISMATCH");
+      expect(await refusal(read(client, { ...olga, id: "00000000-0000-4000-8000-000000000000" }))).toBe(
+        "GRANT_UNKNOWN",
+      );
+    });
+  });
+
+  test("that was revoked, or whose time is over, opens none, while a newer one of the grant does", async () => {
+    await database.transaction(async (client) => {
+      const grant = await activeGrant(client, "olga", SCOPE);
+      const newer = { ...grant, serial: await recordCertificate(client, grant.id) };
+      const third = { ...grant, serial: await recordCertificate(client, grant.id) };
+      await client.query(
+        "update federation.federation_certificates set revoked_at = now(), revocation_reason = 'superseded' where serial = $1",
+        [grant.serial],
+      );
+      await client.query(
+        "update federation.federation_certificates set not_before = '-infinity', not_after = now() where serial = $1",
+        [third.serial],
+      );
+      expect(await refusal(read(client, grant))).toBe("CERTIFICATE_REVOKED");
+      expect(await refusal(read(client, third))).toBe("CERTIFICATE_REVOKED");
+      expect(await read(client, newer)).toEqual([row]);
+    });
+  });
+});
+
+describe("the subject's end", () => {
+  const endings: [string, string, string][] = [
+    ["is deleted", "delete from app.users where id = 'olga'", "GRANT_REVOKED"],
+    ["gets another id", "update app.users set id = 'helga' where id = 'olga'", "GRANT_REVOKED"],
+    ["is truncated away", "truncate app.users cascade", "GRANT_REVOKED"],
+  ];
+  test.each(endings)(
+    "a grant whose subject %s is revoked at once, and stays so when the id comes back",
+    async (_, statement, code) => {
+      await database.transaction(async (client) => {
+        await client.query("delete from app.tasks");
+        const grant = await activeGrant(client, "olga", SCOPE);
+        const pending = await createGrant(client, "olga", SCOPE);
+        await client.query(statement);
+        expect(await refusal(read(client, grant))).toBe(code);
+        await client.query("insert into app.users (id, name, email) values ('olga', 'another', 'another@example.org')");
+        expect(await refusal(read(client, grant))).toBe(code);
+        expect(await refusal(activate(client, pending))).toBe("TOKEN_SPENT");
+        const { rows } = await client.query(
+          "select distinct status, end_reason from federation.federation_grants where subject_user_id = 'olga' and id in ($1, $2)",
+          [grant.id, pending.id],
+        );
+        expect(rows).toEqual([{ status: "revoked", end_reason: "subject deleted" }]);
+      });
+    },
+  );
+
+  test.each([
+    "delete from app.users where id = 'mia'",
+    "update app.users set id = 'maria' where id = 'mia'",
+    "update app.users set name = 'Olga' where id = 'olga'",
+    "update app.users set id = id where id = 'olga'",
+  ])("a grant goes on after: %s", async (statement) => {
+    await database.transaction(async (client) => {
+      const grant = await activeGrant(client, "olga", SCOPE);
+      await client.query(statement);
+      expect(await read(client, grant)).toEqual([row]);
+    });
+  });
+});
+
+async function committed<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
+  const client = await database.pool.connect();
+  try {
+    await client.query("begin");
+    return await work(client);
+  } finally {
+    await client.query("commit");
+    client.release();
+  }
+}

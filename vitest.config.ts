@@ -1,0 +1,26 @@
+import { defineConfig } from "vitest/config";
+
+const database = (name: string, include: string[]) => ({
+  test: {
+    name,
+    include,
+    globalSetup: ["test/harness/global-setup.ts"],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+  },
+});
+
+export default defineConfig({
+  test: {
+    pool: "forks",
+    maxWorkers: 2,
+    reporters: ["default"],
+    projects: [
+      { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: 60_000 } },
+      database("pglite", ["test/policies/**/*.test.ts", "test/integration/**/*.test.ts"]),
+      database("postgres", ["test/policies/**/*.test.ts", "test/integration/**/*.test.ts"]),
+      database("federation-pglite", ["test/federation/**/*.test.ts"]),
+      database("federation-postgres", ["test/federation/**/*.test.ts"]),
+    ],
+  },
+});
