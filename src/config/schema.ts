@@ -44,7 +44,8 @@ export const configSchema = z.strictObject({
       public: listener(8444).prefault({}).describe("Enrollment, the certificate revocation list, health."),
       home: homeListener.prefault({}).describe("Local users. Plain HTTP, so on loopback only."),
     })
-    .prefault({}),
+    .prefault({})
+    .describe("Where the gateway listens."),
   federationUrl: z
     .url({ protocol: /^https$/ })
     .optional()
@@ -87,7 +88,8 @@ export const configSchema = z.strictObject({
         .default(10_000)
         .describe("Milliseconds that a peer may take to answer."),
     })
-    .prefault({}),
+    .prefault({})
+    .describe("How much is taken on."),
   jwt: jwt
     .refine((value) => (value.jwksUrl === undefined) !== (value.jwksFile === undefined), {
       error: "exactly one of jwksUrl and jwksFile",

@@ -63,7 +63,11 @@ export function createKeyringFile(file: string): Keyring {
  *
  * @throws FederationError CONFIG_INVALID
  */
-export function addKey(file: string): Keyring {
+export function addKey(file: string, environment: NodeJS.ProcessEnv = process.env): Keyring {
+  if (keyringIsInEnvironment(environment)) {
+    // Values sealed with a key of the file could not be opened by whoever reads the environment.
+    throw new FederationError("CONFIG_INVALID", `the sealing keys are in ${KEYRING_VARIABLE}; add the new key there`);
+  }
   const { keys } = parse(readSecret(file), file);
   const current = Math.max(...keys.keys()) + 1;
   const keyring = { current, keys: new Map([...keys, [current, randomBytes(KEY_BYTES)]]) };
@@ -99,7 +103,10 @@ function parse(text: string, source: string): Keyring {
   }
   const parsed = keyringFile.safeParse(value);
   if (!parsed.success) {
-    throw new FederationError("CONFIG_INVALID", `${source} holds no sealing keys: {"version":1,"current":…,"keys":{…}}`);
+    throw new FederationError(
+      "CONFIG_INVALID",
+      `${source} holds no sealing keys: {"version":1,"current":…,"keys":{…}}`,
+    );
   }
   const { current, keys } = parsed.data;
   return {

@@ -41,4 +41,16 @@ export default async function setup(project: TestProject): Promise<() => Promise
 async function prepare(connectionString: string): Promise<void> {
   await migrateDatabase({ connectionString });
   await loadSampleApp(connectionString);
+  const mutation = process.env["MOSAIC_TEST_MUTATION"];
+  if (mutation !== undefined) {
+    await mutate(connectionString, mutation);
+  }
+}
+
+/** Breaks the template with one statement: `scripts/mutate-policies.ts` sees by it whether any test notices. */
+async function mutate(connectionString: string, statement: string): Promise<void> {
+  const client = new Client({ connectionString });
+  await client.connect();
+  await client.query(statement);
+  await client.end();
 }

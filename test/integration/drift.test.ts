@@ -6,6 +6,7 @@ import type { Pool } from "pg";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { dumpPrivileges } from "../../scripts/dump/privileges.ts";
 import { dumpSchema } from "../../scripts/dump/schema.ts";
+import { rolledBack } from "../../scripts/sample-database.ts";
 import { packageRoot } from "../../src/config/package-root.ts";
 import { migrateDatabase } from "../../src/database/migrate.ts";
 import { loadSampleApp } from "../../src/sample/load-sample.ts";
@@ -22,17 +23,11 @@ beforeAll(async () => {
 });
 afterAll(() => database.close());
 
-async function dump(of: (client: Client) => Promise<string>, connectionString: string, change = ""): Promise<string> {
-  const client = new Client({ connectionString });
-  await client.connect();
-  try {
-    await client.query("begin");
+function dump(of: (client: Client) => Promise<string>, connectionString: string, change = ""): Promise<string> {
+  return rolledBack(connectionString, async (client) => {
     await client.query(change);
-    return await of(client);
-  } finally {
-    await client.query("rollback");
-    await client.end();
-  }
+    return of(client);
+  });
 }
 
 test("the schema of a migrated database with the sample application is the committed one (npm run db:dump)", async () => {

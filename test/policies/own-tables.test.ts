@@ -2,7 +2,8 @@ import type { PoolClient } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
-import { activeGrant, asRole, createGrant, seedPeople, seedRows } from "./actors.ts";
+import { RESOURCES, activeGrant, asRole, createGrant, seedPeople, seedRows } from "./actors.ts";
+import type { Resource } from "./actors.ts";
 import { only, refusal } from "./verbs.ts";
 
 const DENIED = "42501";
@@ -15,7 +16,9 @@ beforeAll(async () => {
   const client = await database.pool.connect();
   await client.query("begin");
   await seedPeople(client, { olga: ["t1"], mia: ["t2"] });
-  await seedRows(client, "tasks", [{ owner: "olga", team: "t1" }]);
+  for (const resource of Object.keys(RESOURCES) as Resource[]) {
+    await seedRows(client, resource, [{ owner: "olga", team: "t1" }]);
+  }
   await activeGrant(client, "olga", { resources: ["tasks"] });
   await createGrant(client, "olga", { resources: ["tasks"] });
   await client.query(`
@@ -153,24 +156,26 @@ describe("the audit log", () => {
 describe("the sample application", () => {
   test("shows a signed-in user the user, teams, memberships and rows that are theirs, its owner being no exception", async () => {
     await database.transaction(async (client) => {
-      const seen = (user: string): Promise<number[]> =>
+      const seen = (user: string): Promise<Record<string, number>> =>
         asRole(
           client,
           "app_owner",
           async () => {
             await client.query("select set_config('app.user_id', $1, true)", [user]);
-            const counts = [];
-            for (const table of ["users", "teams", "memberships", "tasks"]) {
-              counts.push(await count(client, `app.${table}`));
+            const counts: Record<string, number> = {};
+            for (const table of ["users", "teams", "memberships", "tasks", "notes", "projects", "credentials"]) {
+              counts[table] = await count(client, `app.${table}`);
             }
             return counts;
           },
           "rollback",
         );
+      const mine = { users: 1, teams: 1, memberships: 1, tasks: 1, notes: 1, projects: 1, credentials: 1 };
+      const rows = { tasks: 0, notes: 0, projects: 0, credentials: 0 };
       expect(await count(client, "app.users")).toBe(2);
-      expect(await seen("olga")).toEqual([1, 1, 1, 1]);
-      expect(await seen("mia")).toEqual([1, 1, 1, 0]);
-      expect(await seen("")).toEqual([0, 0, 0, 0]);
+      expect(await seen("olga")).toEqual(mine);
+      expect(await seen("mia")).toEqual({ ...mine, ...rows });
+      expect(await seen("")).toEqual({ users: 0, teams: 0, memberships: 0, ...rows });
     });
   });
 });

@@ -1,0 +1,36 @@
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { generateReference, staleFiles } from "../../scripts/reference/generate.ts";
+import { packageRoot } from "../../src/config/package-root.ts";
+import { readSqlFiles } from "../../src/database/apply-sql.ts";
+import { ERROR_TABLE } from "../../src/errors.ts";
+import { openTestDatabase } from "../harness/database.ts";
+import type { TestDatabase } from "../harness/database.ts";
+
+let database: TestDatabase;
+let generated: Map<string, string>;
+beforeAll(async () => {
+  database = await openTestDatabase();
+  generated = await generateReference(database.connectionString);
+});
+afterAll(() => database.close());
+
+test("the reference pages and GraphQL schemas are those that node scripts/generate-reference.ts writes", () => {
+  expect(generated.size).toBeGreaterThan(0);
+  expect(staleFiles(generated)).toEqual([]);
+});
+
+test("a page that differs by one letter, and one that is not there, are stale", () => {
+  const [first] = generated;
+  const [path, text] = first ?? ["", ""];
+  expect(staleFiles(new Map([[path, `${text}x`]]))).toEqual([path]);
+  expect(staleFiles(new Map([["docs/reference/nothing.md", text]]))).toEqual(["docs/reference/nothing.md"]);
+});
+
+test("every SQLSTATE that sql/ raises is in the table of errors, and every one in the table is raised", () => {
+  const raised = readSqlFiles(join(packageRoot(), "sql")).flatMap(({ text }) =>
+    [...text.matchAll(/errcode = '(MF\w+)'/g)].map(([, sqlstate]) => sqlstate),
+  );
+  const known = Object.values(ERROR_TABLE).flatMap((row) => ("sqlstate" in row ? [row.sqlstate] : []));
+  expect([...new Set(raised)].sort()).toEqual(known.sort());
+});

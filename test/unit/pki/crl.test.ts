@@ -1,0 +1,80 @@
+import fc from "fast-check";
+import { beforeAll, expect, test } from "vitest";
+import { readCrl } from "../../../src/pki/crl.ts";
+import { codeOf, issued } from "./craft.ts";
+import { hasOpenssl, openssl } from "./openssl.ts";
+
+let made: Awaited<ReturnType<typeof issued>>;
+let crl: { der: Buffer; pem: string };
+beforeAll(async () => {
+  made = await issued();
+  const revoked = [
+    { serial: made.client.serial, revokedAt: new Date("2026-03-01T10:00:00Z"), reason: "keyCompromise" },
+  ];
+  crl = await made.authority.signCrl({ revoked, number: 1_795_451_116_060, lifetimeSeconds: 3600 });
+});
+const read = (der: Buffer): string => codeOf(() => readCrl(der, made.root.certificateDer));
+
+test("a list says what was revoked and when the next one comes", () => {
+  const list = readCrl(crl.der, made.root.certificateDer);
+  expect(list.revokedSerials).toEqual(new Set([made.client.serial]));
+  expect(list.nextUpdate.getTime() - Date.now()).toBeGreaterThan(3_500_000);
+  expect(list.thisUpdate.getTime()).toBeLessThanOrEqual(Date.now());
+});
+
+test("an empty list revokes nothing", async () => {
+  const { der } = await made.authority.signCrl({ revoked: [], number: 1, lifetimeSeconds: 3600 });
+  expect(readCrl(der, made.root.certificateDer).revokedSerials.size).toBe(0);
+});
+
+test.each(["01", "7f", "80", "ff00", "00ff", "8000000000000000000000000000000000000000"])(
+  "the serial number %s is read back as it was recorded",
+  async (serial) => {
+    const revoked = [{ serial, revokedAt: new Date(), reason: "unspecified" }];
+    const { der } = await made.authority.signCrl({ revoked, number: 1, lifetimeSeconds: 3600 });
+    const [read] = readCrl(der, made.root.certificateDer).revokedSerials;
+    expect(BigInt(`0x${read ?? ""}`)).toBe(BigInt(`0x${serial}`));
+  },
+);
+
+test("a list of 2000 certificates is read whole", async () => {
+  const revoked = Array.from({ length: 2000 }, (_, index) => ({
+    serial: (0x4000_0000 + index).toString(16),
+    revokedAt: new Date(),
+    reason: "superseded",
+  }));
+  const { der } = await made.authority.signCrl({ revoked, number: 2, lifetimeSeconds: 3600 });
+  expect(readCrl(der, made.root.certificateDer).revokedSerials.size).toBe(2000);
+});
+
+test("a list of another authority is refused", async () => {
+  const other = await issued();
+  expect(codeOf(() => readCrl(crl.der, other.root.certificateDer))).toBe("CERTIFICATE_INVALID");
+  expect(codeOf(() => readCrl(crl.der, Buffer.from("x")))).toBe("CERTIFICATE_INVALID");
+});
+
+test("a list with any byte changed is refused with CERTIFICATE_INVALID", () => {
+  expect(read(crl.der)).toBe("none");
+  fc.assert(
+    fc.property(fc.nat(crl.der.length - 1), fc.integer({ min: 1, max: 255 }), (index, by) => {
+      expect(read(Buffer.from(crl.der.map((byte, at) => (at === index ? byte ^ by : byte))))).toBe(
+        "CERTIFICATE_INVALID",
+      );
+    }),
+    { numRuns: 3000 },
+  );
+});
+
+test("OpenSSL reads our lists and refuses the certificates on them", (context) => {
+  if (!hasOpenssl()) {
+    context.skip();
+    return;
+  }
+  const files = { "root.pem": made.authority.rootPem, "crl.pem": crl.pem, "client.pem": made.client.certificatePem };
+  const text = openssl(["crl", "-text", "-noout", "-in", "crl.pem", "-CAfile", "root.pem"], files);
+  expect(text.output).toContain("verify OK");
+  expect(text.output).toContain("Key Compromise");
+  expect(text.output).toContain("1795451116060");
+  const verified = openssl(["verify", "-crl_check", "-CRLfile", "crl.pem", "-CAfile", "root.pem", "client.pem"], files);
+  expect(verified.output).toContain("certificate revoked");
+});
