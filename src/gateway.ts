@@ -102,7 +102,13 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
     const federation = createFederationListener({
       ...identity,
       trustedRoots: [authority.rootPem],
-      readIdentity: (der) => readPeerIdentity(der, config.oidArc),
+      readIdentity: (der) => {
+        const peer = readPeerIdentity(der, config.oidArc);
+        if (peer.host !== config.host) {
+          throw new FederationError("IDENTITY_MALFORMED", "The certificate was issued by another host.");
+        }
+        return peer;
+      },
       bucket: createBucket(config.limits.requestsPerMinute),
       requireCapacity: () => {
         requireCapacity(pool, config.limits.waitingRequests);
@@ -155,6 +161,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
     await stop();
     throw error;
   }
+  log.info({ host: config.host, tier: config.tier }, "serving");
   return {
     config,
     federationUrl: federationUrl(config),

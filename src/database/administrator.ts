@@ -1,4 +1,5 @@
-import { Client } from "pg";
+import { Client, DatabaseError } from "pg";
+import { FederationError } from "../errors.ts";
 import { fromDatabaseError } from "./errors.ts";
 
 /**
@@ -25,8 +26,17 @@ export async function asAdministrator<T>(
     await client.query("commit");
     return result;
   } catch (error) {
-    throw fromDatabaseError(error);
+    throw shownToAdministrator(error);
   } finally {
     await client.end().catch(() => undefined);
   }
+}
+
+/** A fault of what was asked for (a table that is not there, a value of another type) in the database's words, which an administrator may see. */
+function shownToAdministrator(error: unknown): FederationError {
+  const refusal = fromDatabaseError(error);
+  if (error instanceof DatabaseError && refusal.code === "INTERNAL" && /^(22|42)/.test(error.code ?? "")) {
+    return new FederationError("BAD_REQUEST", error.message, { cause: error });
+  }
+  return refusal;
 }

@@ -96,9 +96,9 @@ export function credentialsOf(enrolled: Enrolled): Credentials {
   };
 }
 
-/** A thief in work's own house: a certificate by work's real authority that joins one grant with the subject of another. */
-export async function mixedCredentials(directory: string, grantId: string, subject: string): Promise<Credentials> {
-  return useDatabase(directory, ({ adminUrl, keyring, config }) =>
+/** The key of a gateway's own authority, for who holds its directory. */
+export async function openAuthority(directory: string): Promise<{ certificateDer: Buffer; privateKeyDer: Buffer }> {
+  return useDatabase(directory, ({ adminUrl, keyring }) =>
     asAdministrator(adminUrl, async (client) => {
       const { rows } = await client.query<{ id: string; certificate_der: Buffer; sealed_key: Buffer }>(
         "select id, certificate_der, sealed_key from federation.list_authorities()",
@@ -107,28 +107,34 @@ export async function mixedCredentials(directory: string, grantId: string, subje
       if (root === undefined) {
         throw new Error("the gateway has no authority");
       }
-      return clientCredentials(
-        { certificateDer: root.certificate_der, privateKeyDer: unseal(keyring, root.sealed_key, root.id) },
-        config.oidArc,
-        { grantId, subjectUserId: subject, host: config.host },
-      );
+      return { certificateDer: root.certificate_der, privateKeyDer: unseal(keyring, root.sealed_key, root.id) };
     }),
   );
+}
+
+/** A thief in work's own house: a certificate by work's real authority that joins one grant with the subject of another. */
+export async function mixedCredentials(
+  directory: string,
+  grantId: string,
+  subject: string,
+  host = "work.localhost",
+): Promise<Credentials> {
+  return clientCredentials(await openAuthority(directory), { grantId, subjectUserId: subject, host });
 }
 
 /** A stranger: the right names, signed by an authority of their own. */
 export async function strangerCredentials(grantId: string, subject: string): Promise<Credentials> {
   const root = createRoot({ commonName: "work.localhost federation root", lifetimeDays: 1 });
   const identity = { grantId, subjectUserId: subject, host: "work.localhost" };
-  return clientCredentials(root, configSchema.shape.oidArc.parse(undefined), identity);
+  return clientCredentials(root, identity);
 }
 
 async function clientCredentials(
   root: { certificateDer: Buffer; privateKeyDer: Buffer },
-  oidArc: string,
   identity: { grantId: string; subjectUserId: string; host: string },
 ): Promise<Credentials> {
   const { privateKeyPem } = generateKeyPair();
+  const oidArc = configSchema.shape.oidArc.parse(undefined);
   const issued = await createEmbeddedAuthority({ ...root, oidArc }).issueClientCertificate({
     csrPem: createCsr({ privateKeyPem, commonName: "demo" }),
     identity,

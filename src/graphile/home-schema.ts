@@ -5,7 +5,7 @@ import { makePgService } from "postgraphile/adaptors/pg";
 import { context, execute, lambda } from "postgraphile/grafast";
 import type { FieldArgs } from "postgraphile/grafast";
 import type { DocumentNode, ExecutionResult, GraphQLSchema } from "postgraphile/graphql";
-import { GraphQLError, parse, validate } from "postgraphile/graphql";
+import { getOperationAST, GraphQLError, OperationTypeNode, parse, validate } from "postgraphile/graphql";
 import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
 import { extendSchema, gql } from "postgraphile/utils";
 import { fromDatabaseError } from "../database/errors.ts";
@@ -117,6 +117,10 @@ export async function createHomeExecutor(pool: Pool, sessions: Sessions, queries
     const faults = validate(schema, document);
     if (faults.length > 0) {
       return { errors: faults.map((fault) => withCode(fault, "BAD_REQUEST")) };
+    }
+    // Local users only read here, and one request is one answer.
+    if (getOperationAST(document, operationName)?.operation !== OperationTypeNode.QUERY) {
+      return { errors: [withCode(new GraphQLError("A request is one query."), "BAD_REQUEST")] };
     }
     const result = await execute({
       schema,

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { isIP } from "node:net";
+import { FederationError } from "../errors.ts";
 import { children, readDer, TAG, write, writeDer } from "./der.ts";
 import type { Asn1 } from "./der.ts";
 import { ECDSA_WITH_SHA256, keyIdentifier, signed } from "./keys.ts";
@@ -42,13 +43,30 @@ export function subjectNameOf(certificateDer: Buffer): Buffer {
 export function serverAltName(names: readonly string[]): Buffer {
   return writeDer(
     write.sequence(
-      ...names.map((name) =>
-        isIP(name) === 4
-          ? write.contextBytes(7, Buffer.from(name.split(".").map(Number)))
-          : write.contextBytes(2, Buffer.from(name, "latin1")),
-      ),
+      ...names.map((name) => {
+        const host = name.replace(/^\[(.*)\]$/, "$1");
+        switch (isIP(host)) {
+          case 4:
+            return write.contextBytes(7, Buffer.from(host.split(".").map(Number)));
+          case 6:
+            return write.contextBytes(7, ipv6Bytes(host));
+          default:
+            return write.contextBytes(2, Buffer.from(host, "latin1"));
+        }
+      }),
     ),
   );
+}
+
+function ipv6Bytes(address: string): Buffer {
+  // URL parsing writes an address in one way: hexadecimal groups only, no zone.
+  const canonical = URL.parse(`http://[${address}]`)?.hostname.slice(1, -1);
+  if (canonical === undefined) {
+    throw new FederationError("CONFIG_INVALID", `${address} is not an address that a certificate can name`);
+  }
+  const [before = [], after = []] = canonical.split("::").map((half) => half.split(":").filter((group) => group !== ""));
+  const zeros = Array.from({ length: 8 - before.length - after.length }, () => "0");
+  return Buffer.from([...before, ...zeros, ...after].map((group) => group.padStart(4, "0")).join(""), "hex");
 }
 
 /**

@@ -19,6 +19,8 @@ const REASONS: Record<string, number> = {
 
 const OID = { crlNumber: "2.5.29.20", reasonCode: "2.5.29.21", authorityKeyIdentifier: "2.5.29.35" } as const;
 const CODE = "CERTIFICATE_INVALID";
+// About 200 000 entries.
+const MAX_BYTES = 8 * 1024 * 1024;
 
 /** A CRL of version 2, DER. */
 export function buildCrl(
@@ -73,7 +75,7 @@ export interface Crl {
  * @throws FederationError CERTIFICATE_INVALID
  */
 export function readCrl(der: Buffer, issuerCertificateDer: Buffer): Crl {
-  const [toBeSigned, algorithm, signature] = children(readDer(der, CODE), TAG.SEQUENCE, CODE);
+  const [toBeSigned, algorithm, signature] = children(readDer(der, CODE, MAX_BYTES), TAG.SEQUENCE, CODE);
   const bits = bytesOf(signature, TAG.BITSTRING, CODE);
   const issuer = readX509(issuerCertificateDer, CODE);
   if (

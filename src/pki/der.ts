@@ -12,7 +12,7 @@ export const TAG = asn1.Type;
 const { UNIVERSAL, CONTEXT_SPECIFIC } = asn1.Class;
 
 // The type declarations know the older signature only; bit strings stay bytes, for a signature is never a structure.
-const STRICT = { strict: true, parseAllBytes: true, decodeBitStrings: false } as unknown as boolean;
+const STRICT = { strict: true, parseAllBytes: true, decodeBitStrings: false, maxDepth: 32 };
 
 /** The longest PEM or DER that is read, bytes. */
 const MAX_BYTES = 16_384;
@@ -22,15 +22,24 @@ const MAX_BYTES = 16_384;
  *
  * @throws FederationError with the given code on anything that is not well-formed
  */
-export function readDer(der: Buffer, code: ErrorCode): Asn1 {
-  if (der.length === 0 || der.length > MAX_BYTES) {
+export function readDer(der: Buffer, code: ErrorCode, maxBytes: number = MAX_BYTES): Asn1 {
+  if (der.length === 0 || der.length > maxBytes) {
     throw malformed(code);
   }
+  let value: Asn1;
+  let again: Buffer;
   try {
-    return asn1.fromDer(forge.util.createBuffer(der.toString("binary")), STRICT);
+    // The reader writes its defaults into the options.
+    value = asn1.fromDer(forge.util.createBuffer(der.toString("binary")), { ...STRICT } as unknown as boolean);
+    again = writeDer(value);
   } catch (cause) {
     throw malformed(code, cause);
   }
+  // The reader also takes BER. A value has one DER encoding, so what is written back differently was not DER.
+  if (!again.equals(der)) {
+    throw malformed(code);
+  }
+  return value;
 }
 
 /** Writes an ASN.1 value as DER. */
@@ -46,13 +55,19 @@ export function writeDer(value: Asn1): Buffer {
  */
 export function pemToDer(pem: string, label: string, code: ErrorCode): Buffer {
   const match =
-    pem.length <= 2 * MAX_BYTES
+    pem.length <= MAX_BYTES
       ? /^\s*-----BEGIN ([A-Z ]+)-----\r?\n([A-Za-z0-9+/=\r\n]+?)\r?\n?-----END \1-----\s*$/.exec(pem)
       : null;
   if (match?.[1] !== label || match[2] === undefined) {
     throw malformed(code);
   }
-  return Buffer.from(match[2], "base64");
+  const base64 = match[2].replace(/[\r\n]/g, "");
+  const der = Buffer.from(base64, "base64");
+  // Base64 has one spelling here: no padding inside, no bits that mean nothing.
+  if (der.toString("base64") !== base64) {
+    throw malformed(code);
+  }
+  return der;
 }
 
 /** DER as PEM (RFC 7468). */

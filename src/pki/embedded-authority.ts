@@ -1,3 +1,5 @@
+import { createPrivateKey } from "node:crypto";
+import { FederationError } from "../errors.ts";
 import type { CertificateAuthority, IssuedCertificate } from "./authority.ts";
 import { nameOf, serverAltName, signCertificate, subjectNameOf } from "./certificate.ts";
 import type { CertificateRequest, Issuer } from "./certificate.ts";
@@ -40,6 +42,9 @@ export function createEmbeddedAuthority(options: {
 }): CertificateAuthority {
   const { certificateDer, privateKeyDer, oidArc } = options;
   const root = readX509(certificateDer, "CERTIFICATE_INVALID");
+  if (!root.checkPrivateKey(createPrivateKey({ key: privateKeyDer, format: "der", type: "pkcs8" }))) {
+    throw new FederationError("CONFIG_INVALID", "the root certificate and its key do not belong together");
+  }
   const rootEnds = new Date(root.validTo).getTime();
   const issuer: Issuer = {
     nameDer: subjectNameOf(certificateDer),

@@ -72,7 +72,12 @@ export function readPeerIdentity(certificateDer: Buffer, oidArc: string): PeerId
     throw malformed();
   }
   requireDigitalSignature(extensions.get(OID.keyUsage));
-  return { grantId, subjectUserId, host, serial: certificate.serialNumber.toLowerCase(), commonName };
+  const serial = certificate.serialNumber.toLowerCase();
+  // Positive and at most 20 bytes (RFC 5280 §4.1.2.2); Node writes 0 as one digit and a negative number with a sign.
+  if (!/^(?:[0-9a-f]{2}){1,20}$/.test(serial)) {
+    throw malformed();
+  }
+  return { grantId, subjectUserId, host, serial, commonName };
 }
 
 function readExtensions(fields: Asn1[]): Map<string, Buffer> {
@@ -82,7 +87,7 @@ function readExtensions(fields: Asn1[]): Map<string, Buffer> {
   for (const extension of children(list, TAG.SEQUENCE, CODE)) {
     const parts = children(extension, TAG.SEQUENCE, CODE);
     const oid = oidOf(parts[0], CODE);
-    if (extensions.has(oid)) {
+    if (extensions.has(oid) || parts.length < 2 || parts.length > 3) {
       throw malformed();
     }
     extensions.set(oid, bytesOf(parts.at(-1), TAG.OCTETSTRING, CODE));
@@ -95,13 +100,13 @@ function readAltName(extension: Buffer | undefined, oidArc: string): Certificate
   const uris: string[] = [];
   for (const name of children(valueOf(extension), TAG.SEQUENCE, CODE)) {
     if (isContext(name, OTHER_NAME)) {
-      const [type, wrapped] = children(name, OTHER_NAME, CODE, name.tagClass);
+      const [type, wrapped, ...afterType] = children(name, OTHER_NAME, CODE, name.tagClass);
       const oid = oidOf(type, CODE);
       if (others.has(oid)) {
         throw malformed();
       }
-      const [value] = children(wrapped, 0, CODE, wrapped?.tagClass);
-      if (wrapped === undefined || !isContext(wrapped, 0)) {
+      const [value, ...afterValue] = children(wrapped, 0, CODE, wrapped?.tagClass);
+      if (wrapped === undefined || !isContext(wrapped, 0) || afterType.length + afterValue.length > 0) {
         throw malformed();
       }
       others.set(oid, utf8(bytesOf(value, TAG.UTF8, CODE)));

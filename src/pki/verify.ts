@@ -27,7 +27,7 @@ export function verifyIssued(options: {
   const der = pemToDer(options.certificatePem, "CERTIFICATE", CODE);
   const certificate = readX509(der, CODE);
   const root = readX509(pemToDer(options.rootPem, "CERTIFICATE", CODE), CODE);
-  if (!certificate.checkIssued(root) || !certificate.verify(root.publicKey)) {
+  if (!root.ca || !certificate.checkIssued(root) || !certificate.verify(root.publicKey)) {
     throw refused("it is not signed by the root that the enrollment URL names");
   }
   if (!certificate.publicKey.export({ type: "spki", format: "der" }).equals(publicKeyOf(options.privateKeyPem))) {

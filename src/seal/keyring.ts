@@ -90,9 +90,6 @@ export function removeUnusedKeys(file: string, versionsInUse: Iterable<number>):
   return keyring;
 }
 
-/** `removeUnusedKeys` by the name that the rotation in src/setup calls it by. */
-export const keepKeys = removeUnusedKeys;
-
 function parse(text: string, source: string): Keyring {
   let value: unknown;
   try {

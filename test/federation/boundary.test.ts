@@ -1,10 +1,14 @@
+import { X509Certificate } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { credentialsOf, mixedCredentials, strangerCredentials } from "../../src/demo/actors.ts";
+import { credentialsOf, mixedCredentials, openAuthority, strangerCredentials } from "../../src/demo/actors.ts";
 import type { Credentials } from "../../src/demo/actors.ts";
 import { mtlsRequest } from "../../src/demo/mtls-request.ts";
 import type { MtlsAnswer } from "../../src/demo/mtls-request.ts";
 import { credential, HOME, task, WORK } from "../../src/demo/world.ts";
+import { signCertificate, subjectNameOf } from "../../src/pki/certificate.ts";
 import { derToPem } from "../../src/pki/der.ts";
+import { subjectAltNameOf } from "../../src/pki/identity.ts";
+import { generateKeyPair } from "../../src/pki/keys.ts";
 import { auditRows, createGrant, enrollGrant, openTestGateway } from "../harness/gateway.ts";
 import type { TestGateway, TestGrant } from "../harness/gateway.ts";
 
@@ -14,6 +18,8 @@ const SCOPE = {
   include_teams: ["platform"],
   include_personal: true,
 };
+
+const ARC = "1.3.6.1.4.1.32473.1";
 
 let work: TestGateway;
 let home: TestGateway;
@@ -190,6 +196,52 @@ describe("acceptance 14: the state of a grant", () => {
     await work.pool.query("select federation.revoke_grant($1, 'test')", [grant.grantId]);
     expect(await ask()).toBe(403);
     await client.destroy();
+  });
+});
+
+describe("acceptance 14: a certificate of the gateway's own authority whose identity", () => {
+  const grantId = (): string => alice.grantId;
+  const crafted = async (subjectAltName: Buffer | undefined, commonName: string): Promise<Credentials> => {
+    const { certificateDer, privateKeyDer } = await openAuthority(work.directory);
+    const { privateKeyPem, publicKeyDer } = generateKeyPair();
+    const root = new X509Certificate(certificateDer);
+    const der = signCertificate(
+      {
+        commonName,
+        publicKeyDer,
+        notBefore: new Date(Date.now() - 60_000),
+        notAfter: new Date(Date.now() + 3_600_000),
+        usage: "client",
+        ...(subjectAltName === undefined ? {} : { subjectAltName }),
+      },
+      {
+        nameDer: subjectNameOf(certificateDer),
+        publicKeyDer: root.publicKey.export({ type: "spki", format: "der" }),
+        privateKeyDer,
+      },
+    );
+    return { certificate: derToPem(der, "CERTIFICATE"), key: privateKeyPem };
+  };
+  const named = (grant: string, host = "work.localhost"): Buffer =>
+    subjectAltNameOf({ grantId: grant, subjectUserId: "alice", host }, ARC);
+
+  test.each([
+    ["is missing", () => crafted(undefined, grantId())],
+    ["disagrees with its common name", () => crafted(named(grantId()), "00000000-0000-4000-8000-000000000009")],
+    ["is no grant id", () => crafted(named("alice"), "alice")],
+    ["is of another arc", () => crafted(subjectAltNameOf({ grantId: grantId(), subjectUserId: "alice", host: "work.localhost" }, "1.2.3"), grantId())],
+    ["is of another host", () => crafted(named(grantId(), "elsewhere.example"), grantId())],
+  ])("%s is 401 IDENTITY_MALFORMED, and audited", async (_what, craft) => {
+    const before = (await auditRows(work)).filter(({ code }) => code === "IDENTITY_MALFORMED").length;
+    const answer = await say(await craft(), "list", { resource: "tasks" });
+    expect([answer.status, answer.code]).toEqual([401, "IDENTITY_MALFORMED"]);
+    const after = (await auditRows(work)).filter(({ code }) => code === "IDENTITY_MALFORMED").length;
+    expect(after).toBe(before + 1);
+  });
+
+  test("is whole, but whose serial nobody recorded, is as good as unknown", async () => {
+    const answer = await say(await crafted(named(grantId()), grantId()), "list", { resource: "tasks" });
+    expect([answer.status, answer.code]).toEqual([401, "CERTIFICATE_UNKNOWN"]);
   });
 });
 

@@ -118,13 +118,16 @@ beforeAll(async () => {
 afterAll(() => database.close());
 
 describe("who is served what", () => {
-  test.each(CASES.map((of) => ({ name: sentence(of), of })))("$name", ({ of }) =>
-    database.transaction(async (client) => {
-      for (const resource of keys(RESOURCES)) {
-        await check(client, resource, of);
-      }
-    }),
-  );
+  // Titles that are filled in by the runner are cut short.
+  for (const of of CASES) {
+    test(sentence(of), () =>
+      database.transaction(async (client) => {
+        for (const resource of keys(RESOURCES)) {
+          await check(client, resource, of);
+        }
+      }),
+    );
+  }
 
   test("the matrix is whole", () => {
     expect(CASES).toHaveLength(4 * 3 * 2 * 3 * 5);

@@ -127,13 +127,13 @@ describe("unregistering leaves as it was found", () => {
 
   test("the other tables, where the registered one was dropped meanwhile", async () => {
     await database.transaction(async (client) => {
-      await client.query("create table shop.brief (id integer primary key, owner_id integer)");
+      await client.query("create table shop.fleeting (id integer primary key, owner_id integer)");
       const before = await look(client);
-      await client.query("select federation.register_resource('brief', 'shop.brief', owner => 'owner_id')");
-      await client.query("drop table shop.brief");
-      await client.query(unregister("brief"));
+      await client.query("select federation.register_resource('fleeting', 'shop.fleeting', owner => 'owner_id')");
+      await client.query("drop table shop.fleeting");
+      await client.query(unregister("fleeting"));
       expect(await look(client)).toEqual(before);
-      expect((await client.query("select from federation.list_resources() where name = 'brief'")).rowCount).toBe(0);
+      expect((await client.query("select from federation.list_resources() where name = 'fleeting'")).rowCount).toBe(0);
     });
   });
 
