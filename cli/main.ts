@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { inspect } from "node:util";
 import { Command, CommanderError } from "commander";
 import { packageRoot } from "../src/config/package-root.ts";
 import { asFederationError, ERROR_TABLE } from "../src/errors.ts";
@@ -48,10 +49,12 @@ function report(error: unknown): number {
   if (process.argv.includes("--json")) {
     process.stderr.write(`${JSON.stringify({ error: { code: refusal.code, message } })}\n`);
   } else {
-    process.stderr.write(`${red("error", process.stderr)} ${refusal.code}: ${message.split("\n").map(visible).join("\n")}\n`);
+    process.stderr.write(
+      `${red("error", process.stderr)} ${refusal.code}: ${message.split("\n").map(visible).join("\n")}\n`,
+    );
   }
   if (process.env["MOSAIC_DEBUG"] !== undefined) {
-    console.error(error);
+    process.stderr.write(`${inspect(error)}\n`);
   }
   return refusal.exitCode;
 }

@@ -3,17 +3,15 @@ import Table from "cli-table3";
 
 /** Where a command writes: its result to standard output, everything else to standard error. */
 export interface Output {
-  readonly json: boolean;
   /** The one result: as JSON with `--json`, for people otherwise. */
-  result(value: unknown, forPeople: () => string): void;
+  result: (value: unknown, forPeople: () => string) => void;
   /** Progress, silent with `--json`. */
-  progress(line: string): void;
+  progress: (line: string) => void;
 }
 
 /** @param json whether `--json` was given */
 export function createOutput(json: boolean): Output {
   return {
-    json,
     result: (value, forPeople) => {
       process.stdout.write(`${json ? JSON.stringify(value, null, 2) : forPeople()}\n`);
     },
@@ -35,17 +33,16 @@ export function table(head: string[], rows: unknown[][]): string {
 /** A value on one line, harmless to a terminal: what comes from another organisation may hold escape sequences. */
 export function visible(value: unknown): string {
   const text = value === null || value === undefined ? "" : typeof value === "string" ? value : JSON.stringify(value);
-  // eslint-disable-next-line no-control-regex -- control characters are what this looks for
+
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (character) =>
     character === "\n" || character === "\t" ? " " : `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
 }
 
 /** Colour only where the stream is a terminal and `NO_COLOR` is not set (Node documentation, util.styleText). */
-type Stream = NodeJS.WriteStream & { fd: 1 | 2 };
 const styled =
   (style: Parameters<typeof styleText>[0]) =>
-  (text: string, stream: NodeJS.WriteStream = process.stdout as Stream): string =>
+  (text: string, stream: NodeJS.WriteStream = process.stdout): string =>
     styleText(style, text, { stream });
 export const bold = styled("bold");
 export const dim = styled("dim");

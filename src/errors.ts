@@ -64,8 +64,7 @@ export const ERROR_TABLE = {
     status: 400,
     exit: 65,
     sqlstate: "MF012",
-    meaning:
-      "A variable, filter, order, cursor or document id is not well-formed.",
+    meaning: "A variable, filter, order, cursor or document id is not well-formed.",
   },
   METHOD_NOT_ALLOWED: { status: 405, exit: 65, meaning: "The path takes another HTTP method." },
   BODY_TOO_LARGE: { status: 413, exit: 65, meaning: "The request's body is larger than the limit." },

@@ -91,9 +91,13 @@ function readScope(file: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new FederationError("SCOPE_INVALID", `the scope is not JSON: ${cause instanceof Error ? cause.message : ""}`, {
-      cause,
-    });
+    throw new FederationError(
+      "SCOPE_INVALID",
+      `the scope is not JSON: ${cause instanceof Error ? cause.message : ""}`,
+      {
+        cause,
+      },
+    );
   }
 }
 
@@ -107,44 +111,46 @@ async function readGrants(directory: string): Promise<GrantRow[]> {
 }
 
 function listCommand(): Command {
-  return gatewayCommand("list", "Every grant and its state.", ["federation grant list", "federation grant list --json"]).action(
-    async (options: CommonOptions) => {
-      const { directory, output } = common(options);
-      const grants = await readGrants(directory);
-      output.result(grants, () =>
-        grants.length === 0
-          ? "No grant yet. Make one with: mosaic federation grant create --help"
-          : table(
-              ["grant", "subject", "peer", "status", "resources", "certificate until"],
-              grants.map((grant) => [
-                grant.id,
-                grant.subject_user_id,
-                grant.peer_host,
-                grant.status,
-                grant.scope.resources.join(", "),
-                grant.certificate_not_after?.toISOString().slice(0, 10),
-              ]),
-            ),
-      );
-    },
-  );
+  return gatewayCommand("list", "Every grant and its state.", [
+    "federation grant list",
+    "federation grant list --json",
+  ]).action(async (options: CommonOptions) => {
+    const { directory, output } = common(options);
+    const grants = await readGrants(directory);
+    output.result(grants, () =>
+      grants.length === 0
+        ? "No grant yet. Make one with: mosaic federation grant create --help"
+        : table(
+            ["grant", "subject", "peer", "status", "resources", "certificate until"],
+            grants.map((grant) => [
+              grant.id,
+              grant.subject_user_id,
+              grant.peer_host,
+              grant.status,
+              grant.scope.resources.join(", "),
+              grant.certificate_not_after?.toISOString().slice(0, 10),
+            ]),
+          ),
+    );
+  });
 }
 
 function showCommand(): Command {
-  return gatewayCommand("show", "One grant, with its scope and its certificate.", [
-    "federation grant show 0190b6e2-…",
-  ])
+  return gatewayCommand("show", "One grant, with its scope and its certificate.", ["federation grant show 0190b6e2-…"])
     .argument("<id>", "the grant's id")
     .action(async (id: string, options: CommonOptions) => {
       const { directory, output } = common(options);
       const grant = (await readGrants(directory)).find((candidate) => candidate.id === id);
       if (grant === undefined) {
-        throw new FederationError("NOT_FOUND", `there is no grant ${id}; "mosaic federation grant list" shows them all`);
+        throw new FederationError(
+          "NOT_FOUND",
+          `there is no grant ${id}; "mosaic federation grant list" shows them all`,
+        );
       }
       output.result(grant, () =>
         table(
           ["", ""],
-          Object.entries(grant).map(([name, value]) => [
+          Object.entries<unknown>({ ...grant }).map(([name, value]) => [
             name.replaceAll("_", " "),
             value instanceof Date ? value.toISOString() : value,
           ]),

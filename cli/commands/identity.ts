@@ -22,9 +22,13 @@ interface BindOptions extends CommonOptions {
 }
 
 function bindCommand(): Command {
-  return gatewayCommand("bind", "Name the tables of users and memberships. Deleting a user then revokes their grants.", [
-    "identity bind --users app.users --user-column id --memberships app.memberships --member-user-column user_id --member-team-column team_id",
-  ])
+  return gatewayCommand(
+    "bind",
+    "Name the tables of users and memberships. Deleting a user then revokes their grants.",
+    [
+      "identity bind --users app.users --user-column id --memberships app.memberships --member-user-column user_id --member-team-column team_id",
+    ],
+  )
     .requiredOption("--users <table>", "the table of users")
     .requiredOption("--user-column <column>", "their key")
     .option("--memberships <table>", "the table of memberships")
@@ -52,29 +56,34 @@ function bindCommand(): Command {
           "own",
         ),
       );
-      output.result({ users: options.users, memberships: options.memberships ?? null }, () => `Users are in ${options.users}.`);
+      output.result(
+        { users: options.users, memberships: options.memberships ?? null },
+        () => `Users are in ${options.users}.`,
+      );
     });
 }
 
 function showCommand(): Command {
-  return gatewayCommand("show", "The tables that are bound.", ["identity show"]).action(async (options: CommonOptions) => {
-    const { directory, output } = common(options);
-    const bound = await useDatabase(directory, ({ adminUrl }) =>
-      asAdministrator(adminUrl, async (client) => {
-        const { rows } = await client.query<Record<string, string>>(
-          `select users_table::text, user_column::text, memberships_table::text, member_user_column::text, member_team_column::text
+  return gatewayCommand("show", "The tables that are bound.", ["identity show"]).action(
+    async (options: CommonOptions) => {
+      const { directory, output } = common(options);
+      const bound = await useDatabase(directory, ({ adminUrl }) =>
+        asAdministrator(adminUrl, async (client) => {
+          const { rows } = await client.query<Record<string, string>>(
+            `select users_table::text, user_column::text, memberships_table::text, member_user_column::text, member_team_column::text
            from federation.bound_identity()`,
-        );
-        return rows[0] ?? null;
-      }),
-    );
-    output.result(bound, () =>
-      bound === null
-        ? "Nothing is bound yet: mosaic identity bind --help"
-        : table(
-            ["", ""],
-            Object.entries(bound).map(([name, value]) => [name.replaceAll("_", " "), value]),
-          ),
-    );
-  });
+          );
+          return rows[0] ?? null;
+        }),
+      );
+      output.result(bound, () =>
+        bound === null
+          ? "Nothing is bound yet: mosaic identity bind --help"
+          : table(
+              ["", ""],
+              Object.entries(bound).map(([name, value]) => [name.replaceAll("_", " "), value]),
+            ),
+      );
+    },
+  );
 }

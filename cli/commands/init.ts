@@ -15,11 +15,15 @@ interface InitOptions extends CommonOptions {
 
 /** `mosaic init` */
 export function initCommand(): Command {
-  return gatewayCommand("init", "Make a gateway: its database, certificate authority, sealing keys and configuration.", [
-    "init --dir .mosaic --host work.example",
-    "init --dir .mosaic --host work.example --sample",
-    'init --dir .mosaic --host work.example --tier standalone --database-url "postgres://admin:secret@127.0.0.1/work"',
-  ])
+  return gatewayCommand(
+    "init",
+    "Make a gateway: its database, certificate authority, sealing keys and configuration.",
+    [
+      "init --dir .mosaic --host work.example",
+      "init --dir .mosaic --host work.example --sample",
+      'init --dir .mosaic --host work.example --tier standalone --database-url "postgres://admin:secret@127.0.0.1/work"',
+    ],
+  )
     .addOption(
       new Option("--tier <tier>", "local: an embedded Postgres; standalone: your own Postgres 15 to 18")
         .choices(["local", "standalone"])

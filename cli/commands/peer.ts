@@ -43,9 +43,7 @@ function addCommand(): Command {
       const url = parseEnrollmentUrl(text);
       const enrolled = await useDatabase(directory, async ({ adminUrl, keyring, config }) => {
         // Asked before the token is spent on a user who is not there.
-        await asAdministrator(adminUrl, (client) =>
-          client.query("select federation.require_user($1)", [options.user]),
-        );
+        await asAdministrator(adminUrl, (client) => client.query("select federation.require_user($1)", [options.user]));
         output.progress(`enrolling with ${url.publicUrl}`);
         const got = await enroll(url, config.limits.peerTimeoutMs);
         await asAdministrator(adminUrl, (client) => storePeer(client, keyring, options.user, got));
@@ -153,6 +151,9 @@ function removeCommand(): Command {
           client.query("select federation.remove_peer($1, $2)", [options.user, host]),
         ),
       );
-      output.result({ host, user: options.user, removed: true }, () => `${host} is no longer a peer of ${options.user}.`);
+      output.result(
+        { host, user: options.user, removed: true },
+        () => `${host} is no longer a peer of ${options.user}.`,
+      );
     });
 }

@@ -62,7 +62,9 @@ function listCommand(): Command {
 }
 
 function getCommand(): Command {
-  return userCommand("get", "One row by its id.", ["query get tasks 0190b6e2-… --user alice --source federated:work.example"])
+  return userCommand("get", "One row by its id.", [
+    "query get tasks 0190b6e2-… --user alice --source federated:work.example",
+  ])
     .argument("<resource>", "the name of a resource")
     .argument("<id>", "the row's key")
     .action(async (resource: string, id: string, options: QueryOptions) => {

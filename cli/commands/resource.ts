@@ -27,10 +27,14 @@ interface RegisterOptions extends CommonOptions {
 }
 
 function registerCommand(): Command {
-  return gatewayCommand("register", "Make a table a resource. Owner and team are columns or SQL expressions over the row.", [
-    "resource register tasks --table app.tasks --owner owner_id --team team_id --text title body",
-    `resource register orders --table public.orders --owner employee_id --order-by '[{"column": "order_date", "direction": "desc"}]'`,
-  ])
+  return gatewayCommand(
+    "register",
+    "Make a table a resource. Owner and team are columns or SQL expressions over the row.",
+    [
+      "resource register tasks --table app.tasks --owner owner_id --team team_id --text title body",
+      `resource register orders --table public.orders --owner employee_id --order-by '[{"column": "order_date", "direction": "desc"}]'`,
+    ],
+  )
     .argument("<name>", "what grants and peers call it")
     .requiredOption("--table <table>", "the table, with its schema")
     .option("--owner <expression>", "whose row it is")
@@ -129,6 +133,9 @@ function unregisterCommand(): Command {
       await useDatabase(directory, ({ adminUrl }) =>
         asAdministrator(adminUrl, (client) => client.query("select federation.unregister_resource($1)", [name]), "own"),
       );
-      output.result({ name, registered: false }, () => `${name} is no longer a resource; its table is as it was found.`);
+      output.result(
+        { name, registered: false },
+        () => `${name} is no longer a resource; its table is as it was found.`,
+      );
     });
 }

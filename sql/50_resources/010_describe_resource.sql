@@ -58,4 +58,4 @@ $$;
 revoke all on function federation.resource_columns(text) from public;
 grant execute on function federation.resource_columns(text) to federation_peer, federation_user, federation_admin;
 comment on function federation.resource_columns(text) is
-  'The columns of a resource that may leave, with their types as they are now. Kind says what JSON value compares with them; opaque ones are returned but neither filtered nor ordered by.';
+  'The columns of a resource that may leave, with their types as they are now. Kind says what JSON compares with them; opaque ones are neither filtered nor ordered by.';

@@ -39,7 +39,8 @@ as $$
 $$;
 revoke all on function federation.record_privilege(text, name, text, oid, smallint, boolean) from public;
 grant execute on function federation.record_privilege(text, name, text, oid, smallint, boolean) to federation_admin;
-comment on function federation.record_privilege(text, name, text, oid, smallint, boolean) is 'Notes a privilege that a registration needs, and whether it is to be revoked with it.';
+comment on function federation.record_privilege(text, name, text, oid, smallint, boolean) is
+  'Notes a privilege that a registration needs, and whether it is to be revoked with it.';
 
 create or replace function federation.forget_resource(resource text)
 returns table (role_name name, object_kind text, object_id oid, column_number smallint)

@@ -123,4 +123,4 @@ $$;
 revoke all on function federation.register_resource(text, regclass, text, text, name[], name, jsonb, name, name[], jsonb) from public;
 grant execute on function federation.register_resource(text, regclass, text, text, name[], name, jsonb, name, name[], jsonb) to federation_admin;
 comment on function federation.register_resource(text, regclass, text, text, name[], name, jsonb, name, name[], jsonb) is
-  'Makes a table a resource: installs the scope policy and, where the table has no row-level security, the owner-or-team policy. Owner and team are columns or SQL expressions over the row. Raises MF022, MF031.';
+  'Makes a table a resource: installs the scope policy and, where it has no policies, the owner-or-team policy. Owner and team are expressions over the row. Raises MF022, MF031.';

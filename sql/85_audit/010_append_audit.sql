@@ -34,8 +34,8 @@ as $$
     select
       coalesce(e.at, clock_timestamp()), e.grant_id, coalesce(e.peer_host, g.peer_host), e.subject_user_id, e.certificate_serial, e.verb,
       -- A name that is no resource is the caller's text, and the log holds no parameter.
-      (select r.name from federation.federation_resources r where r.name = e.resource), decode(e.query_hash, 'hex'), e.outcome, e.code, coalesce(e.row_count, 0), coalesce(e.bytes_out, 0),
-      coalesce(e.latency_ms, 0), e.request_id
+      (select r.name from federation.federation_resources r where r.name = e.resource), decode(e.query_hash, 'hex'), e.outcome, e.code,
+      coalesce(e.row_count, 0), coalesce(e.bytes_out, 0), coalesce(e.latency_ms, 0), e.request_id
     from jsonb_to_recordset(entries) as e (
       at timestamptz, grant_id text, peer_host text, subject_user_id text, certificate_serial text, verb text, resource text,
       query_hash text, outcome text, code text, row_count integer, bytes_out bigint, latency_ms real, request_id text

@@ -22,7 +22,9 @@ export interface AuditEntry {
 
 /** SHA-256 over the parameters with their keys in order, so that equal queries have equal hashes; hex. */
 export function queryHash(variables: unknown): string {
-  return createHash("sha256").update(JSON.stringify(normalised(variables))).digest("hex");
+  return createHash("sha256")
+    .update(JSON.stringify(normalised(variables)))
+    .digest("hex");
 }
 
 function normalised(value: unknown): unknown {

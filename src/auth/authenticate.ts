@@ -15,7 +15,7 @@ export async function createAuthenticator(sessions: Sessions, config: Config): P
   const verifyJwt = config.jwt === undefined ? undefined : await createJwtVerifier(config.jwt);
   return async (authorization) => {
     const token = /^Bearer ([A-Za-z0-9_.~+/=-]{1,8192})$/i.exec(authorization ?? "")?.[1];
-    if (token !== undefined && token.startsWith("mosaic_")) {
+    if (token?.startsWith("mosaic_") === true) {
       const { rows } = await sessions.asGateway((client) =>
         client.query<{ user_id: string | null }>("select federation.user_of_token($1) as user_id", [token]),
       );

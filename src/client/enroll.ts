@@ -50,7 +50,10 @@ const refusal = z.object({ errors: z.array(z.object({ extensions: z.object({ cod
 export async function enroll(url: EnrollmentUrl, timeoutMs: number): Promise<Enrolled> {
   const { hostname } = new URL(url.publicUrl);
   // Nothing is sent on this connection and nothing that comes over it is believed but what the fingerprint proves.
-  const shown = await request(url.publicUrl, { rejectUnauthorized: false }, timeoutMs, { method: "GET", path: "/root.pem" });
+  const shown = await request(url.publicUrl, { rejectUnauthorized: false }, timeoutMs, {
+    method: "GET",
+    path: "/root.pem",
+  });
   const rootDer = shown.status === 200 ? rootOf(shown.text) : undefined;
   if (rootDer === undefined || fingerprintOf(rootDer) !== url.rootFingerprint) {
     throw new FederationError(

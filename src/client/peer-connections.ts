@@ -75,9 +75,13 @@ export function createPeerConnections(options: { keyring: () => Keyring; timeout
     try {
       parsed = answerBody.parse(JSON.parse(text));
     } catch (cause) {
-      throw new FederationError("PEER_PROTOCOL", `${peer.host} answered ${statusCode} with what is no answer of a gateway`, {
-        cause,
-      });
+      throw new FederationError(
+        "PEER_PROTOCOL",
+        `${peer.host} answered ${statusCode} with what is no answer of a gateway`,
+        {
+          cause,
+        },
+      );
     }
     const code = parsed.errors?.[0]?.extensions.code;
     if (code !== undefined || statusCode !== 200) {
@@ -121,6 +125,9 @@ function refusalOf(host: string, code: string | undefined, status: number): Fede
 }
 
 function keyPem(pkcs8: Buffer): string {
-  const lines = pkcs8.toString("base64").replace(/(.{64})/g, "$1\n").trimEnd();
+  const lines = pkcs8
+    .toString("base64")
+    .replace(/(.{64})/g, "$1\n")
+    .trimEnd();
   return `-----BEGIN PRIVATE KEY-----\n${lines}\n-----END PRIVATE KEY-----\n`;
 }

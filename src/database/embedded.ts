@@ -65,9 +65,11 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
   const worker = new Worker(new URL(`./embedded.worker${extname(fileURLToPath(import.meta.url))}`, import.meta.url), {
     workerData: { ...options, socketFile },
   });
-  const ended = new Promise<void>((resolve) => worker.once("exit", () => {
-    resolve();
-  }));
+  const ended = new Promise<void>((resolve) =>
+    worker.once("exit", () => {
+      resolve();
+    }),
+  );
   await new Promise<void>((resolve, reject) => {
     const fail = (cause?: unknown): void => {
       reject(

@@ -27,9 +27,14 @@ export function fromDatabaseError(error: unknown): FederationError {
       ...(code === "UNAVAILABLE" ? { retryAfter: 5 } : {}),
     });
   }
-  const connectionLost = error instanceof Error && /Connection terminated|timeout exceeded when trying|Query read timeout/.test(error.message);
+  const connectionLost =
+    error instanceof Error &&
+    /Connection terminated|timeout exceeded when trying|Query read timeout/.test(error.message);
   if (connectionLost || (sqlstate !== undefined && (AWAY.test(sqlstate) || SOCKET_FAULTS.has(sqlstate)))) {
-    return new FederationError("UNAVAILABLE", "The database is not available for now.", { cause: error, retryAfter: 5 });
+    return new FederationError("UNAVAILABLE", "The database is not available for now.", {
+      cause: error,
+      retryAfter: 5,
+    });
   }
   return new FederationError("INTERNAL", "The request failed.", { cause: error });
 }

@@ -57,8 +57,7 @@ export function createSessions(pool: Pool, statementTimeoutMs: number): Sessions
     }
   };
   return {
-    asGateway: (work) =>
-      transaction("begin", (client) => client.query("set local role federation_gateway"), work),
+    asGateway: (work) => transaction("begin", (client) => client.query("set local role federation_gateway"), work),
     asPeer: (session, work) =>
       transaction(
         "begin read only",

@@ -41,7 +41,9 @@ export async function createGrant(
 /** Work's administrator: ends a grant. */
 export async function revokeGrant(directory: string, grantId: string): Promise<void> {
   await useDatabase(directory, ({ adminUrl }) =>
-    asAdministrator(adminUrl, (client) => client.query("select federation.revoke_grant($1, 'the demo ends')", [grantId])),
+    asAdministrator(adminUrl, (client) =>
+      client.query("select federation.revoke_grant($1, 'the demo ends')", [grantId]),
+    ),
   );
 }
 
@@ -58,7 +60,9 @@ export async function addPeer(directory: string, user: string, url: string): Pro
 export async function createToken(directory: string, user: string): Promise<string> {
   return useDatabase(directory, ({ adminUrl }) =>
     asAdministrator(adminUrl, async (client) => {
-      const { rows } = await client.query<{ token: string }>("select token from federation.create_user_token($1)", [user]);
+      const { rows } = await client.query<{ token: string }>("select token from federation.create_user_token($1)", [
+        user,
+      ]);
       return rows[0]?.token ?? "";
     }),
   );

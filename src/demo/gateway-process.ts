@@ -35,7 +35,7 @@ export async function startGatewayProcess(command: readonly string[], directory:
   closeSync(out);
   closeSync(log);
   const exited = once(child, "exit");
-  for (const deadline = Date.now() + START_MS; ; ) {
+  for (const deadline = Date.now() + START_MS; ;) {
     const printed = readFileSync(outFile, "utf8");
     if (printed.endsWith("}\n")) {
       child.unref();
@@ -54,7 +54,10 @@ export async function startGatewayProcess(command: readonly string[], directory:
     }
     if (child.exitCode !== null || Date.now() > deadline) {
       child.kill("SIGKILL");
-      throw new FederationError("UNAVAILABLE", `a gateway did not start: ${readFileSync(logFile, "utf8").slice(-2_000)}`);
+      throw new FederationError(
+        "UNAVAILABLE",
+        `a gateway did not start: ${readFileSync(logFile, "utf8").slice(-2_000)}`,
+      );
     }
     await sleep(50);
   }

@@ -35,7 +35,11 @@ export async function mtlsRequest(options: {
     const answer = (await body.json()) as { errors?: { extensions: { code: string } }[] };
     return { status: statusCode, code: answer.errors?.[0]?.extensions.code ?? "OK", body: answer };
   } catch (error) {
-    if (error instanceof Error && "code" in error && /^(ERR_SSL|ECONNRESET|UND_ERR_SOCKET|EPIPE)/.test(String(error.code))) {
+    if (
+      error instanceof Error &&
+      "code" in error &&
+      /^(ERR_SSL|ECONNRESET|UND_ERR_SOCKET|EPIPE)/.test(String(error.code))
+    ) {
       return { status: undefined, code: "TLS_REFUSED", body: undefined };
     }
     throw error;

@@ -98,7 +98,13 @@ async function play(
       got = error instanceof Error ? error.message : String(error);
       throw error;
     } finally {
-      const taken: DemoStep = { name, expected, got, ok: got === expected, ms: Math.round(performance.now() - started) };
+      const taken: DemoStep = {
+        name,
+        expected,
+        got,
+        ok: got === expected,
+        ms: Math.round(performance.now() - started),
+      };
       steps.push(taken);
       onStep(taken);
     }
@@ -155,15 +161,29 @@ async function play(
     return [page.sources.map(({ source, rows }) => `${rows} ${source}`).join(", "), page];
   });
 
-  const ask = async (name: string, expected: string, credentials: Credentials, documentId: string, variables: unknown) =>
+  const ask = async (
+    name: string,
+    expected: string,
+    credentials: Credentials,
+    documentId: string,
+    variables: unknown,
+  ) =>
     step(name, expected, async () => {
       const ca = derToPem(aliceEnrolled.rootDer, "CERTIFICATE");
-      const answer = await mtlsRequest({ url: work.federationUrl, ca, ...credentials, body: { documentId, variables } });
+      const answer = await mtlsRequest({
+        url: work.federationUrl,
+        ca,
+        ...credentials,
+        body: { documentId, variables },
+      });
       return [answer.status === undefined ? answer.code : `${answer.status} ${answer.code}`, undefined];
     });
   const own = credentialsOf(aliceEnrolled);
   await ask("a task of the platform team is Alice's to get", "200 OK", own, "get", { resource: "tasks", id: task(1) });
-  await ask("refused: her own task in a team out of scope", "404 NOT_FOUND", own, "get", { resource: "tasks", id: task(3) });
+  await ask("refused: her own task in a team out of scope", "404 NOT_FOUND", own, "get", {
+    resource: "tasks",
+    id: task(3),
+  });
   await ask("refused: Bob's personal task, which is another grant's", "404 NOT_FOUND", own, "get", {
     resource: "tasks",
     id: task(6),
@@ -196,10 +216,7 @@ async function play(
   await revokeGrant(directories.work, bob.grantId);
   await step("refused: Bob, from the moment that work revokes his grant", "1 local, GRANT_REVOKED", async () => {
     const page = await listTasks(home.homeUrl, await createToken(directories.home, "bob-at-home"), "all");
-    return [
-      page.sources.map(({ source, rows, error }) => error?.code ?? `${rows} ${source}`).join(", "),
-      undefined,
-    ];
+    return [page.sources.map(({ source, rows, error }) => error?.code ?? `${rows} ${source}`).join(", "), undefined];
   });
   return {
     ok: steps.every(({ ok }) => ok),

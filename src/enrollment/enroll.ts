@@ -67,7 +67,14 @@ export function createEnrollment(options: {
           grantId: grant.grant_id,
           subjectUserId: grant.subject_user_id,
           serial: issued.serial,
-          answer: { certificate: issued.certificatePem, chain: issued.chainPem, host, federationUrl, publicUrl, oidArc },
+          answer: {
+            certificate: issued.certificatePem,
+            chain: issued.chainPem,
+            host,
+            federationUrl,
+            publicUrl,
+            oidArc,
+          },
         };
       });
     },

@@ -7,6 +7,7 @@ import type { PgClient } from "postgraphile/@dataplan/pg";
  */
 export function pgClientOf(client: PoolClient): PgClient {
   const adapted: PgClient = {
+    // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the parameter is PgClient's
     query: async <TData>(query: { text: string; values?: unknown[]; arrayMode?: boolean }) => {
       const { text, values = [], arrayMode } = query;
       const result = arrayMode

@@ -2,7 +2,6 @@ import { constants, randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
 import type { Server } from "node:https";
-import type { TLSSocket } from "node:tls";
 import type { Logger } from "pino";
 import type { Bucket } from "../admission/bucket.ts";
 import type { AuditEntry } from "../audit/entry.ts";
@@ -16,7 +15,7 @@ import type { VerbRequest } from "../verbs/variables.ts";
 import { readJsonBody, sendError, sendJson } from "./http.ts";
 
 /** The longest body that a peer may send, bytes. */
-export const MAX_BODY_BYTES = 65_536;
+const MAX_BODY_BYTES = 65_536;
 const BODY_MS = 10_000;
 
 /** What the federation listener stands on. */
@@ -44,7 +43,7 @@ export interface FederationListenerOptions {
 export function createFederationListener(options: FederationListenerOptions): Server {
   const { log } = options;
   // Read once a connection: the certificate cannot change under it.
-  const identities = new WeakMap<TLSSocket, PeerIdentity | FederationError>();
+  const identities = new WeakMap<object, PeerIdentity | FederationError>();
   const server = createServer(
     {
       cert: options.certificate,
@@ -121,9 +120,11 @@ export function createFederationListener(options: FederationListenerOptions): Se
     options.audit.push(entry);
   }
 
-  async function serve(request: IncomingMessage, entry: AuditEntry): Promise<{ verbRequest: VerbRequest; result: unknown }> {
-    // The socket of a request to this server is a TLS socket (Node documentation, https.Server).
-    const identity = identities.get(request.socket as TLSSocket);
+  async function serve(
+    request: IncomingMessage,
+    entry: AuditEntry,
+  ): Promise<{ verbRequest: VerbRequest; result: unknown }> {
+    const identity = identities.get(request.socket);
     if (identity === undefined || identity instanceof FederationError) {
       throw identity ?? new FederationError("IDENTITY_MALFORMED", "The certificate does not say who it speaks for.");
     }

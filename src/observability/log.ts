@@ -2,7 +2,17 @@ import { pino } from "pino";
 import type { DestinationStream, Logger } from "pino";
 
 /** What never reaches a log, whatever object it is part of. */
-const REDACTED = ["token", "enrollmentToken", "password", "key", "privateKey", "authorization", "csr", "variables", "connectionString"];
+const REDACTED = [
+  "token",
+  "enrollmentToken",
+  "password",
+  "key",
+  "privateKey",
+  "authorization",
+  "csr",
+  "variables",
+  "connectionString",
+];
 
 /**
  * A structured log, one JSON object a line, to standard error by default; standard output belongs to commands.

@@ -64,7 +64,9 @@ function ipv6Bytes(address: string): Buffer {
   if (canonical === undefined) {
     throw new FederationError("CONFIG_INVALID", `${address} is not an address that a certificate can name`);
   }
-  const [before = [], after = []] = canonical.split("::").map((half) => half.split(":").filter((group) => group !== ""));
+  const [before = [], after = []] = canonical
+    .split("::")
+    .map((half) => half.split(":").filter((group) => group !== ""));
   const zeros = Array.from({ length: 8 - before.length - after.length }, () => "0");
   return Buffer.from([...before, ...zeros, ...after].map((group) => group.padStart(4, "0")).join(""), "hex");
 }
@@ -126,9 +128,5 @@ function extensionsOf(request: CertificateRequest, issuer: Issuer): Asn1[] {
 }
 
 function extension(oid: string, value: Asn1, critical = false): Asn1 {
-  return write.sequence(
-    write.oid(oid),
-    ...(critical ? [write.boolean(true)] : []),
-    write.octets(writeDer(value)),
-  );
+  return write.sequence(write.oid(oid), ...(critical ? [write.boolean(true)] : []), write.octets(writeDer(value)));
 }

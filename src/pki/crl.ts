@@ -108,7 +108,7 @@ function extension(oid: string, value: Asn1): Asn1 {
 }
 
 function timeOf(value: Asn1 | undefined): Date {
-  const tag = Number(value?.type) === TAG.GENERALIZEDTIME ? TAG.GENERALIZEDTIME : TAG.UTCTIME;
+  const tag = value?.type === TAG.GENERALIZEDTIME ? TAG.GENERALIZEDTIME : TAG.UTCTIME;
   const text = bytesOf(value, tag, CODE).toString("latin1");
   return tag === TAG.UTCTIME ? forge.asn1.utcTimeToDate(text) : forge.asn1.generalizedTimeToDate(text);
 }

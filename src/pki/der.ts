@@ -1,3 +1,5 @@
+/* eslint-disable @typescript-eslint/no-unsafe-enum-comparison, @typescript-eslint/no-unsafe-enum-assignment --
+   the declarations of node-forge type every tag as a universal one; the tags of context-specific values are numbers of their own */
 import { X509Certificate } from "node:crypto";
 import forge from "node-forge";
 import { FederationError } from "../errors.ts";
@@ -95,7 +97,7 @@ export function readX509(certificate: Buffer | string, code: ErrorCode): X509Cer
  * @throws FederationError with the given code where the value is another one
  */
 export function children(value: Asn1 | undefined, tag: number, code: ErrorCode, tagClass: number = UNIVERSAL): Asn1[] {
-  if (value?.tagClass !== tagClass || Number(value.type) !== tag || !Array.isArray(value.value)) {
+  if (value?.tagClass !== tagClass || value.type !== (tag as forge.asn1.Type) || !Array.isArray(value.value)) {
     throw malformed(code);
   }
   return value.value;
@@ -107,7 +109,7 @@ export function children(value: Asn1 | undefined, tag: number, code: ErrorCode, 
  * @throws FederationError with the given code where the value is another one
  */
 export function bytesOf(value: Asn1 | undefined, tag: number, code: ErrorCode, tagClass: number = UNIVERSAL): Buffer {
-  if (value?.tagClass !== tagClass || Number(value.type) !== tag || typeof value.value !== "string") {
+  if (value?.tagClass !== tagClass || value.type !== (tag as forge.asn1.Type) || typeof value.value !== "string") {
     throw malformed(code);
   }
   return Buffer.from(value.value, "binary");
@@ -125,7 +127,7 @@ export function oidOf(value: Asn1 | undefined, code: ErrorCode): string {
 
 /** Whether a value is the context-specific one of this number, as OPTIONAL and CHOICE members are told apart. */
 export function isContext(value: Asn1, tag: number): boolean {
-  return value.tagClass === CONTEXT_SPECIFIC && Number(value.type) === tag;
+  return value.tagClass === CONTEXT_SPECIFIC && value.type === (tag as forge.asn1.Type);
 }
 
 /** Writers of the types that certificates are made of. */
@@ -140,7 +142,15 @@ export const write = {
     asn1.create(UNIVERSAL, TAG.BITSTRING, false, String.fromCharCode(unused) + bytes.toString("binary")),
   /** A positive INTEGER from its big-endian bytes. */
   integer: (bytes: Buffer): Asn1 => {
-    const trimmed = bytes.subarray(Math.max(0, Math.min(bytes.findIndex((byte) => byte !== 0), bytes.length - 1)));
+    const trimmed = bytes.subarray(
+      Math.max(
+        0,
+        Math.min(
+          bytes.findIndex((byte) => byte !== 0),
+          bytes.length - 1,
+        ),
+      ),
+    );
     const positive = (trimmed[0] ?? 0) >= 0x80 ? Buffer.concat([Buffer.of(0), trimmed]) : trimmed;
     return asn1.create(UNIVERSAL, TAG.INTEGER, false, positive.toString("binary"));
   },
@@ -148,8 +158,8 @@ export const write = {
   /** UTCTime up to 2049 and GeneralizedTime from then on (RFC 5280 §4.1.2.5). */
   time: (at: Date): Asn1 =>
     at.getUTCFullYear() < 2050
-      ? asn1.create(UNIVERSAL, TAG.UTCTIME, false, asn1.dateToUtcTime(at) as unknown as string)
-      : asn1.create(UNIVERSAL, TAG.GENERALIZEDTIME, false, asn1.dateToGeneralizedTime(at) as unknown as string),
+      ? asn1.create(UNIVERSAL, TAG.UTCTIME, false, asn1.dateToUtcTime(at))
+      : asn1.create(UNIVERSAL, TAG.GENERALIZEDTIME, false, asn1.dateToGeneralizedTime(at)),
   /** `[tag] EXPLICIT`, and IMPLICIT constructed values. */
   context: (tag: number, ...items: Asn1[]): Asn1 => asn1.create(CONTEXT_SPECIFIC, tag, true, items),
   /** `[tag] IMPLICIT` of a primitive value. */

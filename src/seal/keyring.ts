@@ -6,12 +6,12 @@ import { readSecret } from "../config/load.ts";
 import { FederationError } from "../errors.ts";
 
 /** The keys that seal secrets, by version. */
-export type Keyring = {
+export interface Keyring {
   /** The version that seals; the others only open. */
   current: number;
   /** 32 bytes each. */
   keys: Map<number, Buffer>;
-};
+}
 
 const KEY_BYTES = 32;
 // Four bytes in a sealed secret's header.

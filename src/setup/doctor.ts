@@ -55,7 +55,9 @@ export async function examineGateway(directory: string): Promise<Finding[]> {
     return Promise.resolve({ status: "ok", detail: `${keys.size} in the keyring, version ${current} seals` });
   });
   for (const [name, { address, port }] of Object.entries(listeners)) {
-    await look(`port ${port} (${name})`, `choose another under listeners.${name}.port`, () => lookAtPort(address, port));
+    await look(`port ${port} (${name})`, `choose another under listeners.${name}.port`, () =>
+      lookAtPort(address, port),
+    );
   }
   const remedy =
     tier === "local"

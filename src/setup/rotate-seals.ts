@@ -17,7 +17,10 @@ interface SealedValue {
  * @param adminUrl an administrator's connection string
  * @throws FederationError CONFIG_INVALID, SEAL_BROKEN
  */
-export async function rotateSeals(adminUrl: string, keyringFile: string): Promise<{ version: number; resealed: number }> {
+export async function rotateSeals(
+  adminUrl: string,
+  keyringFile: string,
+): Promise<{ version: number; resealed: number }> {
   if (keyringIsInEnvironment()) {
     throw new FederationError(
       "CONFIG_INVALID",

@@ -27,7 +27,10 @@ export function createPeerSource(peer: Peer, connections: PeerConnections, sessi
     variables: unknown,
   ): Promise<z.output<(typeof ANSWERS)[V]>> => {
     if (peer.state === "revoked") {
-      throw new FederationError("GRANT_REVOKED", `${peer.host} has ended the grant; "mosaic federation peer add" takes a new one`);
+      throw new FederationError(
+        "GRANT_REVOKED",
+        `${peer.host} has ended the grant; "mosaic federation peer add" takes a new one`,
+      );
     }
     let answer: unknown;
     try {

@@ -229,7 +229,14 @@ describe("acceptance 14: a certificate of the gateway's own authority whose iden
     ["is missing", () => crafted(undefined, grantId())],
     ["disagrees with its common name", () => crafted(named(grantId()), "00000000-0000-4000-8000-000000000009")],
     ["is no grant id", () => crafted(named("alice"), "alice")],
-    ["is of another arc", () => crafted(subjectAltNameOf({ grantId: grantId(), subjectUserId: "alice", host: "work.localhost" }, "1.2.3"), grantId())],
+    [
+      "is of another arc",
+      () =>
+        crafted(
+          subjectAltNameOf({ grantId: grantId(), subjectUserId: "alice", host: "work.localhost" }, "1.2.3"),
+          grantId(),
+        ),
+    ],
     ["is of another host", () => crafted(named(grantId(), "elsewhere.example"), grantId())],
   ])("%s is 401 IDENTITY_MALFORMED, and audited", async (_what, craft) => {
     const before = (await auditRows(work)).filter(({ code }) => code === "IDENTITY_MALFORMED").length;
@@ -256,7 +263,11 @@ describe("acceptance 15: max_rows_per_query", () => {
     let after: string | null = null;
     let pages = 0;
     do {
-      const answer: MtlsAnswer = await say(credentialsOf(grant.enrolled), "list", { resource: "tasks", first: 100, after });
+      const answer: MtlsAnswer = await say(credentialsOf(grant.enrolled), "list", {
+        resource: "tasks",
+        first: 100,
+        after,
+      });
       const { list } = (
         answer.body as { data: { list: { rows: { id: string }[]; nextCursor: string | null; capped: boolean } } }
       ).data;

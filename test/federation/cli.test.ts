@@ -48,7 +48,9 @@ const init = (...more: string[]): ReturnType<typeof runMosaic> =>
 
 /** `mosaic serve` in a process of its own, once it serves. */
 async function serve(): Promise<{ child: ChildProcess; printed: Record<string, unknown> }> {
-  const child = spawn(MOSAIC[0], [MOSAIC[1], "serve", "--dir", directory, "--json"], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(MOSAIC[0], [MOSAIC[1], "serve", "--dir", directory, "--json"], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   children.push(child);
   let out = "";
   child.stderr.resume();
@@ -70,7 +72,8 @@ const ended = (child: ChildProcess): Promise<number | null> => new Promise((reso
 
 async function adminClient(): Promise<Client> {
   const client = new Client({
-    connectionString: database?.connectionString ?? `postgres://postgres@/postgres?host=${encodeURIComponent(join(directory, "run"))}`,
+    connectionString:
+      database?.connectionString ?? `postgres://postgres@/postgres?host=${encodeURIComponent(join(directory, "run"))}`,
   });
   await client.connect();
   return client;
@@ -159,7 +162,12 @@ describe("a command", () => {
   test("works while no gateway runs", async () => {
     const { code, stdout } = await runMosaic(["resource", "list", "--json", "--dir", directory]);
     expect(code).toBe(0);
-    expect((JSON.parse(stdout) as { name: string }[]).map(({ name }) => name)).toEqual(["credentials", "notes", "projects", "tasks"]);
+    expect((JSON.parse(stdout) as { name: string }[]).map(({ name }) => name)).toEqual([
+      "credentials",
+      "notes",
+      "projects",
+      "tasks",
+    ]);
   });
 
   test("works while one runs, beside psql", async () => {
@@ -181,23 +189,35 @@ describe("a command", () => {
     expect(await ended(child)).toBe(0);
   });
 
-  test.runIf(local)("and psql itself reach the embedded database by the socket in the gateway's directory, which is its owner's alone", async () => {
-    const { child } = await serve();
-    const run = join(directory, "run");
-    expect(statSync(run).mode & 0o777).toBe(0o700);
-    const psql = await promisify(execFile)("psql", ["-h", run, "-U", "postgres", "-At", "-c", "select count(*) from federation.list_resources()", "postgres"], {
-      env: { ...process.env, PGSSLMODE: "disable" },
-    }).catch((error: unknown) => {
-      if (error instanceof Error && "code" in error && error.code === "ENOENT" && process.env["MOSAIC_REQUIRE_SERVICES"] !== "1") {
-        console.warn("psql is not installed: that it reaches the embedded database was NOT tested");
-        return { stdout: "4\n" };
-      }
-      throw error;
-    });
-    expect(psql.stdout).toBe("4\n");
-    child.kill("SIGTERM");
-    expect(await ended(child)).toBe(0);
-  });
+  test.runIf(local)(
+    "and psql itself reach the embedded database by the socket in the gateway's directory, which is its owner's alone",
+    async () => {
+      const { child } = await serve();
+      const run = join(directory, "run");
+      expect(statSync(run).mode & 0o777).toBe(0o700);
+      const psql = await promisify(execFile)(
+        "psql",
+        ["-h", run, "-U", "postgres", "-At", "-c", "select count(*) from federation.list_resources()", "postgres"],
+        {
+          env: { ...process.env, PGSSLMODE: "disable" },
+        },
+      ).catch((error: unknown) => {
+        if (
+          error instanceof Error &&
+          "code" in error &&
+          error.code === "ENOENT" &&
+          process.env["MOSAIC_REQUIRE_SERVICES"] !== "1"
+        ) {
+          console.warn("psql is not installed: that it reaches the embedded database was NOT tested");
+          return { stdout: "4\n" };
+        }
+        throw error;
+      });
+      expect(psql.stdout).toBe("4\n");
+      child.kill("SIGTERM");
+      expect(await ended(child)).toBe(0);
+    },
+  );
 
   test("changes resources: unregister and register again", async () => {
     expect((await runMosaic(["resource", "unregister", "projects", "--dir", directory])).code).toBe(0);

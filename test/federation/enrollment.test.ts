@@ -51,7 +51,9 @@ const csr = (): string => createCsr({ privateKeyPem: generateKeyPair().privateKe
 describe("acceptance 1: create_grant", () => {
   test("writes a pending row with the scope", async () => {
     const { grantId } = await createGrant(work, "alice", SCOPE);
-    const { rows } = await work.pool.query("select status, scope from federation.list_grants() where id = $1", [grantId]);
+    const { rows } = await work.pool.query("select status, scope from federation.list_grants() where id = $1", [
+      grantId,
+    ]);
     expect(rows).toEqual([{ status: "pending", scope: SCOPE }]);
   });
 
@@ -90,7 +92,9 @@ describe("acceptance 2 and 4: enrollment", () => {
     const { privateKeyPem } = generateKeyPair();
     const answer = await postEnroll({ token, csr: createCsr({ privateKeyPem, commonName: "bob" }) });
     expect(answer.status).toBe(201);
-    const { rows } = await work.pool.query("select subject_user_id from federation.list_grants() where id = $1", [grantId]);
+    const { rows } = await work.pool.query("select subject_user_id from federation.list_grants() where id = $1", [
+      grantId,
+    ]);
     expect(rows).toEqual([{ subject_user_id: "alice" }]);
   });
 
@@ -111,7 +115,13 @@ describe("acceptance 3: a token", () => {
     expect(await postEnroll({ token, csr: csr() })).toEqual({ status: 410, code: "TOKEN_SPENT" });
     const rows = await auditRows(work);
     expect(rows).toContainEqual({ verb: "enroll", outcome: "served", code: "OK", grant_id: grantId, resource: null });
-    expect(rows).toContainEqual({ verb: "enroll", outcome: "denied", code: "TOKEN_SPENT", grant_id: null, resource: null });
+    expect(rows).toContainEqual({
+      verb: "enroll",
+      outcome: "denied",
+      code: "TOKEN_SPENT",
+      grant_id: null,
+      resource: null,
+    });
   });
 
   test("that has expired, or never was, is the same 410", async () => {
@@ -167,7 +177,11 @@ describe("acceptance 5 and 6: peer add", () => {
     );
     const row = rows[0];
     expect(row?.state).toBe("active");
-    const key = unseal(loadKeyring(gatewayPaths(home.directory).sealKeys), row?.sealed_key ?? Buffer.alloc(0), row?.id ?? "");
+    const key = unseal(
+      loadKeyring(gatewayPaths(home.directory).sealKeys),
+      row?.sealed_key ?? Buffer.alloc(0),
+      row?.id ?? "",
+    );
     expect(key.equals(enrolled.privateKeyDer)).toBe(true);
     const certificate = new X509Certificate(row?.certificate ?? Buffer.alloc(0));
     const { createPrivateKey } = await import("node:crypto");
@@ -194,7 +208,16 @@ describe("acceptance 5 and 6: peer add", () => {
 
   test("is refused for a user who does not exist, before the token is spent", async () => {
     const { url } = await createGrant(work, "alice", SCOPE);
-    const { code, stderr } = await runMosaic(["federation", "peer", "add", url, "--user", "nobody", "--dir", home.directory]);
+    const { code, stderr } = await runMosaic([
+      "federation",
+      "peer",
+      "add",
+      url,
+      "--user",
+      "nobody",
+      "--dir",
+      home.directory,
+    ]);
     expect(stderr).toContain("SUBJECT_UNKNOWN");
     expect(code).toBe(65);
     await addPeer(home.directory, "alice-at-home", url);
@@ -207,10 +230,18 @@ describe("acceptance 5 and 6: peer add", () => {
     const after = await home.pool.query<{ sealed_key: Buffer }>("select sealed_key from federation.federation_peers");
     expect(version).toBeGreaterThan(1);
     expect(after.rows[0]?.sealed_key.equals(before.rows[0]?.sealed_key ?? Buffer.alloc(0))).toBe(false);
-    const answer = await homeQuery(home, "alice-at-home", '{ list(resource: "tasks", source: "federated:work.localhost") { rows } }');
+    const answer = await homeQuery(
+      home,
+      "alice-at-home",
+      '{ list(resource: "tasks", source: "federated:work.localhost") { rows } }',
+    );
     expect(answer.errors).toBeUndefined();
     await home.restart();
-    const again = await homeQuery(home, "alice-at-home", '{ list(resource: "tasks", source: "federated:work.localhost") { rows } }');
+    const again = await homeQuery(
+      home,
+      "alice-at-home",
+      '{ list(resource: "tasks", source: "federated:work.localhost") { rows } }',
+    );
     expect(again.errors).toBeUndefined();
   });
 });
@@ -225,7 +256,19 @@ describe("acceptance 7: a scope with an unknown resource", () => {
   test("is refused by the command line", async () => {
     const before = await work.pool.query("select id from federation.list_grants()");
     const { code, stderr } = await runMosaic(
-      ["federation", "grant", "create", "--user", "alice", "--peer", "home.localhost", "--scope", "-", "--dir", work.directory],
+      [
+        "federation",
+        "grant",
+        "create",
+        "--user",
+        "alice",
+        "--peer",
+        "home.localhost",
+        "--scope",
+        "-",
+        "--dir",
+        work.directory,
+      ],
       JSON.stringify(unknown),
     );
     expect({ code, named: stderr.includes("SCOPE_INVALID") }).toEqual({ code: 65, named: true });

@@ -19,7 +19,10 @@ beforeAll(async () => {
   const pair = await generateKeyPair("ES256");
   key = pair.privateKey;
   const jwksFile = join(tmpdir(), `mosaic-jwks-${process.pid}.json`);
-  writeFileSync(jwksFile, JSON.stringify({ keys: [{ ...(await exportJWK(pair.publicKey)), alg: "ES256", use: "sig" }] }));
+  writeFileSync(
+    jwksFile,
+    JSON.stringify({ keys: [{ ...(await exportJWK(pair.publicKey)), alg: "ES256", use: "sig" }] }),
+  );
   home = await openTestGateway("home.localhost", HOME, { jwt: { jwksFile, issuer: ISSUER, audience: AUDIENCE } });
 });
 afterAll(() => home.stop());
@@ -35,7 +38,10 @@ async function ask(headers: Record<string, string>, body = QUERY): Promise<{ sta
 
 const bearer = (token: string): Record<string, string> => ({ authorization: `Bearer ${token}` });
 
-async function jwt(claims: Record<string, unknown>, options: { key?: CryptoKey; expires?: string; alg?: string } = {}): Promise<string> {
+async function jwt(
+  claims: Record<string, unknown>,
+  options: { key?: CryptoKey; expires?: string; alg?: string } = {},
+): Promise<string> {
   return new SignJWT({ iss: ISSUER, aud: AUDIENCE, ...claims })
     .setProtectedHeader({ alg: options.alg ?? "ES256" })
     .setIssuedAt()
@@ -57,7 +63,9 @@ describe("the home listener", () => {
     expect((await ask(bearer(revoked.token))).status).toBe(200);
     await home.pool.query("select federation.revoke_user_token($1)", [revoked.token_id]);
     const expired = await token("alice-at-home");
-    await home.pool.query("update federation.federation_user_tokens set expires_at = now() where id = $1", [expired.token_id]);
+    await home.pool.query("update federation.federation_user_tokens set expires_at = now() where id = $1", [
+      expired.token_id,
+    ]);
     for (const headers of [
       {},
       bearer("mosaic_wrong"),

@@ -82,7 +82,9 @@ describe("TLS", () => {
       first.once("session", resolve);
       setTimeout(resolve, 1_000, undefined);
     });
-    first.write("POST /federation HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}");
+    first.write(
+      "POST /federation HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}",
+    );
     await new Promise((resolve) => first.once("data", resolve));
     expect(first.isSessionReused()).toBe(false);
     const second = await openTls({ session: await session });
@@ -106,17 +108,24 @@ describe("a request", () => {
     const body = list({ resource: "x".repeat(70_000) });
     expect(await send({ body })).toMatchObject({ status: 413, code: "BODY_TOO_LARGE" });
     const socket = await openTls();
-    socket.write("POST /federation HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n");
+    socket.write(
+      "POST /federation HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n",
+    );
     socket.write(`11170\r\n${"x".repeat(70_000)}\r\n`);
-    const answer = await new Promise<string>((resolve) => socket.once("data", (data: Buffer) => {
-      resolve(data.toString());
-    }));
+    const answer = await new Promise<string>((resolve) =>
+      socket.once("data", (data: Buffer) => {
+        resolve(data.toString());
+      }),
+    );
     expect(answer).toContain("413");
     socket.destroy();
   });
 
   test("of just under 64 KiB is read", async () => {
-    const body = list({ resource: "tasks", filter: { title: { in: Array.from({ length: 15 }, () => "x".repeat(4_000)) } } });
+    const body = list({
+      resource: "tasks",
+      filter: { title: { in: Array.from({ length: 15 }, () => "x".repeat(4_000)) } },
+    });
     expect(body.length).toBeLessThan(65_536);
     expect(await send({ body })).toMatchObject({ status: 200 });
   });
@@ -137,7 +146,9 @@ describe("a request", () => {
   test("that is malformed is 400 and has an audit row", async () => {
     const before = (await auditRows(work, alice.grantId)).filter(({ code }) => code === "BAD_REQUEST").length;
     expect(await send({ body: "{" })).toMatchObject({ status: 400, code: "BAD_REQUEST" });
-    expect((await auditRows(work, alice.grantId)).filter(({ code }) => code === "BAD_REQUEST")).toHaveLength(before + 1);
+    expect((await auditRows(work, alice.grantId)).filter(({ code }) => code === "BAD_REQUEST")).toHaveLength(
+      before + 1,
+    );
   });
 
   test("has the same error body and a request id that the audit log holds too", async () => {
@@ -156,9 +167,11 @@ describe("a request", () => {
 describe("a slow client", () => {
   test("that sends its headers by drops is cut, while others are served", async () => {
     const socket = await openTls();
-    const closed = new Promise<boolean>((resolve) => socket.once("close", () => {
-      resolve(true);
-    }));
+    const closed = new Promise<boolean>((resolve) =>
+      socket.once("close", () => {
+        resolve(true);
+      }),
+    );
     socket.on("error", () => undefined);
     socket.write("POST /federation HTTP/1.1\r\n");
     const drops = setInterval(() => socket.write("x-drop: 1\r\n"), 500);
@@ -179,7 +192,9 @@ describe("a slow client", () => {
         resolve("closed");
       });
     });
-    socket.write("POST /federation HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n");
+    socket.write(
+      "POST /federation HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n",
+    );
     const drops = setInterval(() => socket.write(" "), 500);
     expect(await ended).toMatch(/408|closed/);
     clearInterval(drops);
@@ -190,9 +205,16 @@ describe("a slow client", () => {
     const socket = connectTcp({ host: hostname, port: Number(port) });
     socket.on("error", () => undefined);
     const timer = new Promise<boolean>((resolve) => setTimeout(resolve, 25_000, false));
-    expect(await Promise.race([new Promise((resolve) => socket.once("close", () => {
-      resolve(true);
-    })), timer])).toBe(true);
+    expect(
+      await Promise.race([
+        new Promise((resolve) =>
+          socket.once("close", () => {
+            resolve(true);
+          }),
+        ),
+        timer,
+      ]),
+    ).toBe(true);
   });
 });
 
@@ -200,8 +222,14 @@ describe("the bucket of a grant", () => {
   test("when it is empty is 429 RATE_LIMITED with Retry-After, audited, and nobody else's", async () => {
     const tight = await openTestGateway("work.localhost", WORK, { limits: { requestsPerMinute: 3 } });
     try {
-      const grant = await enrollGrant(tight, home, "alice", "alice-at-home", { resources: ["tasks"], include_personal: true });
-      const other = await enrollGrant(tight, home, "bob", "bob-at-home", { resources: ["tasks"], include_personal: true });
+      const grant = await enrollGrant(tight, home, "alice", "alice-at-home", {
+        resources: ["tasks"],
+        include_personal: true,
+      });
+      const other = await enrollGrant(tight, home, "bob", "bob-at-home", {
+        resources: ["tasks"],
+        include_personal: true,
+      });
       const ask = async ({ enrolled }: TestGrant): Promise<{ status: number; retryAfter: string | undefined }> => {
         const { certificate: cert, key } = credentialsOf(enrolled);
         const client = new Client(tight.gateway.federationUrl, {

@@ -2,12 +2,12 @@ import { execFile, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { chownSync, chmodSync, cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { Client } from "pg";
+import { freePorts } from "../../src/demo/gateway-process.ts";
 
 /** A real PostgreSQL server of its own, on loopback, with its own data folder. */
 export interface PostgresServer {
@@ -41,7 +41,7 @@ export async function startPostgresServer(): Promise<PostgresServer> {
     ["-D", data, "-U", "postgres", "-A", "scram-sha-256", "--pwfile", passwordFile, "-E", "UTF8", "--locale=C", "-N"],
     { ...user, cwd: folder },
   );
-  const port = await freePort();
+  const [port] = await freePorts(1);
   const settings = {
     port,
     listen_addresses: "127.0.0.1",
@@ -59,9 +59,11 @@ export async function startPostgresServer(): Promise<PostgresServer> {
   );
   let output = "";
   server.stderr.on("data", (chunk: Buffer) => (output = (output + chunk.toString()).slice(-10_000)));
-  const exited = new Promise<void>((resolve) => server.once("exit", () => {
-    resolve();
-  }));
+  const exited = new Promise<void>((resolve) =>
+    server.once("exit", () => {
+      resolve();
+    }),
+  );
   const url = (database: string): string => `postgres://postgres:${password}@127.0.0.1:${port}/${database}`;
   await waitUntilReady(url("postgres"), () => {
     if (server.exitCode !== null) {
@@ -93,16 +95,4 @@ async function waitUntilReady(connectionString: string, check: () => void): Prom
       await sleep(50);
     }
   }
-}
-
-/** A port of the loopback interface that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") {
-    throw new Error("no port");
-  }
-  return address.port;
 }

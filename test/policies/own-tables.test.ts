@@ -178,4 +178,16 @@ describe("the sample application", () => {
       expect(await seen("")).toEqual({ users: 0, teams: 0, memberships: 0, ...rows });
     });
   });
+
+  test("tells the federation who exists and who is in which team, whoever it has signed in", async () => {
+    await database.transaction(async (client) => {
+      for (const signedIn of ["", "olga", "mia"]) {
+        await client.query("select set_config('app.user_id', $1, true)", [signedIn]);
+        const { rows } = await client.query(`
+          select federation.subject_exists('olga') as olga, federation.subject_exists('nobody') as nobody,
+            federation.subject_teams('olga') as hers, federation.subject_teams('mia') as others`);
+        expect(rows).toEqual([{ olga: true, nobody: false, hers: ["t1"], others: ["t2"] }]);
+      }
+    });
+  });
 });

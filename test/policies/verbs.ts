@@ -1,7 +1,6 @@
 import type { PoolClient } from "pg";
 import { fromDatabaseError } from "../../src/database/errors.ts";
 import type { ErrorCode } from "../../src/errors.ts";
-import type { Resource } from "./actors.ts";
 
 /** What `federation_api.list` returns. */
 export interface Page {
@@ -57,7 +56,7 @@ export async function get(client: PoolClient, resource: string, id: string): Pro
 }
 
 /** The ids that a plain select shows to whoever the transaction is, sorted. */
-export async function visibleIds(client: PoolClient, resource: Resource): Promise<string[]> {
+export async function visibleIds(client: PoolClient, resource: string): Promise<string[]> {
   const { rows } = await client.query<{ id: string }>(`select id from app.${resource} order by id`);
   return rows.map(({ id }) => id);
 }

@@ -487,7 +487,7 @@ create function federation.append_audit(entries jsonb)
   returns integer
   language sql volatile security definer
   set search_path=""
-  as sha256 1a5080921a270f4aab8092eb7e390444e3ceb62ba1cc067f9832c714781dc3c1; -- owner federation_owner
+  as sha256 d57369a0747521aeb83a85ff587ad5403ac373a67f3610ae674fc12e46145aee; -- owner federation_owner
 comment on function federation.append_audit(jsonb) is 'Writes a batch of audit rows in one statement; returns how many.';
 
 create function federation.assume_identity(subject text)
@@ -888,7 +888,7 @@ create function federation.register_resource(name text, table_id regclass, owner
   language plpgsql volatile
   set search_path=""
   as sha256 b57c1ee0b923d9160259759a15340edabb6a0ccfe60379e672a66a212644eb97; -- owner federation_owner
-comment on function federation.register_resource(text,regclass,text,text,name[],name,jsonb,name,name[],jsonb) is 'Makes a table a resource: installs the scope policy and, where the table has no row-level security, the owner-or-team policy. Owner and team are columns or SQL expressions over the row. Raises MF022, MF031.';
+comment on function federation.register_resource(text,regclass,text,text,name[],name,jsonb,name,name[],jsonb) is 'Makes a table a resource: installs the scope policy and, where it has no policies, the owner-or-team policy. Owner and team are expressions over the row. Raises MF022, MF031.';
 
 create function federation.remove_peer(owner_user_id text, host text)
   returns void
@@ -944,7 +944,7 @@ create function federation.resource_columns(resource text)
   language sql stable security definer rows 1000
   set search_path=""
   as sha256 d3844328c6079058ff9f2070d05a5b478d914a650234e64caeef020abc82a1e8; -- owner federation_owner
-comment on function federation.resource_columns(text) is 'The columns of a resource that may leave, with their types as they are now. Kind says what JSON value compares with them; opaque ones are returned but neither filtered nor ordered by.';
+comment on function federation.resource_columns(text) is 'The columns of a resource that may leave, with their types as they are now. Kind says what JSON compares with them; opaque ones are neither filtered nor ordered by.';
 
 create function federation.resume_grant(grant_id uuid)
   returns void

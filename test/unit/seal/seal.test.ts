@@ -53,6 +53,6 @@ test("what an older key sealed still opens, and a missing key is named", () => {
   const sealed = seal(old, Buffer.from("secret"), ROW);
   expect(unseal(keyring, sealed, ROW).toString()).toBe("secret");
   const without = { current: 2, keys: new Map([...keyring.keys].filter(([version]) => version !== 1)) };
-  expect(() => unseal(without, sealed, ROW)).toThrowError(FederationError);
-  expect(() => unseal(without, sealed, ROW)).toThrowError(/version 1/);
+  expect(() => unseal(without, sealed, ROW)).toThrow(FederationError);
+  expect(() => unseal(without, sealed, ROW)).toThrow(/version 1/);
 });
