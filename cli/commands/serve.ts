@@ -1,6 +1,5 @@
 import { Option } from "commander";
 import type { Command } from "commander";
-import { startGateway } from "../../src/gateway.ts";
 import { createLog } from "../../src/observability/log.ts";
 import { bold } from "../output.ts";
 import type { CommonOptions } from "../command.ts";
@@ -26,6 +25,8 @@ export function serveCommand(): Command {
       };
       process.once("SIGINT", onSignal).once("SIGTERM", onSignal);
       output.progress("starting");
+      // PostGraphile is most of the program and takes most of a second to load; no other command needs it.
+      const { startGateway } = await import("../../src/gateway.ts");
       const gateway = await startGateway(directory, createLog(options.logLevel));
       const { federationUrl, publicUrl, homeUrl } = gateway;
       output.result({ host: gateway.config.host, federationUrl, publicUrl, homeUrl, pid: process.pid }, () =>
