@@ -17,22 +17,22 @@ import { tokenCommand } from "./commands/token.ts";
 export function createProgram(): Command {
   const manifest = JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8")) as { version: string };
   const program = new Command("mosaic")
-  .description("Share rows of your Postgres with another organisation, narrowly and revocably, and read theirs.")
-  .version(manifest.version)
-  .addCommand(initCommand())
-  .addCommand(serveCommand())
-  .addCommand(demoCommand())
-  .addCommand(doctorCommand())
-  .addCommand(federationCommand())
-  .addCommand(queryCommand())
-  .addCommand(resourceCommand())
-  .addCommand(identityCommand())
-  .addCommand(tokenCommand())
-  .addCommand(sealCommand())
-  .addHelpText(
-    "after",
-    "\nBegin with:\n  $ mosaic demo\n  $ mosaic init --dir .mosaic --host work.example\n  $ mosaic serve --dir .mosaic\n",
-  );
+    .description("Share rows of your Postgres with another organisation, narrowly and revocably, and read theirs.")
+    .version(manifest.version)
+    .addCommand(initCommand())
+    .addCommand(serveCommand())
+    .addCommand(demoCommand())
+    .addCommand(doctorCommand())
+    .addCommand(federationCommand())
+    .addCommand(queryCommand())
+    .addCommand(resourceCommand())
+    .addCommand(identityCommand())
+    .addCommand(tokenCommand())
+    .addCommand(sealCommand())
+    .addHelpText(
+      "after",
+      "\nBegin with:\n  $ mosaic demo\n  $ mosaic init --dir .mosaic --host work.example\n  $ mosaic serve --dir .mosaic\n",
+    );
   throwOnExit(program);
   return program;
 }
