@@ -42,6 +42,9 @@ export interface Gateway {
 /** What running requests and unwritten audit rows get before they are given up, ms. */
 const SHUTDOWN_MS = 10_000;
 
+/** Refused handshakes that the audit log keeps of each minute. */
+const HANDSHAKES_PER_MINUTE = 60;
+
 /**
  * Starts the gateway of a directory that `initGateway` made.
  *
@@ -110,6 +113,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
         return peer;
       },
       bucket: createBucket(config.limits.requestsPerMinute),
+      handshakes: createBucket(HANDSHAKES_PER_MINUTE),
       requireCapacity: () => {
         requireCapacity(pool, config.limits.waitingRequests);
       },

@@ -6,6 +6,8 @@ import type { AuditEntry } from "./entry.ts";
 export interface AuditQueue {
   /** Never waits and never throws. A full queue drops the entry and counts it. */
   push(entry: AuditEntry): void;
+  /** Whether what a request will have to say can be kept: a verb does not run without. */
+  readonly hasRoom: boolean;
   /** Entries dropped since the start. */
   readonly dropped: number;
   /** Writes what is queued, then stops. Gives up after the deadline and logs what was lost. */
@@ -69,6 +71,10 @@ export function createAuditQueue(
       }
       entries.push(entry);
       schedule();
+    },
+    get hasRoom() {
+      // The rest is for requests that are running already, and for refusals.
+      return entries.length < options.capacity * 0.8;
     },
     get dropped() {
       return dropped;

@@ -12,7 +12,7 @@ import type { VerbExecutor } from "../graphile/verb-schema.ts";
 import type { PeerIdentity } from "../pki/identity.ts";
 import { readVerbRequest } from "../verbs/variables.ts";
 import type { VerbRequest } from "../verbs/variables.ts";
-import { readJsonBody, sendError, sendJson } from "./http.ts";
+import { endWithError, readJsonBody, sendError, sendJson } from "./http.ts";
 
 /** The longest body that a peer may send, bytes. */
 const MAX_BODY_BYTES = 65_536;
@@ -31,6 +31,8 @@ export interface FederationListenerOptions {
   /** Throws FederationError UNAVAILABLE when no more work can be taken. */
   requireCapacity(): void;
   bucket: Bucket;
+  /** How many refused handshakes are put down. */
+  handshakes: Bucket;
   verbs: VerbExecutor;
   audit: AuditQueue;
   log: Logger;
@@ -77,25 +79,33 @@ export function createFederationListener(options: FederationListenerOptions): Se
     }
   });
   server.on("tlsClientError", (error) => {
-    options.audit.push({
-      at: new Date().toISOString(),
-      verb: "handshake",
-      outcome: "denied",
-      code: "TLS_REFUSED",
-      request_id: randomUUID(),
-    });
-    log.info({ reason: errorCode(error) }, "a TLS handshake was refused");
+    // Anybody can fail a handshake, as often as the network lets them: the log keeps some of each minute.
+    options.handshakes.take("refused").then(
+      () => {
+        options.audit.push({ ...newEntry(), verb: "handshake", outcome: "denied", code: "TLS_REFUSED" });
+        log.info({ reason: errorCode(error) }, "a TLS handshake was refused");
+      },
+      () => undefined,
+    );
+  });
+  server.on("clientError", (error, socket) => {
+    const identity = identities.get(socket);
+    if (identity === undefined || !socket.writable) {
+      socket.destroy();
+      return;
+    }
+    const refusal =
+      errorCode(error) === "ERR_HTTP_REQUEST_TIMEOUT"
+        ? new FederationError("REQUEST_TIMEOUT", "The request took too long to arrive.")
+        : new FederationError("BAD_REQUEST", "The request is not HTTP as it should be.");
+    const entry = newEntry();
+    audit(entry, identity, refusal);
+    endWithError(socket, refusal, entry.request_id);
   });
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const started = performance.now();
-    const entry: AuditEntry = {
-      at: new Date().toISOString(),
-      verb: "unknown",
-      outcome: "served",
-      code: "OK",
-      request_id: randomUUID(),
-    };
+    const entry = newEntry();
     try {
       const { verbRequest, result } = await serve(request, entry);
       entry.row_count = rowCount(verbRequest, result);
@@ -120,6 +130,15 @@ export function createFederationListener(options: FederationListenerOptions): Se
     options.audit.push(entry);
   }
 
+  function audit(entry: AuditEntry, identity: PeerIdentity | FederationError, refusal: FederationError): void {
+    if (!(identity instanceof FederationError)) {
+      entry.grant_id = identity.grantId;
+      entry.subject_user_id = identity.subjectUserId;
+      entry.certificate_serial = identity.serial;
+    }
+    options.audit.push({ ...entry, outcome: "denied", code: refusal.code });
+  }
+
   async function serve(
     request: IncomingMessage,
     entry: AuditEntry,
@@ -133,6 +152,9 @@ export function createFederationListener(options: FederationListenerOptions): Se
     entry.certificate_serial = identity.serial;
     await options.bucket.take(identity.grantId);
     options.requireCapacity();
+    if (!options.audit.hasRoom) {
+      throw new FederationError("UNAVAILABLE", "The gateway is busy.", { retryAfter: 5 });
+    }
     if (request.url !== "/federation") {
       throw new FederationError("NOT_FOUND", "There is nothing at this path.");
     }
@@ -149,6 +171,10 @@ export function createFederationListener(options: FederationListenerOptions): Se
   }
 
   return server;
+}
+
+function newEntry(): AuditEntry {
+  return { at: new Date().toISOString(), verb: "unknown", outcome: "served", code: "OK", request_id: randomUUID() };
 }
 
 function rowCount(request: VerbRequest, result: unknown): number {

@@ -1,4 +1,6 @@
+import { STATUS_CODES } from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
 import { FederationError } from "../errors.ts";
 
 /**
@@ -75,12 +77,26 @@ export function sendJson(
   return bytes.length;
 }
 
+function errorBody(error: FederationError, requestId: string): unknown {
+  return { errors: [{ message: error.message, extensions: { code: error.code, requestId } }] };
+}
+
+/** Ends a connection whose request could not be read, with the same body as any other error. */
+export function endWithError(socket: Duplex, error: FederationError, requestId: string): void {
+  const body = JSON.stringify(errorBody(error, requestId));
+  socket.end(
+    `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? ""}\r\ncontent-type: application/json; charset=utf-8\r\n` +
+      `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+    () => {
+      // The other side may never end its own half.
+      socket.destroy();
+    },
+  );
+}
+
 /** Sends the one error body of the protocol and returns its length in bytes. */
 export function sendError(response: ServerResponse, error: FederationError, requestId: string): number {
-  const body = {
-    errors: [{ message: error.message, extensions: { code: error.code, requestId } }],
-  };
-  return sendJson(response, error.status, body, {
+  return sendJson(response, error.status, errorBody(error, requestId), {
     ...(error.retryAfter === undefined ? {} : { "retry-after": String(error.retryAfter) }),
     // What is left of a body that was refused is not read as the next request.
     ...(["BODY_TOO_LARGE", "REQUEST_TIMEOUT", "UNSUPPORTED_MEDIA_TYPE", "METHOD_NOT_ALLOWED"].includes(error.code)

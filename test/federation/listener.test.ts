@@ -164,6 +164,27 @@ describe("a request", () => {
   });
 });
 
+describe("what is no HTTP", () => {
+  test("is 400 BAD_REQUEST on a connection with a certificate, and has an audit row", async () => {
+    const socket = await openTls();
+    const answered = new Promise<string>((resolve) =>
+      socket.once("data", (data: Buffer) => {
+        resolve(data.toString());
+      }),
+    );
+    socket.write("NONSENSE\r\n\r\n");
+    const answer = await answered;
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+    const requestId = /"requestId":"([^"]+)"/.exec(answer)?.[1];
+    await auditRows(work);
+    const { rows } = await work.pool.query(
+      "select grant_id, outcome, code from federation.list_audit() where request_id = $1",
+      [requestId],
+    );
+    expect(rows).toEqual([{ grant_id: alice.grantId, outcome: "denied", code: "BAD_REQUEST" }]);
+  });
+});
+
 describe("a slow client", () => {
   test("that sends its headers by drops is cut, while others are served", async () => {
     const socket = await openTls();
