@@ -135,7 +135,7 @@ function readAltName(extension: Buffer | undefined, oidArc: string): Certificate
 
 /** What the database can hold as a user id: 1 to 256 characters, no NUL (PostgreSQL documentation §8.3). */
 function isUserId(text: string): boolean {
-  return text.length > 0 && text.length <= 256 && !text.includes("\0");
+  return text.length > 0 && Array.from(text).length <= 256 && !text.includes("\0");
 }
 
 function readCommonName(subject: Asn1 | undefined): string {
