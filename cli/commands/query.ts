@@ -101,7 +101,7 @@ export function pageForPeople(page: FederatedPage): string {
     "",
     ...page.sources.map(({ source, status, rows, capped, error }) =>
       status === "ok"
-        ? dim(`${source}: ${rows} rows${capped ? ", cut by the cap of the grant" : ""}`)
+        ? dim(`${source}: ${rows} ${rows === 1 ? "row" : "rows"}${capped ? ", cut by the cap of the grant" : ""}`)
         : red(`${source}: ${error?.code ?? "error"}: ${visible(error?.message)}`),
     ),
   ];

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { lstatSync, mkdirSync, realpathSync, rmSync } from "node:fs";
+import { chmodSync, lstatSync, mkdirSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -52,7 +52,11 @@ export function socketConnectionString(folder: string): string {
  * @throws FederationError UNAVAILABLE where it does not start, CONFIG_INVALID where the socket's folder is somebody else's
  */
 export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> {
-  mkdirSync(options.socketFolder, { recursive: true, mode: 0o700 });
+  for (const folder of [options.dataFolder, options.socketFolder]) {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  }
+  // The embedded database takes a folder as it is; a real server would refuse one that others can read.
+  chmodSync(options.dataFolder, 0o700);
   const folder = lstatSync(options.socketFolder);
   if (!folder.isDirectory() || (folder.mode & 0o077) !== 0 || folder.uid !== (process.getuid?.() ?? folder.uid)) {
     throw new FederationError(

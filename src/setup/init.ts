@@ -40,7 +40,7 @@ export async function initGateway(options: {
   if ((config.tier === "standalone") !== (databaseUrl !== undefined)) {
     throw new FederationError("USAGE", "tier standalone needs a --database-url, and tier local takes none");
   }
-  mkdirSync(directory, { recursive: true });
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
   mkdirSync(paths.secrets, { recursive: true, mode: 0o700 });
   const lock = await lockDirectory(directory, (cause) => {
     throw cause;
@@ -56,6 +56,9 @@ export async function initGateway(options: {
       writeFileSync(paths.adminDatabaseUrl, `${databaseUrl}\n`, { mode: 0o600 });
       writeFileSync(paths.gatewayDatabaseUrl, `${await createLoginRole(databaseUrl)}\n`, { mode: 0o600 });
       log("login of the gateway made");
+    }
+    if (config.tier === "local") {
+      log("making the embedded database; this takes some seconds");
     }
     const database = await openDatabase(config, paths);
     try {

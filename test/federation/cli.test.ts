@@ -120,7 +120,11 @@ describe("mosaic init", () => {
     const { code, stdout, stderr } = await init();
     expect({ code, stderr: code === 0 ? "" : stderr }).toEqual({ code: 0, stderr: "" });
     expect(stdout).toContain("mosaic serve");
+    expect(statSync(directory).mode & 0o777).toBe(0o700);
     expect(statSync(join(directory, "secrets")).mode & 0o777).toBe(0o700);
+    if (local) {
+      expect(statSync(join(directory, "data")).mode & 0o777).toBe(0o700);
+    }
     expect(statSync(join(directory, "secrets", "seal-keys.json")).mode & 0o777).toBe(0o600);
   });
 
