@@ -20,9 +20,11 @@ export function fromTransportError(error: unknown, host: string): FederationErro
   if (code === "UND_ERR_RES_EXCEEDED_MAX_SIZE") {
     return new FederationError("PEER_PROTOCOL", `${host} answered with more than we take`, { cause: error });
   }
-  return new FederationError("PEER_UNREACHABLE", `${host} cannot be reached (${code ?? "no answer"})`, {
-    cause: error,
-  });
+  return new FederationError(
+    "PEER_UNREACHABLE",
+    `${host} cannot be reached (${code ?? "no answer"}); check that its gateway runs and that this machine can reach it`,
+    { cause: error },
+  );
 }
 
 function codeOf(error: unknown): string | undefined {
