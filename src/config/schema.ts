@@ -9,7 +9,7 @@ const listener = (port: number) =>
       .min(1)
       .default("127.0.0.1")
       .describe("The address to listen on; loopback unless said otherwise."),
-    port: z.int().min(0).max(65535).default(port).describe("The port to listen on; 0 takes any that is free."),
+    port: z.int().min(1).max(65535).default(port).describe("The port to listen on."),
   });
 
 /** The home listener has no TLS and so stays on loopback. */
