@@ -7,13 +7,7 @@ security definer -- administrators write tokens through this function only
 set search_path = ''
 as $$
 begin
-  if not exists (select from federation.federation_identity) then
-    raise exception 'No users table is bound yet.'
-      using errcode = 'MF023', hint = 'Call federation.bind_identity first.';
-  end if;
-  if not coalesce(federation.subject_exists(create_user_token.user_id), false) then
-    raise exception 'There is no such user.' using errcode = 'MF021', detail = '{"path": "user_id"}';
-  end if;
+  perform federation.require_user(create_user_token.user_id);
   if create_user_token.expires_at <= now() then
     raise exception 'The end of a token lies in the future.' using errcode = 'MF012', detail = '{"path": "expires_at"}';
   end if;

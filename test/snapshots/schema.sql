@@ -566,7 +566,7 @@ create function federation.create_user_token(user_id text, label text DEFAULT NU
   returns TABLE(token_id uuid, token text)
   language plpgsql volatile security definer rows 1000
   set search_path=""
-  as sha256 f34f62fe4e25eec31b1f559ffd4616d91c73e0bd491db59c4706900ce595caf6; -- owner federation_owner
+  as sha256 59b10571dd29ac8274ef835be3d48d96711918cbe934eaa775736278d558b31d; -- owner federation_owner
 comment on function federation.create_user_token(text,text,timestamp with time zone) is 'A bearer token by which the home listener knows a local user. Raises MF012, MF021, MF023.';
 
 create function federation.current_session()
