@@ -45,6 +45,9 @@ const SHUTDOWN_MS = 10_000;
 /** Refused handshakes that the audit log keeps of each minute. */
 const HANDSHAKES_PER_MINUTE = 60;
 
+/** Attempts to enroll that one address may make in a minute. */
+const ENROLLMENTS_PER_MINUTE = 60;
+
 /**
  * Starts the gateway of a directory that `initGateway` made.
  *
@@ -133,6 +136,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
         oidArc: config.oidArc,
         certificateLifetimeDays: config.certificateLifetimeDays,
       }),
+      attempts: createBucket(ENROLLMENTS_PER_MINUTE),
       crl: createCrlSource(sessions, authority),
       healthy: () =>
         pool.query("select 1").then(

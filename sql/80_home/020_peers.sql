@@ -1,4 +1,4 @@
--- Guarantees: a peer is written whole, key sealed, and found only by the user whose it is.
+-- Guarantees: a peer is written whole, key sealed, and found only by the user whose it is; no other authority takes its name over.
 create or replace function federation.add_peer(
   id uuid, owner_user_id text, host text, federation_url text, public_url text, grant_id uuid, root_certificate_der bytea,
   certificate_chain_der bytea[], certificate_serial text, certificate_not_after timestamptz, sealed_key bytea
@@ -26,13 +26,19 @@ begin
     id = excluded.id, federation_url = excluded.federation_url, public_url = excluded.public_url, grant_id = excluded.grant_id,
     root_certificate_der = excluded.root_certificate_der, certificate_chain_der = excluded.certificate_chain_der,
     certificate_serial = excluded.certificate_serial, certificate_not_after = excluded.certificate_not_after,
-    sealed_key = excluded.sealed_key, state = 'active', updated_at = now();
+    sealed_key = excluded.sealed_key, state = 'active', updated_at = now()
+  where p.root_certificate_der = excluded.root_certificate_der;
+  -- Any gateway can call itself by any host: the first that the user enrolled with under a name keeps it.
+  if not found then
+    raise exception 'The user has a peer of this host already, of another certificate authority.'
+      using errcode = 'MF031', hint = 'If the host has a new authority, remove the peer first: select federation.remove_peer(user, host).';
+  end if;
 end;
 $$;
 revoke all on function federation.add_peer(uuid, text, text, text, text, uuid, bytea, bytea[], text, timestamptz, bytea) from public;
 grant execute on function federation.add_peer(uuid, text, text, text, text, uuid, bytea, bytea[], text, timestamptz, bytea) to federation_admin;
 comment on function federation.add_peer(uuid, text, text, text, text, uuid, bytea, bytea[], text, timestamptz, bytea) is
-  'Stores a peer that a local user enrolled with; an earlier one of the same user and host is replaced. Raises MF021.';
+  'Stores a peer that a local user enrolled with; an earlier one of the same user, host and authority is replaced. Raises MF021, MF031.';
 
 create or replace function federation.list_peers()
 returns table (

@@ -4,6 +4,7 @@ import { ERROR_TABLE, FederationError } from "../errors.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { Keyring } from "../seal/keyring.ts";
 import { unseal } from "../seal/seal.ts";
+import { nestingOf } from "./nesting.ts";
 import type { Peer } from "./peer.ts";
 import { fromTransportError } from "./transport-error.ts";
 
@@ -21,6 +22,8 @@ export interface PeerConnections {
 
 /** The longest answer taken from a peer, bytes. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+/** Levels of objects and arrays in an answer; rows with JSON columns need some. */
+const DEEPEST_ANSWER = 100;
 const CONNECTIONS_PER_PEER = 8;
 
 const answerBody = z.object({
@@ -71,6 +74,9 @@ export function createPeerConnections(options: { keyring: () => Keyring; timeout
       signal: AbortSignal.timeout(options.timeoutMs),
     });
     const text = await answer.text();
+    if (nestingOf(text) > DEEPEST_ANSWER) {
+      throw new FederationError("PEER_PROTOCOL", `${peer.host} answered with more than we take`);
+    }
     let parsed: z.output<typeof answerBody>;
     try {
       parsed = answerBody.parse(JSON.parse(text));

@@ -4,6 +4,7 @@ import { createServer } from "node:https";
 import type { Server } from "node:https";
 import type { Logger } from "pino";
 import { z } from "zod";
+import type { Bucket } from "../admission/bucket.ts";
 import type { AuditEntry } from "../audit/entry.ts";
 import type { AuditQueue } from "../audit/queue.ts";
 import type { Enrollment } from "../enrollment/enroll.ts";
@@ -17,6 +18,8 @@ export interface PublicListenerOptions {
   /** The root that peers pin, PEM. */
   rootPem: string;
   enrollment: Enrollment;
+  /** How often one address may try to enroll. */
+  attempts: Bucket;
   /** The current CRL, signed. */
   crl(): Promise<{ der: Buffer; pem: string }>;
   /** Whether the database answers. */
@@ -87,6 +90,8 @@ export function createPublicListener(options: PublicListenerOptions): Server {
   }
 
   async function enroll(request: IncomingMessage, response: ServerResponse, requestId: string): Promise<void> {
+    // Before the audit row: anybody can send these, and the log is not for anybody to fill.
+    await options.attempts.take(request.socket.remoteAddress ?? "unknown");
     const started = performance.now();
     const entry: AuditEntry = {
       at: new Date().toISOString(),

@@ -229,6 +229,17 @@ describe("the enrollment endpoint", () => {
   });
 });
 
+describe("an address that tries to enroll again and again", () => {
+  test("is 429 RATE_LIMITED after 60 attempts in a minute, and fills no log", async () => {
+    const answers = [];
+    for (let index = 0; index < 65; index += 1) {
+      answers.push(await post(publicClient, "/enroll", JSON.stringify({ token: "a".repeat(43), csr: "x" })));
+    }
+    expect(answers.at(-1)).toMatchObject({ status: 429 });
+    expect(answers.at(-1)?.text).toContain("RATE_LIMITED");
+  });
+});
+
 describe("the home API", () => {
   test("answers malformed queries and variables with BAD_REQUEST", async () => {
     const code = async (query: string, variables?: Record<string, unknown>): Promise<string | undefined> =>

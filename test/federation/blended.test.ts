@@ -3,6 +3,7 @@ import type { Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Pool } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { addPeer } from "../../src/demo/actors.ts";
 import { HOME, WORK } from "../../src/demo/world.ts";
 import { createCsr } from "../../src/pki/csr.ts";
 import { createEmbeddedAuthority, createRoot } from "../../src/pki/embedded-authority.ts";
@@ -182,6 +183,30 @@ describe("a peer that fails", () => {
     await removePeer("slow.example");
   });
 
+  test("by sending its answer in drops does not hold the rest up either", async () => {
+    await addStrangePeer("drip.example", (_request, response) => {
+      response.writeHead(200, { "content-type": "application/json" });
+      const drops = setInterval(() => response.write(" "), 100);
+      response.once("close", () => {
+        clearInterval(drops);
+      });
+    });
+    const started = performance.now();
+    expect(await refusal("alice-at-home", { source: "federated:drip.example" })).toBe("PEER_UNREACHABLE");
+    expect(performance.now() - started).toBeLessThan(8_000);
+    await removePeer("drip.example");
+  });
+
+  test("by an answer nested a hundred thousand deep is PEER_PROTOCOL, and the gateway goes on", async () => {
+    const deep = `${'{"a":'.repeat(100_000)}1${"}".repeat(100_000)}`;
+    await addStrangePeer("deep.example", (_request, response) =>
+      response.end(`{"data":{"list":{"rows":[${deep}],"nextCursor":null,"capped":false}}}`),
+    );
+    expect(await refusal("alice-at-home", { source: "federated:deep.example" })).toBe("PEER_PROTOCOL");
+    expect((await list("alice-at-home", { source: "local" })).rows).toHaveLength(2);
+    await removePeer("deep.example");
+  });
+
   test("by being dead is PEER_UNREACHABLE", async () => {
     await addStrangePeer("dead.example", () => undefined);
     await new Promise((resolve) => servers.at(-1)?.close(resolve));
@@ -253,6 +278,20 @@ describe("a peer belongs to the user whose rows it brings", () => {
     expect(peers.data).toEqual({ allPeers: { nodes: [] } });
     const own = await homeQuery(home, "alice-at-home", "{ allPeers { nodes { host } } }");
     expect(own.data).toEqual({ allPeers: { nodes: [{ host: "work.localhost" }] } });
+  });
+});
+
+describe("a gateway that calls itself by the host of another", () => {
+  test("does not take that peer's place", async () => {
+    const impostor = await openTestGateway("work.localhost", WORK);
+    try {
+      const { url } = await createGrant(impostor, "alice", SCOPE);
+      await expect(addPeer(home.directory, "alice-at-home", url)).rejects.toMatchObject({ code: "CONFLICT" });
+      const page = await list("alice-at-home", { source: "federated:work.localhost" });
+      expect(page.rows).toHaveLength(3);
+    } finally {
+      await impostor.stop();
+    }
   });
 });
 

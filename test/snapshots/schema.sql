@@ -480,8 +480,8 @@ create function federation.add_peer(id uuid, owner_user_id text, host text, fede
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 37584be119a18b37a0dd5c9278d2494ef6832f985d36b4d97f4fd08dfb23868c; -- owner federation_owner
-comment on function federation.add_peer(uuid,text,text,text,text,uuid,bytea,bytea[],text,timestamp with time zone,bytea) is 'Stores a peer that a local user enrolled with; an earlier one of the same user and host is replaced. Raises MF021.';
+  as sha256 53ab3432d217ed979b93fceb6738acf974172cbcf38baaf50ce4f5317a6a6493; -- owner federation_owner
+comment on function federation.add_peer(uuid,text,text,text,text,uuid,bytea,bytea[],text,timestamp with time zone,bytea) is 'Stores a peer that a local user enrolled with; an earlier one of the same user, host and authority is replaced. Raises MF021, MF031.';
 
 create function federation.append_audit(entries jsonb)
   returns integer
