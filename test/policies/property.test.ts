@@ -114,12 +114,12 @@ test("the rows served are the rows that a naive model computes, for at least 10 
         }
       }),
     ),
-    { seed: SEED, numRuns: WORLDS, interruptAfterTimeLimit: 170_000, markInterruptAsFailure: true },
+    { seed: SEED, numRuns: WORLDS },
   );
   expect(counted.cases).toBeGreaterThanOrEqual(10_000);
   // Neither answer is rare, so that neither could be given always.
   expect(Math.min(counted.denied, counted.empty, counted.rows)).toBeGreaterThan(1_000);
-}, 180_000);
+}, 1_200_000);
 
 function sorted(ids: readonly string[] | "denied"): string[] | "denied" {
   return ids === "denied" ? ids : [...ids].sort();
