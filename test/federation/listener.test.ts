@@ -241,7 +241,7 @@ describe("a slow client", () => {
 
 describe("the bucket of a grant", () => {
   test("when it is empty is 429 RATE_LIMITED with Retry-After, audited, and nobody else's", async () => {
-    const tight = await openTestGateway("work.localhost", WORK, { limits: { requestsPerMinute: 3 } });
+    const tight = await openTestGateway("tight.localhost", WORK, { limits: { requestsPerMinute: 3 } });
     try {
       const grant = await enrollGrant(tight, home, "alice", "alice-at-home", {
         resources: ["tasks"],
