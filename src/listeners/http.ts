@@ -52,10 +52,18 @@ export async function readJsonBody(request: IncomingMessage, limits: { bytes: nu
     request.on("data", onData).on("end", onEnd).on("close", onClose);
   });
   try {
-    return JSON.parse(text);
+    return JSON.parse(text, refusePrototype);
   } catch (cause) {
-    throw new FederationError("BAD_REQUEST", "The body is not JSON.", { cause });
+    throw new FederationError("BAD_REQUEST", "The body is not JSON, or has a key that no object may have.", { cause });
   }
+}
+
+/** A key by this name would be lost, or worse, in whatever copies the object: what it asked for would silently not be done. */
+function refusePrototype(key: string, value: unknown): unknown {
+  if (key === "__proto__") {
+    throw new SyntaxError("the key __proto__");
+  }
+  return value;
 }
 
 /** Sends JSON and returns the length of the body in bytes. */

@@ -179,6 +179,20 @@ describe("the verbs", () => {
     await bobs.destroy();
   });
 
+  test("refuse a key that would be lost on the way, so that no filter is left out", async () => {
+    for (const body of [
+      '{"documentId":"list","variables":{"resource":"tasks","filter":{"__proto__":{"eq":1}}}}',
+      '{"documentId":"list","variables":{"resource":"tasks","filter":{"title":{"__proto__":1}}}}',
+      '{"documentId":"list","variables":{"resource":"tasks","\\u005f_proto__":1}}',
+    ]) {
+      expect((await post(client, "/federation", body)).status).toBe(400);
+    }
+    for (const key of ["constructor", "toString", "hasOwnProperty"]) {
+      await expectRefused({ resource: "tasks", filter: { [key]: { eq: 1 } } });
+      await expectRefused({ resource: "tasks", [key]: 1 });
+    }
+  });
+
   test("refuse what is not JSON", async () => {
     for (const body of [
       "",
