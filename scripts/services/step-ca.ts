@@ -8,8 +8,8 @@ import { isRoot, runningPid, startProcess, UNPRIVILEGED, waitUntil } from "./pro
 import { findProgram, run } from "./run.ts";
 import { stepCaRequest } from "./wire.ts";
 
-// Key stores that are not used here; they are most of its size.
-const TAGS = ["noawskms", "noazurekms", "nocloudkms", "nopkcs11", "noyubikey", "notpmkms", "nosshagentkms"];
+// Key stores and databases that are not used here.
+const TAGS = ["noazurekms", "nopkcs11", "noyubikey", "notpmkms", "nobadger", "nomysql", "nopgx"];
 
 /** The file that a build of this release makes. */
 function builtFile(layout: Layout): string {
