@@ -3,6 +3,7 @@
 //
 //   node scripts/services.ts up|down|status|prepare [--json]
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { lock } from "proper-lockfile";
 import { table } from "../cli/output.ts";
@@ -23,10 +24,15 @@ import type { Description, ServiceStatus } from "./services/status.ts";
 import { buildStepCa, crlUrl, hasStepCa, startStepCa, stepCaUrl } from "./services/step-ca.ts";
 import { startValkey, valkeyUrl } from "./services/valkey.ts";
 
+// PostgreSQL's fast shutdown (PostgreSQL documentation §18.5); the others know SIGTERM.
+const STOP_SIGNAL = { postgres: "SIGINT", valkey: "SIGTERM", "step-ca": "SIGTERM" } as const;
+
 const { values, positionals } = parseArgs({
   options: { json: { type: "boolean", default: false } },
   allowPositionals: true,
 });
+// The servers read some of what is made here as a user of their own; the folder itself lets nobody in.
+process.umask(0o022);
 const layout = layoutOf(process.env);
 // Results go to standard output, progress to standard error.
 const progress = createProgress((line) => {
@@ -63,8 +69,9 @@ switch (verb) {
 async function alone(work: () => Promise<number>): Promise<number> {
   mkdirSync(layout.folder, { recursive: true, mode: 0o700 });
   const release = await lock(layout.folder, {
+    lockfilePath: join(layout.folder, "lock"),
     stale: 15_000,
-    retries: { forever: true, minTimeout: 500, maxTimeout: 500, maxRetryTime: 1_800_000 },
+    retries: { retries: 3_600, minTimeout: 500, maxTimeout: 500 },
   });
   try {
     return await work();
@@ -85,20 +92,23 @@ async function up(layout: Layout, progress: Progress): Promise<number> {
     show(running);
     return 0;
   }
-  const docker = await hasDocker();
+  // What runs is completed in its own way.
+  const docker = readDescription(layout.description)?.engine !== "native" && (await hasDocker());
   progress.say(
     docker ? "Starting the services as containers:" : "No Docker engine answers; starting the services natively:",
   );
   const prepared = await progress.step("passwords and certificates", () => prepare(layout));
   if (prepared !== undefined) {
+    const all = describe(docker ? "docker" : "native", prepared);
+    writeDescription(all);
     if (docker) {
       await upContainers(layout, progress, prepared.files);
     } else {
-      await upNative(layout, progress, running, prepared);
+      await upNative(layout, progress, prepared);
     }
-    describe(layout, docker ? "docker" : "native", prepared);
   }
   const status = await statusOf(layout);
+  forgetUnhealthy(status);
   show(status);
   return conclude(status, progress);
 }
@@ -113,9 +123,9 @@ async function upContainers(layout: Layout, progress: Progress, files: Authority
 async function upNative(
   layout: Layout,
   progress: Progress,
-  running: ServiceStatus[],
   { passwords, files }: { passwords: Passwords; files: AuthorityFiles },
 ): Promise<void> {
+  const running = await statusOf(layout);
   const missing = (service: string): boolean => !running.some((line) => line.service === service && line.healthy);
   const sayRunning = (service: string): void => {
     progress.say(`  ${service}: already running`);
@@ -129,13 +139,20 @@ async function upNative(
     if (!missing(service)) {
       sayRunning(service);
     } else if (debian) {
-      await progress.step(service, () => start(layout, passwords));
+      await progress.step(service, async () => {
+        // One that runs and does not answer.
+        await stopProcess(layout, service, STOP_SIGNAL[service]);
+        await start(layout, passwords);
+      });
     }
   }
   if (!missing("step-ca")) {
     sayRunning("step-ca");
   } else if (stepCa) {
-    await progress.step("step-ca", () => startStepCa(layout, files));
+    await progress.step("step-ca", async () => {
+      await stopProcess(layout, "step-ca", STOP_SIGNAL["step-ca"]);
+      await startStepCa(layout, files);
+    });
   }
 }
 
@@ -171,17 +188,34 @@ async function obtainStepCa(layout: Layout, progress: Progress): Promise<boolean
 }
 
 function describe(
-  layout: Layout,
   engine: Description["engine"],
   prepared: { passwords: Passwords; files: AuthorityFiles },
-): void {
-  const description: Description = {
+): Description {
+  return {
     engine,
     postgres: { url: postgresUrl(layout, prepared.passwords) },
     valkey: { url: valkeyUrl(layout, prepared.passwords) },
     stepCa: { url: stepCaUrl(layout), ...prepared.files, crlUrl: crlUrl(layout), provisioner: PROVISIONER },
   };
+}
+
+function writeDescription(description: Description): void {
   writeFileSync(layout.description, `${JSON.stringify(description, null, 2)}\n`, { mode: 0o600 });
+}
+
+/** What could not be had is not described: a test tells by that what it can ask. */
+function forgetUnhealthy(status: ServiceStatus[]): void {
+  const description = readDescription(layout.description);
+  if (description !== undefined) {
+    const healthy = (service: string): boolean => status.some((line) => line.service === service && line.healthy);
+    const { engine, postgres, valkey, stepCa } = description;
+    writeDescription({
+      engine,
+      ...(postgres !== undefined && healthy("postgres") ? { postgres } : {}),
+      ...(valkey !== undefined && healthy("valkey") ? { valkey } : {}),
+      ...(stepCa !== undefined && healthy("step-ca") ? { stepCa } : {}),
+    });
+  }
 }
 
 function conclude(status: ServiceStatus[], progress: Progress): number {
@@ -203,10 +237,8 @@ async function down(layout: Layout, progress: Progress): Promise<number> {
     await progress.step("docker compose down", () => stopContainers(layout));
   }
   for (const service of SERVICES.toReversed()) {
-    // PostgreSQL's fast shutdown; the others know SIGTERM.
-    const signal = service === "postgres" ? "SIGINT" : "SIGTERM";
     await progress.step(`${service}: stop`, async () => {
-      const pid = await stopProcess(layout, service, signal);
+      const pid = await stopProcess(layout, service, STOP_SIGNAL[service]);
       progress.say(pid === undefined ? `  ${service}: not running` : `  ${service}: process ${pid} ended`);
     });
   }

@@ -9,7 +9,10 @@ import { derToPem, pemToDer, readX509 } from "../../src/pki/der.ts";
 import { createRoot } from "../../src/pki/embedded-authority.ts";
 import { generateKeyPair } from "../../src/pki/keys.ts";
 import type { Layout } from "./layout.ts";
-import { secret, SHARED } from "./secrets.ts";
+import { handOver, secret } from "./secrets.ts";
+
+// Certificates and ca.json, which hold nothing secret: in a container they are read by a user of its own.
+const SHARED = 0o644;
 
 /** The provisioner's name: the `iss` of its tokens. */
 export const PROVISIONER = "mosaic";
@@ -75,12 +78,12 @@ export async function prepareAuthority(layout: Layout): Promise<AuthorityFiles> 
       cipher: "aes-256-cbc",
       passphrase: secret(layout, "step-ca-password"),
     });
-    writeFileSync(join(layout.secrets, "step-ca-intermediate-key"), encrypted, { mode: SHARED });
+    writeFileSync(join(layout.secrets, "step-ca-intermediate-key"), encrypted, { mode: 0o600 });
     const { privateKey } = await generateJwk("ES256", { extractable: true });
     const jwk = await exportJWK(privateKey);
     const kid = await calculateJwkThumbprint(jwk);
     writeFileSync(file("provisioner.jwk.json"), JSON.stringify({ ...jwk, kid, alg: "ES256", use: "sig" }), {
-      mode: SHARED,
+      mode: 0o600,
     });
   }
   for (const name of ["root.pem", "intermediate.pem"]) {
@@ -149,19 +152,12 @@ export function writeStepCaConfig(layout: Layout, files: AuthorityFiles, place: 
 
 /** Gives step-ca in its own root folder what it needs, readable to its user alone. */
 export function placeStepCaSecrets(layout: Layout, owner: number | undefined): void {
-  const folders = [join(layout.stepCa, "secrets"), join(layout.stepCa, "db")];
-  const secrets = ["step-ca-password", "step-ca-intermediate-key"].map((name) => {
-    const target = join(layout.stepCa, "secrets", name);
-    copyFileSync(join(layout.secrets, name), target);
-    chmodSync(target, 0o600);
-    return target;
-  });
-  for (const folder of folders) {
-    chmodSync(folder, 0o700);
+  for (const name of ["step-ca-password", "step-ca-intermediate-key"]) {
+    handOver(layout, name, join(layout.stepCa, "secrets", name), owner);
   }
+  const database = join(layout.stepCa, "db");
+  chmodSync(database, 0o700);
   if (owner !== undefined) {
-    for (const path of [...folders, ...secrets]) {
-      chownSync(path, owner, owner);
-    }
+    chownSync(database, owner, owner);
   }
 }

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync } from "node:fs";
+import { chmodSync, readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { packageRoot } from "../../src/config/package-root.ts";
 import { writeStepCaConfig } from "./authority.ts";
@@ -34,10 +34,13 @@ export function prepareContainers(layout: Layout, files: AuthorityFiles): void {
     dnsNames: ["localhost", "127.0.0.1", "step-ca"],
     crlUrl: crlUrl(layout),
   });
-  const config = join(layout.stepCa, "config");
-  mkdirSync(config, { recursive: true });
-  for (const folder of [layout.stepCa, config]) {
+  for (const folder of [layout.stepCa, join(layout.stepCa, "config"), layout.secrets]) {
     chmodSync(folder, 0o755);
+  }
+  // A file keeps its mode and owner in a container, where the server has a user of its own. So the files are readable to all; the
+  // folder above them lets nobody in.
+  for (const name of readdirSync(layout.secrets)) {
+    chmodSync(join(layout.secrets, name), 0o644);
   }
 }
 

@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Client } from "pg";
 import { inDebian } from "./debian.ts";
@@ -6,6 +6,7 @@ import { VERSIONS } from "./layout.ts";
 import type { Layout } from "./layout.ts";
 import { runningPid, startProcess, UNPRIVILEGED, waitUntil } from "./processes.ts";
 import { run } from "./run.ts";
+import { handOver } from "./secrets.ts";
 import type { Passwords } from "./secrets.ts";
 
 const BIN = `/usr/lib/postgresql/${VERSIONS.postgres}/bin`;
@@ -55,15 +56,13 @@ async function createCluster(layout: Layout): Promise<void> {
   chownSync(home, UNPRIVILEGED, UNPRIVILEGED);
   // What an interrupted run left is not a cluster: it gets its name when it is complete.
   rmSync(join(home, "data.partial"), { recursive: true, force: true });
-  const passwordFile = join(home, "password");
-  copyFileSync(join(layout.secrets, "postgres-password"), passwordFile);
-  chmodSync(passwordFile, 0o600);
-  chownSync(passwordFile, UNPRIVILEGED, UNPRIVILEGED);
+  const passwordFile = join(layout.rootfs, "srv/postgres-password");
+  handOver(layout, "postgres-password", passwordFile, UNPRIVILEGED);
   try {
     const [program = "", ...args] = inDebian(layout, [
       `${BIN}/initdb`,
       ...["--pgdata", `${DATA}.partial`, "--username", "postgres", "--auth", "scram-sha-256"],
-      ...["--pwfile", "/srv/postgres/password", "--encoding", "UTF8", "--locale", "C.UTF-8", "--data-checksums"],
+      ...["--pwfile", "/srv/postgres-password", "--encoding", "UTF8", "--locale", "C.UTF-8", "--data-checksums"],
       ...["-c", "dynamic_shared_memory_type=mmap"],
     ]);
     await run(program, args, { log: join(layout.log, "initdb.log"), timeoutSeconds: 120 });

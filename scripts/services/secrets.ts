@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Layout } from "./layout.ts";
 
@@ -8,12 +8,6 @@ export interface Passwords {
   postgres: string;
   valkey: string;
 }
-
-/**
- * A folder that nobody else enters, with the files that servers in containers read. A file that is mounted into a container keeps its
- * mode and owner, and the server in there has a user of its own: so these files are readable to all, and the folder above is not.
- */
-export const SHARED = 0o644;
 
 /** Makes the folders and passwords. */
 export function prepareSecrets(layout: Layout): Passwords {
@@ -24,12 +18,12 @@ export function prepareSecrets(layout: Layout): Passwords {
   }
   const passwords = { postgres: secret(layout, "postgres-password"), valkey: secret(layout, "valkey-password") };
   // The server's own way to be given a password by file: a configuration file that says nothing else.
-  writeFileSync(join(layout.secrets, "valkey-auth.conf"), `requirepass ${passwords.valkey}\n`, { mode: SHARED });
+  writeFileSync(join(layout.secrets, "valkey-auth.conf"), `requirepass ${passwords.valkey}\n`, { mode: 0o600 });
   // How the gateway in a container reaches them.
   writeFileSync(
     join(layout.secrets, "gateway-database-url"),
     `postgres://postgres:${passwords.postgres}@pgvector:5432/mosaic\n`,
-    { mode: SHARED },
+    { mode: 0o600 },
   );
   return passwords;
 }
@@ -38,7 +32,21 @@ export function prepareSecrets(layout: Layout): Passwords {
 export function secret(layout: Layout, name: string): string {
   const file = join(layout.secrets, name);
   if (!existsSync(file)) {
-    writeFileSync(file, randomBytes(24).toString("hex"), { mode: SHARED });
+    writeFileSync(file, randomBytes(24).toString("hex"), { mode: 0o600 });
   }
   return readFileSync(file, "utf8").trim();
+}
+
+/**
+ * Copies a secret to where a server finds it, readable to that server's user alone. The folder must be one that this user cannot write
+ * to: in another, root could be made to write to any file of the machine by a link in its place.
+ *
+ * @param owner undefined where the server runs as who runs this
+ */
+export function handOver(layout: Layout, name: string, target: string, owner: number | undefined): void {
+  copyFileSync(join(layout.secrets, name), target);
+  chmodSync(target, 0o600);
+  if (owner !== undefined) {
+    chownSync(target, owner, owner);
+  }
 }

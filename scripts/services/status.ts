@@ -52,16 +52,16 @@ export async function statusOf(layout: Layout): Promise<ServiceStatus[]> {
     valkey && valkeyVersion(valkey.url),
     stepCa && stepCaVersion(stepCa),
   ]);
-  const line = (service: ServiceName, version: string | undefined): ServiceStatus => ({
+  const line = (service: ServiceName, version: string | undefined, url: string | undefined): ServiceStatus => ({
     service,
     version: version ?? null,
-    address: `127.0.0.1:${layout.ports[service]}`,
+    address: url === undefined ? `127.0.0.1:${layout.ports[service]}` : new URL(url).host,
     pid: runningPid(layout, service) ?? null,
     healthy: version !== undefined,
   });
   return [
-    line("postgres", database && `${database.server}, pgvector ${database.pgvector ?? "missing"}`),
-    line("valkey", memory),
-    line("step-ca", authority),
+    line("postgres", database && `${database.server}, pgvector ${database.pgvector ?? "missing"}`, postgres?.url),
+    line("valkey", memory, valkey?.url),
+    line("step-ca", authority, stepCa?.url),
   ];
 }

@@ -1,8 +1,9 @@
-import { chmodSync, chownSync, copyFileSync, mkdirSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { inDebian } from "./debian.ts";
 import type { Layout } from "./layout.ts";
 import { runningPid, startProcess, UNPRIVILEGED, waitUntil } from "./processes.ts";
+import { handOver } from "./secrets.ts";
 import type { Passwords } from "./secrets.ts";
 import { valkeyCommands } from "./wire.ts";
 
@@ -16,16 +17,12 @@ export async function startValkey(layout: Layout, passwords: Passwords): Promise
   const home = join(layout.rootfs, "srv/valkey");
   mkdirSync(home, { recursive: true });
   chmodSync(home, 0o700);
-  const auth = join(home, "auth.conf");
-  copyFileSync(join(layout.secrets, "valkey-auth.conf"), auth);
-  chmodSync(auth, 0o600);
-  for (const path of [home, auth]) {
-    chownSync(path, UNPRIVILEGED, UNPRIVILEGED);
-  }
+  chownSync(home, UNPRIVILEGED, UNPRIVILEGED);
+  handOver(layout, "valkey-auth.conf", join(layout.rootfs, "srv/valkey-auth.conf"), UNPRIVILEGED);
   const { logFile } = startProcess(layout, "valkey", {
     program: join(layout.rootfs, "usr/bin/valkey-server"),
     command: inDebian(layout, [
-      ...["/usr/bin/valkey-server", "/srv/valkey/auth.conf", "--bind", "127.0.0.1"],
+      ...["/usr/bin/valkey-server", "/srv/valkey-auth.conf", "--bind", "127.0.0.1"],
       ...["--port", String(layout.ports.valkey), "--dir", "/srv/valkey"],
       // What several gateways share is theirs to expire: nothing is evicted behind their backs.
       ...["--appendonly", "yes", "--maxmemory-policy", "noeviction", "--maxmemory", "256mb"],
