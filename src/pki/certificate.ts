@@ -22,6 +22,8 @@ export interface CertificateRequest {
   notBefore: Date;
   notAfter: Date;
   usage: "authority" | "client" | "server";
+  /** Of an authority: how many levels of authorities may come below it (RFC 5280 §4.2.1.9); none unless said otherwise. */
+  authoritiesBelow?: number;
   /** The value of SubjectAltName, DER. */
   subjectAltName?: Buffer;
   crlUrl?: string;
@@ -99,7 +101,9 @@ function extensionsOf(request: CertificateRequest, issuer: Issuer): Asn1[] {
   const extensions = [
     extension(
       "2.5.29.19",
-      usage === "authority" ? write.sequence(write.boolean(true), write.integer(Buffer.of(0))) : write.sequence(),
+      usage === "authority"
+        ? write.sequence(write.boolean(true), write.integer(Buffer.of(request.authoritiesBelow ?? 0)))
+        : write.sequence(),
       true,
     ),
     // digitalSignature for ends, keyCertSign and cRLSign for the authority (RFC 5280 §4.2.1.3).

@@ -13,8 +13,8 @@ import { fingerprintOf } from "./verify.ts";
 // Clocks of two organisations disagree a little.
 const BACKDATED_MS = 60_000;
 
-/** A self-signed root of one level: it signs leaves and CRLs itself. */
-export function createRoot(options: { commonName: string; lifetimeDays: number }): {
+/** A self-signed root. Without authorities below it, it signs leaves and CRLs itself. */
+export function createRoot(options: { commonName: string; lifetimeDays: number; authoritiesBelow?: number }): {
   certificateDer: Buffer;
   /** PKCS#8. */
   privateKeyDer: Buffer;
@@ -28,6 +28,7 @@ export function createRoot(options: { commonName: string; lifetimeDays: number }
       notBefore,
       notAfter: new Date(notBefore.getTime() + options.lifetimeDays * 86_400_000),
       usage: "authority",
+      authoritiesBelow: options.authoritiesBelow ?? 0,
     },
     { nameDer: writeDer(nameOf(options.commonName)), publicKeyDer, privateKeyDer },
   );

@@ -1,0 +1,77 @@
+import { chmodSync, readdirSync } from "node:fs";
+import { basename, join } from "node:path";
+import { packageRoot } from "../../src/config/package-root.ts";
+import { writeStepCaConfig } from "./authority.ts";
+import type { AuthorityFiles } from "./authority.ts";
+import type { Layout, ServiceName } from "./layout.ts";
+import { findProgram, run } from "./run.ts";
+import { crlUrl } from "./step-ca.ts";
+
+/** The services of docker-compose.yml that are ours. The gateway is not among them: it is what is being developed. */
+const CONTAINERS: Record<ServiceName, string> = { postgres: "pgvector", valkey: "valkey", "step-ca": "step-ca" };
+
+/** Whether an engine answers and has compose. `MOSAIC_SERVICES_ENGINE=native` does without. */
+export async function hasDocker(): Promise<boolean> {
+  if (process.env["MOSAIC_SERVICES_ENGINE"] === "native" || findProgram("docker") === undefined) {
+    return false;
+  }
+  try {
+    await run("docker", ["info", "--format", "{{.ServerVersion}}"], { timeoutSeconds: 10 });
+    await run("docker", ["compose", "version"], { timeoutSeconds: 10 });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Writes what the containers are given. */
+export function prepareContainers(layout: Layout, files: AuthorityFiles): void {
+  writeStepCaConfig(layout, files, {
+    config: "/etc/step-ca",
+    secrets: { key: "/run/secrets/step-ca-intermediate-key" },
+    database: "/home/step/step-ca.db",
+    address: ":9000",
+    dnsNames: ["localhost", "127.0.0.1", "step-ca"],
+    crlUrl: crlUrl(layout),
+  });
+  for (const folder of [layout.stepCa, join(layout.stepCa, "config"), layout.secrets]) {
+    chmodSync(folder, 0o755);
+  }
+  // A file keeps its mode and owner in a container, where the server has a user of its own. So the files are readable to all; the
+  // folder above them lets nobody in.
+  for (const name of readdirSync(layout.secrets)) {
+    chmodSync(join(layout.secrets, name), 0o644);
+  }
+}
+
+/** Starts the containers and waits until each is healthy. */
+export async function startContainers(layout: Layout): Promise<void> {
+  await compose(layout, ["up", "--detach", "--wait", ...Object.values(CONTAINERS)], 900);
+}
+
+/** Stops the containers; their volumes stay. */
+export async function stopContainers(layout: Layout): Promise<void> {
+  await compose(layout, ["rm", "--force", "--stop", ...Object.values(CONTAINERS)], 120);
+}
+
+async function compose(layout: Layout, args: string[], timeoutSeconds: number): Promise<void> {
+  const file = join(packageRoot(), "docker-compose.yml");
+  // Folders of their own are projects of their own, so that two of them can run beside each other.
+  const project = process.env["MOSAIC_SERVICES_DIR"] === undefined ? [] : ["--project-name", projectName(layout)];
+  await run("docker", ["compose", "--file", file, ...project, "--profile", "federated", ...args], {
+    env: {
+      MOSAIC_SERVICES_DIR: layout.folder,
+      MOSAIC_SERVICES_POSTGRES_PORT: String(layout.ports.postgres),
+      MOSAIC_SERVICES_VALKEY_PORT: String(layout.ports.valkey),
+      MOSAIC_SERVICES_STEP_CA_PORT: String(layout.ports["step-ca"]),
+    },
+    log: join(layout.log, "compose.log"),
+    timeoutSeconds,
+  });
+}
+
+function projectName(layout: Layout): string {
+  return `mosaic-${basename(layout.folder)
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "")}`;
+}
