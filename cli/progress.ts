@@ -21,12 +21,16 @@ export function createRowProgress(
   options: { json: boolean; stream?: NodeJS.WriteStream },
 ): { show: (state: RowsState) => void; end: () => void } {
   const stream = options.stream ?? process.stderr;
-  const started = Date.now();
+  let started = 0;
   let shown = 0;
   let drawn = false;
   return {
     show: (state) => {
       const now = Date.now();
+      if (started === 0) {
+        started = now;
+        shown = now;
+      }
       const last = state.moved === state.total;
       if (options.json || (!last && now - shown < (stream.isTTY ? TERMINAL_MS : LINE_MS))) {
         return;

@@ -50,6 +50,10 @@ const dump = async (section: DumpSection): Promise<DumpAnswer> => {
   const { pgDump } = await import("@electric-sql/pglite-tools/pg_dump");
   try {
     const file = await pgDump({ pg: db, args: ["--schema-only", `--section=${section}`, "--no-subscriptions"] });
+    // pg_dump leaves a transaction and settings behind: with another server, its connection would be gone.
+    for (const statement of ["rollback", "discard all", "set session authorization postgres"]) {
+      await db.exec(statement);
+    }
     return { dump: await file.text() };
   } catch (error) {
     return { fault: error instanceof Error ? error.message : String(error) };

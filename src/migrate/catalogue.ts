@@ -6,7 +6,7 @@ export type Catalogue = Record<string, Map<string, string>>;
 
 // The administrator of one database stands for that of the other.
 const ROLE = (oid: string): string =>
-  `(case ${oid} when 0 then 'public' else (select case r.rolname when current_user then '(administrator)' else r.rolname end from pg_catalog.pg_roles r where r.oid = ${oid}) end)`;
+  `(case ${oid} when 0 then 'public' else (select case who.rolname when current_user then '(administrator)' else who.rolname end from pg_catalog.pg_roles who where who.oid = ${oid}) end)`;
 
 // Who may do what, however the list is written down. MAINTAIN is PostgreSQL 17's; owners have it by themselves.
 const PRIVILEGES = (acl: string, kind: string, owner: string): string => `(
@@ -33,10 +33,11 @@ const STATEMENTS: Record<string, string> = {
     select c.oid::regclass::text as name, concat_ws(' ', ${ROLE("c.relowner")}, s.seqtypid::regtype, s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcache,
       s.seqcycle, ${PRIVILEGES("c.relacl", "s", "c.relowner")}) as what
     from pg_catalog.pg_class c ${OF_OWN_SCHEMA} join pg_catalog.pg_sequence s on s.seqrelid = c.oid`,
+  // That a partition's column is an identity follows from its parent, and is written down from PostgreSQL 17 on.
   columns: `
     select c.oid::regclass || '.' || quote_ident(a.attname) as name, concat_ws(' ', format_type(a.atttypid, a.atttypmod), case when a.attnotnull then 'not null' end,
-      'identity ' || nullif(a.attidentity, ''), 'generated ' || nullif(a.attgenerated, ''), pg_get_expr(d.adbin, d.adrelid),
-      nullif(a.attcollation, t.typcollation)::regcollation, a.attacl is not null and cardinality(a.attacl) > 0,
+      case when not c.relispartition then 'identity ' || nullif(a.attidentity::text, '') end, 'generated ' || nullif(a.attgenerated::text, ''), pg_get_expr(d.adbin, d.adrelid),
+      nullif(a.attcollation, t.typcollation)::regcollation,
       case when a.attacl is not null then ${PRIVILEGES("a.attacl", "c", "c.relowner")} end) as what
     from pg_catalog.pg_class c ${OF_OWN_SCHEMA}
     join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped

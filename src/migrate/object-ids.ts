@@ -1,7 +1,7 @@
 import type { Queryable } from "./session.ts";
 
 /** The table of ours that holds object ids, which are others in every database. */
-export const PRIVILEGES_TABLE = '"federation"."federation_resource_privileges"';
+export const PRIVILEGES_TABLE = "federation.federation_resource_privileges";
 
 // What an id stands for, as the name that is the same in both databases; null where the object is gone.
 const OBJECT_NAME = `case p.object_kind

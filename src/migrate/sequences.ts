@@ -1,6 +1,5 @@
 import type { Queryable } from "./session.ts";
 import { NOT_OF_EXTENSION, OWN_SCHEMA } from "./tables.ts";
-import { escapeIdentifier } from "pg";
 
 /** Where a sequence stands, identity columns' among them. */
 export interface SequencePosition {
@@ -10,16 +9,15 @@ export interface SequencePosition {
   isCalled: boolean;
 }
 
-/** The position of every sequence. */
+/** The position of every sequence; the search path is empty. */
 export async function readSequences(client: Queryable): Promise<SequencePosition[]> {
-  const { rows } = await client.query<{ schema: string; sequence: string }>(`
-    select n.nspname as schema, c.relname as sequence
+  const { rows } = await client.query<{ name: string }>(`
+    select c.oid::regclass::text as name
     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     where c.relkind = 'S' and c.relpersistence <> 't' and ${OWN_SCHEMA("n.nspname")} and ${NOT_OF_EXTENSION("pg_catalog.pg_class", "c.oid")}
     order by n.nspname collate "C", c.relname collate "C"`);
   const positions: SequencePosition[] = [];
-  for (const row of rows) {
-    const name = `${escapeIdentifier(row.schema)}.${escapeIdentifier(row.sequence)}`;
+  for (const { name } of rows) {
     const { rows: found } = await client.query<{ last_value: string; is_called: boolean }>(
       `select last_value::text, is_called from ${name}`,
     );

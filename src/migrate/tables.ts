@@ -1,4 +1,3 @@
-import { escapeIdentifier } from "pg";
 import type { Queryable } from "./session.ts";
 
 /** A table that holds rows itself: ordinary, or a partition. */
@@ -17,11 +16,11 @@ export const OWN_SCHEMA = (column: string): string => `${column} !~ '^pg_' and $
 export const NOT_OF_EXTENSION = (catalogue: string, oid: string): string =>
   `not exists (select from pg_catalog.pg_depend e where e.classid = '${catalogue}'::regclass and e.objid = ${oid} and e.deptype = 'e')`;
 
-/** The tables whose rows are to be moved, with their number of rows in this transaction. */
+/** The tables whose rows are to be moved, with their number of rows in this transaction; the search path is empty. */
 export async function listTables(client: Queryable): Promise<SourceTable[]> {
-  const { rows } = await client.query<{ schema: string; table: string; columns: string[] }>(`
-    select n.nspname as schema, c.relname as table, coalesce((
-      select json_agg(a.attname order by a.attnum)
+  const { rows } = await client.query<Omit<SourceTable, "rows">>(`
+    select c.oid::regclass::text as name, coalesce((
+      select json_agg(quote_ident(a.attname) order by a.attnum)
       from pg_catalog.pg_attribute a
       where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
     ), '[]') as columns
@@ -29,14 +28,9 @@ export async function listTables(client: Queryable): Promise<SourceTable[]> {
     where c.relkind = 'r' and c.relpersistence <> 't' and ${OWN_SCHEMA("n.nspname")} and ${NOT_OF_EXTENSION("pg_catalog.pg_class", "c.oid")}
     order by n.nspname collate "C", c.relname collate "C"`);
   const tables: SourceTable[] = [];
-  for (const row of rows) {
-    const name = `${escapeIdentifier(row.schema)}.${escapeIdentifier(row.table)}`;
+  for (const { name, columns } of rows) {
     const { rows: counted } = await client.query<{ rows: string }>(`select count(*)::text as rows from only ${name}`);
-    tables.push({
-      name,
-      columns: row.columns.map((column) => escapeIdentifier(column)),
-      rows: Number(counted[0]?.rows),
-    });
+    tables.push({ name, columns, rows: Number(counted[0]?.rows) });
   }
   return tables;
 }
