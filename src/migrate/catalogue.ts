@@ -65,7 +65,9 @@ const STATEMENTS: Record<string, string> = {
       encode(sha256(convert_to(f.prosrc, 'UTF8')), 'hex'), ${PRIVILEGES("f.proacl", "f", "f.proowner")}) as what
     from pg_catalog.pg_proc f
     join pg_catalog.pg_namespace n on n.oid = f.pronamespace and ${OWN_SCHEMA("n.nspname")} and ${NOT_OF_EXTENSION("pg_catalog.pg_proc", "f.oid")}
-    join pg_catalog.pg_language l on l.oid = f.prolang`,
+    join pg_catalog.pg_language l on l.oid = f.prolang
+    where not exists (select from pg_catalog.pg_depend i where i.classid = 'pg_catalog.pg_proc'::regclass and i.objid = f.oid and i.deptype = 'i')`,
+  // A range's own functions and its multirange come with it; who owns them depends on the version.
   types: `
     select t.oid::regtype::text as name, concat_ws(' ', t.typtype, ${ROLE("t.typowner")}, nullif(t.typbasetype, 0)::regtype, t.typnotnull, t.typdefault,
       (select string_agg(quote_literal(e.enumlabel), ',' order by e.enumsortorder) from pg_catalog.pg_enum e where e.enumtypid = t.oid),
@@ -73,7 +75,7 @@ const STATEMENTS: Record<string, string> = {
       ${PRIVILEGES("t.typacl", "T", "t.typowner")}) as what
     from pg_catalog.pg_type t
     join pg_catalog.pg_namespace n on n.oid = t.typnamespace and ${OWN_SCHEMA("n.nspname")} and ${NOT_OF_EXTENSION("pg_catalog.pg_type", "t.oid")}
-    where t.typtype in ('d', 'e', 'r', 'c', 'm') and (t.typrelid = 0 or exists (select from pg_catalog.pg_class c where c.oid = t.typrelid and c.relkind = 'c'))`,
+    where t.typtype in ('d', 'e', 'r', 'c') and (t.typrelid = 0 or exists (select from pg_catalog.pg_class c where c.oid = t.typrelid and c.relkind = 'c'))`,
   "default privileges": `
     select concat_ws(' ', ${ROLE("d.defaclrole")}, n.nspname, d.defaclobjtype) as name, coalesce(
       (select string_agg(format('%s:%s', ${ROLE("x.grantee")}, x.privilege_type), ' ' order by ${ROLE("x.grantee")} collate "C", x.privilege_type)

@@ -117,7 +117,7 @@ export async function previewMove({ from, to, progress }: MoveOptions): Promise<
       sequences: (await readSequences(client)).length,
       objects: Object.fromEntries(Object.entries(catalogue).map(([kind, objects]) => [kind, objects.size])),
       sealedValues: await openSealedValues(client, keyring),
-      roles: (await readRoles(client)).roles.map(({ name }) => name),
+      roles: (await readRoles(client, "source")).roles.map(({ name }) => name),
       directory: undefined,
       seconds: (Date.now() - started) / 1000,
     };

@@ -5,13 +5,14 @@ import { contentOf } from "./content-hash.ts";
 import { copyRows } from "./copy-rows.ts";
 import { PRIVILEGES_TABLE, readObjectNames, replaceObjectIds } from "./object-ids.ts";
 import type { MoveProgress, MoveReport } from "./report.ts";
-import { readRoles, writeRoles } from "./roles.ts";
+import { readRoles } from "./roles.ts";
 import { applySchema, SOURCE_ADMINISTRATOR } from "./schema-script.ts";
 import { openSealedValues } from "./sealed-values.ts";
 import { readSequences, writeSequences } from "./sequences.ts";
 import type { MoveSource } from "./source.ts";
 import { listTables } from "./tables.ts";
 import type { TargetFacts } from "./target.ts";
+import { writeRoles } from "./write-roles.ts";
 
 /** What a transfer says of what it did. */
 type Transferred = Pick<MoveReport, "tables" | "rows" | "sequences" | "objects" | "sealedValues" | "roles" | "notes">;
@@ -36,7 +37,7 @@ export async function transfer(options: {
   progress.step("making roles, schemas, types, functions and tables");
   const owners = new Set([...before, ...after].flatMap(({ owner }) => owner ?? []));
   owners.delete(SOURCE_ADMINISTRATOR);
-  const roles = await writeRoles(target, await readRoles(source.client), [...owners, "federation_admin"]);
+  const roles = await writeRoles(target, await readRoles(source.client, "source"), [...owners, "federation_admin"]);
   await applySchema(target, before, facts.administrator);
 
   const tables = await moveRows(options);
@@ -54,9 +55,12 @@ export async function transfer(options: {
 
   progress.step("making indexes, constraints, triggers and policies");
   await applySchema(target, after, facts.administrator);
+  // A view is filled as its owner, whom policies may bind.
+  await target.query("set local row_security = on");
   for (const { name } of views) {
     await target.query(`refresh materialized view ${name}`);
   }
+  await target.query("set local row_security = off");
 
   progress.step("comparing what arrived");
   const faults = differences(catalogue, await readCatalogue(target), major === facts.major);

@@ -58,14 +58,13 @@ async function initLocal(host: string): Promise<string> {
 }
 
 async function execute(directory: string, ...statements: string[]): Promise<void> {
-  await useDatabase(directory, async ({ adminUrl }) => {
-    const client = new Client({ connectionString: adminUrl });
-    await client.connect();
-    for (const statement of statements) {
-      await client.query(statement);
-    }
-    await client.end();
-  });
+  await useDatabase(directory, ({ adminUrl }) =>
+    onDatabase(adminUrl, async (client) => {
+      for (const statement of statements) {
+        await client.query(statement);
+      }
+    }),
+  );
 }
 
 function say(credentials: Enrolled, gateway: Gateway, documentId: string, variables: unknown): Promise<MtlsAnswer> {
@@ -80,6 +79,8 @@ const contentOfGateway = (directory: string): Promise<Record<string, string>> =>
 function copyOfSource(name: string): string {
   const copy = join(folder, name);
   cpSync(source, copy, { recursive: true });
+  // Not a folder that only its owner can open any more; it is made anew.
+  rmSync(join(copy, "run"), { recursive: true, force: true });
   return copy;
 }
 
@@ -185,7 +186,7 @@ describe("a populated gateway", () => {
   test("arrives with every row of every table and every sequence where it stood, and stays where it was", async () => {
     expect(await contentOf(url, ["moved_as"])).toEqual(before);
     expect(await contentOfGateway(source)).toEqual(before);
-    expect(report.rows).toBeGreaterThan(400);
+    expect(report.rows).toBeGreaterThan(350);
     expect(report.tables.find(({ name }) => name === "odd.\"Mixed Case\"")?.rows).toBe(3);
     expect(before["odd.nothing"]).toMatch(/^2 /);
   });
@@ -223,12 +224,13 @@ describe("a populated gateway", () => {
     ]);
   });
 
-  test("has its administrator's objects owned by the target's, and the words of a function as they were", async () => {
+  test("has the words of a function as they were, where they look like a statement of the move", async () => {
     const { rows } = await onDatabase(url, (client) =>
       client.query<{ owner: string; text: string }>(
         "select proowner::regrole::text as owner, prosrc as text from pg_proc where proname = 'by_administrator'",
       ),
     );
+    expect(rows[0]?.owner).toBe("postgres");
     expect(rows[0]?.text).toContain("\nALTER FUNCTION public.other() OWNER TO postgres;\n");
   });
 
@@ -312,19 +314,33 @@ test("a dry run names tables and counts, and writes nothing", async () => {
 });
 
 test("an administrator who is no superuser can be the target's", async () => {
-  await admin.query("create role mover login createrole password 'mover'");
-  await admin.query("create database by_mover owner mover");
-  for (const { rolname } of (await admin.query<{ rolname: string }>("select rolname from pg_roles where rolname ~ '^(federation|app|odd)_'")).rows) {
-    await admin.query(`grant ${rolname} to mover with admin option`);
+  // Of a cluster of its own, in which no role of a gateway is.
+  const managed = await startPostgresServer();
+  try {
+    await onDatabase(managed.url("postgres"), async (client) => {
+      await client.query("create role mover login createrole password 'mover'");
+      await client.query("create database by_mover owner mover");
+    });
+    const url = new URL(managed.url("by_mover"));
+    url.username = "mover";
+    url.password = "mover";
+    const directory = join(folder, "by-mover");
+    const run = await move(source, url.href, "--dir", directory);
+    expect(run.stderr).toBe("");
+    expect(await contentOf(managed.url("by_mover"), ["moved_as"])).toEqual(await contentOfGateway(source));
+    const { rows } = await onDatabase(managed.url("by_mover"), (client) =>
+      client.query<{ owner: string }>(
+        `select nspowner::regrole::text as owner from pg_namespace where nspname = 'graphile_migrate'
+         union all select proowner::regrole::text from pg_proc where proname = 'by_administrator'`,
+      ),
+    );
+    expect(rows).toEqual([{ owner: "mover" }, { owner: "mover" }]);
+    const gateway = await startGateway(directory, log);
+    await gateway.stop();
+  } finally {
+    await managed.stop();
   }
-  await admin.query('grant odd_reader to "Odd Login"');
-  const url = new URL(server.url("by_mover"));
-  url.username = "mover";
-  url.password = "mover";
-  const run = await move(source, url.href, "--dir", join(folder, "by-mover"));
-  expect(run.stderr).toBe("");
-  expect(await contentOf(server.url("by_mover"), ["moved_as"])).toEqual(await contentOfGateway(source));
-}, 60_000);
+}, 120_000);
 
 describe("a move that is killed", () => {
   let from: string;

@@ -53,7 +53,7 @@ export const ODD_SCHEMA = String.raw`
   alter table odd."Mixed Case" drop column gone;
   comment on column odd."Mixed Case".doc is E'A comment;\nwith "quotes", ''more'' and \\ a backslash';
   create index on odd."Mixed Case" using gin (ts);
-  create unique index odd_expression on odd."Mixed Case" (lower("Mixed Case"), "Id" desc nulls last) include (day) where flag is not false;
+  create unique index odd_expression on odd."Mixed Case" (left(lower("Mixed Case"), 20), "Id" desc nulls last) include (day) where flag is not false;
   insert into odd."Mixed Case" (
     "Mixed Case", amount, precise, small, at, day, clock, took, mood, moods, counted, place, spans, raw, doc, text_doc, markup, bits, address, tags, code,
     flag, price, ts, kind, label, relation, routine, box, id
@@ -81,6 +81,7 @@ export const ODD_SCHEMA = String.raw`
 export const ODD_REST = String.raw`
   create table odd.tree (id integer primary key, parent_id integer references odd.tree deferrable initially deferred, stamp text);
   insert into odd.tree values (2, 1, null), (1, null, null);
+  set constraints all immediate;
   create table odd.nothing ();
   insert into odd.nothing default values;
   insert into odd.nothing default values;
@@ -97,13 +98,13 @@ export const ODD_REST = String.raw`
   create procedure odd.act(inout n integer) language plpgsql as 'begin n := n + 1; end';
   create aggregate odd.concatenated(text) (sfunc = textcat, stype = text, initcond = '');
   create view odd.leaves with (security_barrier) as select t.id, count(*) over () as n from odd.tree t where not exists (select from odd.tree c where c.parent_id = t.id);
-  create materialized view odd.sums as select odd.total() as total;
-  create unique index on odd.sums (total);
-  create materialized view odd.unfilled as select 1 as one with no data;
   create rule no_delete as on delete to odd.tree where old.id = 1 do instead nothing;
   create statistics odd.correlated (dependencies) on id, parent_id from odd.tree;
   alter table odd.tree enable row level security;
   alter table odd.tree force row level security;
+  create materialized view odd.sums as select odd.total() as total;
+  create unique index on odd.sums (total);
+  create materialized view odd.unfilled as select 1 as one with no data;
   create policy "Own rows" on odd.tree as restrictive for update to odd_reader, odd_owner using (id in (select l.id from odd.leaves l)) with check (id > 0);
   comment on policy "Own rows" on odd.tree is 'A policy.';
   grant select (id), update (stamp) on odd.tree to odd_reader with grant option;
