@@ -83,7 +83,11 @@ async function move(
     peakKb = Math.max(peakKb, peakOf(child.pid ?? 0));
     await sleep(50);
   }
-  return { report: JSON.parse(output) as MoveReport, seconds: (performance.now() - started) / 1000, peakRssMb: peakKb / 1024 };
+  return {
+    report: JSON.parse(output) as MoveReport,
+    seconds: (performance.now() - started) / 1000,
+    peakRssMb: peakKb / 1024,
+  };
 }
 
 function peakOf(pid: number): number {

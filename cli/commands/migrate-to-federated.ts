@@ -90,7 +90,9 @@ function forPeople(report: MoveReport): string {
     ...report.notes.map((note) => `! ${visible(note)}`),
     "",
     ...(report.dryRun
-      ? [`This would move to the database ${bold(visible(report.target.database))}, which can take it. Nothing was written.`]
+      ? [
+          `This would move to the database ${bold(visible(report.target.database))}, which can take it. Nothing was written.`,
+        ]
       : [
           report.resumed
             ? "An earlier run had moved everything; its directory is finished now."

@@ -17,7 +17,9 @@ export interface Content {
 export async function contentOf(client: Queryable, table: string): Promise<Content> {
   // A name with a space, in case a column has the name of the table.
   const lines =
-    table === PRIVILEGES_TABLE ? PRIVILEGES_BY_NAME : `select ("whole row".*)::text as line from only ${table} "whole row"`;
+    table === PRIVILEGES_TABLE
+      ? PRIVILEGES_BY_NAME
+      : `select ("whole row".*)::text as line from only ${table} "whole row"`;
   const { rows } = await client.query<{ rows: string; first: string; second: string }>(`
     select count(*)::text as rows, coalesce(sum(hashtextextended(l.line, 0)), 0)::text as first, coalesce(sum(hashtextextended(l.line, 1)), 0)::text as second
     from (select t.line collate "C" as line from (${lines}) t offset 0) l`);

@@ -74,7 +74,7 @@ const SPECIAL = /[\\\n\r\t]/;
 const ESCAPES: Record<string, string> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
 /** Rows in the text format of COPY (PostgreSQL documentation, COPY, "Text Format"). */
-export function toCopyText(rows: readonly TextRow[]): string {
+function toCopyText(rows: readonly TextRow[]): string {
   return rows.map((row) => `${row.map(toCopyField).join("\t")}\n`).join("");
 }
 

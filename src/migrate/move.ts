@@ -55,7 +55,9 @@ export async function moveGateway(
       finish(directory, staged);
       return { ...staged.report, resumed: true };
     }
-    unstageIf(staged !== undefined, directory);
+    if (staged !== undefined) {
+      unstage(directory);
+    }
 
     return await withTarget(to, async (target) => {
       const facts = await examineTarget(target);
@@ -140,7 +142,9 @@ async function describe(
     source: { directory: from, version: `PGlite, PostgreSQL ${await majorOf(client)}` },
     target: { database: facts.database, version: `PostgreSQL ${facts.major}` },
     notes: [
-      ...(await objectIdColumns(client)).map((name) => `${name} holds object ids, which name other objects in the target`),
+      ...(await objectIdColumns(client)).map(
+        (name) => `${name} holds object ids, which name other objects in the target`,
+      ),
       ...(collation === facts.collation
         ? []
         : [`text is sorted by the collation ${facts.collation} in the target, where it was ${collation}`]),
@@ -175,10 +179,4 @@ async function mark(target: Client, id: string): Promise<void> {
 async function asOwner(target: Client): Promise<void> {
   await target.query("set local row_security = on");
   await target.query("set local role federation_owner");
-}
-
-function unstageIf(condition: boolean, directory: string): void {
-  if (condition) {
-    unstage(directory);
-  }
 }

@@ -22,9 +22,13 @@ export async function openSealedValues(client: Client, keyring: Keyring): Promis
     try {
       unseal(keyring, sealed, id);
     } catch (cause) {
-      throw new FederationError("SEAL_BROKEN", `the sealed value of ${kind} ${id} does not open with the keys at hand`, {
-        cause,
-      });
+      throw new FederationError(
+        "SEAL_BROKEN",
+        `the sealed value of ${kind} ${id} does not open with the keys at hand`,
+        {
+          cause,
+        },
+      );
     }
   }
   return rows.length;

@@ -120,7 +120,9 @@ async function moveRows({
     }
     const [sent, arrived] = await Promise.all([contentOf(source.client, table.name), contentOf(target, table.name)]);
     if (sent.rows !== arrived.rows || sent.hash !== arrived.hash) {
-      requireNoFault([`rows: ${table.name} has ${arrived.rows} rows with hash ${arrived.hash}, and was sent ${sent.rows} with ${sent.hash}`]);
+      requireNoFault([
+        `rows: ${table.name} has ${arrived.rows} rows with hash ${arrived.hash}, and was sent ${sent.rows} with ${sent.hash}`,
+      ]);
     }
     done.push({ name: table.name, ...arrived });
   }

@@ -68,7 +68,11 @@ function requireNoMore(role: Role, there: Role): void {
     there.inherit !== role.inherit ||
     there.attributes.some((attribute) => !role.attributes.includes(attribute))
   ) {
-    const rights = [...(there.superuser ? ["superuser"] : []), ...there.attributes, there.inherit ? "inherit" : "noinherit"];
+    const rights = [
+      ...(there.superuser ? ["superuser"] : []),
+      ...there.attributes,
+      there.inherit ? "inherit" : "noinherit",
+    ];
     throw new FederationError(
       "CONFLICT",
       `the target's cluster has another role ${role.name} (${rights.join(", ")}); rename one of them, or make their attributes the same`,

@@ -1,14 +1,11 @@
-import { spawn } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { gatewayPaths } from "../../src/config/paths.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { addPeer, createGrant, credentialsOf, revokeGrant } from "../../src/demo/actors.ts";
-import { freePorts } from "../../src/demo/gateway-process.ts";
 import { mtlsRequest } from "../../src/demo/mtls-request.ts";
 import type { MtlsAnswer } from "../../src/demo/mtls-request.ts";
 import { fillWorld, HOME, task, WORK } from "../../src/demo/world.ts";
@@ -18,13 +15,12 @@ import type { Gateway } from "../../src/gateway.ts";
 import type { MoveReport } from "../../src/migrate/report.ts";
 import { createLog } from "../../src/observability/log.ts";
 import { derToPem } from "../../src/pki/der.ts";
-import { initGateway } from "../../src/setup/init.ts";
 import { useDatabase } from "../../src/setup/use-database.ts";
-import { MOSAIC, runMosaic } from "../harness/mosaic.ts";
 import type { MosaicRun } from "../harness/mosaic.ts";
 import { startPostgresServer } from "../harness/postgres-server.ts";
 import type { PostgresServer } from "../harness/postgres-server.ts";
 import { contentOf } from "./content.ts";
+import { contentOfGateway, execute, initLocal, move, onDatabase, schemasOf } from "./migrate-harness.ts";
 import { ODD_REST, ODD_SCHEMA } from "./odd-schema.ts";
 
 const SCOPE = { resources: ["tasks", "items"], include_teams: ["platform"], include_personal: true };
@@ -38,42 +34,15 @@ let alice: { grantId: string; enrolled: Enrolled };
 let bob: { grantId: string; enrolled: Enrolled };
 let served: unknown;
 
-async function initLocal(host: string): Promise<string> {
-  const directory = join(folder, host);
-  const [federation = 0, open = 0, home = 0] = await freePorts(3);
-  await initGateway({
-    directory,
-    config: {
-      version: 1,
-      tier: "local",
-      host,
-      listeners: { federation: { port: federation }, public: { port: open }, home: { port: home } },
-      federationUrl: `https://127.0.0.1:${federation}`,
-      publicUrl: `https://127.0.0.1:${open}`,
-    },
-    sample: true,
-    log: () => undefined,
-  });
-  return directory;
-}
-
-async function execute(directory: string, ...statements: string[]): Promise<void> {
-  await useDatabase(directory, ({ adminUrl }) =>
-    onDatabase(adminUrl, async (client) => {
-      for (const statement of statements) {
-        await client.query(statement);
-      }
-    }),
-  );
-}
-
 function say(credentials: Enrolled, gateway: Gateway, documentId: string, variables: unknown): Promise<MtlsAnswer> {
   const ca = derToPem(credentials.rootDer, "CERTIFICATE");
-  return mtlsRequest({ url: gateway.federationUrl, ca, ...credentialsOf(credentials), body: { documentId, variables } });
+  return mtlsRequest({
+    url: gateway.federationUrl,
+    ca,
+    ...credentialsOf(credentials),
+    body: { documentId, variables },
+  });
 }
-
-const contentOfGateway = (directory: string): Promise<Record<string, string>> =>
-  useDatabase(directory, ({ adminUrl }) => contentOf(adminUrl));
 
 /** A copy of the source in a folder of its own. */
 function copyOfSource(name: string): string {
@@ -89,36 +58,15 @@ async function newDatabase(name: string): Promise<string> {
   return server.url(name);
 }
 
-const move = (from: string, to: string, ...rest: string[]): Promise<MosaicRun> =>
-  runMosaic(["migrate-to-federated", "--from", from, "--to", to, "--json", ...rest]);
-
 const codeOf = (run: MosaicRun): string =>
   (JSON.parse(run.stderr.trim().split("\n").at(-1) ?? "") as { error: { code: string } }).error.code;
-
-async function onDatabase<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {
-  const client = new Client({ connectionString: url });
-  await client.connect();
-  try {
-    return await work(client);
-  } finally {
-    await client.end();
-  }
-}
-
-const schemasOf = (url: string): Promise<string[]> =>
-  onDatabase(url, async (client) => {
-    const { rows } = await client.query<{ name: string }>(
-      "select nspname as name from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema'",
-    );
-    return rows.map(({ name }) => name);
-  });
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "mosaic-migrate-"));
   server = await startPostgresServer();
   admin = new Client({ connectionString: server.url("postgres") });
   await admin.connect();
-  const [work, home] = [await initLocal("work.localhost"), await initLocal("home.localhost")];
+  const [work, home] = [await initLocal(folder, "work.localhost"), await initLocal(folder, "home.localhost")];
   source = work;
   const workGateway = await startGateway(work, log);
   const homeGateway = await startGateway(home, log);
@@ -130,7 +78,7 @@ beforeAll(async () => {
       ODD_SCHEMA,
       ODD_REST,
       // A column that is gone moves the numbers of those after it, by which privileges are recorded.
-      "create table odd.items (id integer primary key, gone text, owner_id text, \"Note\" text); alter table odd.items drop column gone",
+      'create table odd.items (id integer primary key, gone text, owner_id text, "Note" text); alter table odd.items drop column gone',
       "insert into odd.items values (1, 'alice', 'hers'), (2, 'bob', 'his')",
       "select federation.register_resource(name => 'items', table_id => 'odd.items', owner => 'owner_id')",
       "select federation.create_user_token('alice')",
@@ -187,7 +135,7 @@ describe("a populated gateway", () => {
     expect(await contentOf(url, ["moved_as"])).toEqual(before);
     expect(await contentOfGateway(source)).toEqual(before);
     expect(report.rows).toBeGreaterThan(350);
-    expect(report.tables.find(({ name }) => name === "odd.\"Mixed Case\"")?.rows).toBe(3);
+    expect(report.tables.find(({ name }) => name === 'odd."Mixed Case"')?.rows).toBe(3);
     expect(before["odd.nothing"]).toMatch(/^2 /);
   });
 
@@ -237,7 +185,7 @@ describe("a populated gateway", () => {
   test("serves the same rows under the certificates of before, refuses the revoked one, and needs no migration", async () => {
     expect(loadConfig(gatewayPaths(directory)).tier).toBe("standalone");
     const lines: string[] = [];
-    const gateway = await startGateway(directory, createLog("info", { write: (line: string) => lines.push(line) } as never));
+    const gateway = await startGateway(directory, createLog("info", { write: (line: string) => lines.push(line) }));
     try {
       const again = [
         (await say(alice.enrolled, gateway, "list", { resource: "tasks" })).body,
@@ -309,7 +257,10 @@ test("a dry run names tables and counts, and writes nothing", async () => {
   const run = await move(source, url, "--dry-run");
   const report = JSON.parse(run.stdout) as MoveReport;
   expect(report.dryRun).toBe(true);
-  expect(report.tables.find(({ name }) => name === "app.tasks")).toEqual({ name: "app.tasks", rows: WORK.tasks.length });
+  expect(report.tables.find(({ name }) => name === "app.tasks")).toEqual({
+    name: "app.tasks",
+    rows: WORK.tasks.length,
+  });
   expect(await schemasOf(url)).toEqual(["public"]);
 });
 
@@ -342,80 +293,21 @@ test("an administrator who is no superuser can be the target's", async () => {
   }
 }, 120_000);
 
-describe("a move that is killed", () => {
-  let from: string;
-  let before: Record<string, string>;
+test("a move that ended right after its commit has only its directory left to finish", async () => {
+  const url = await newDatabase("killed_late");
+  const directory = join(folder, "killed-late");
+  // What stands in the way of the last file stands for a process that ended before writing it.
+  const inTheWay = `${gatewayPaths(directory).config}.tmp`;
+  mkdirSync(inTheWay, { recursive: true });
+  expect((await move(source, url, "--dir", directory)).code).not.toBe(0);
+  expect(await schemasOf(url)).toContain("federation");
+  expect(existsSync(gatewayPaths(directory).config)).toBe(false);
+  rmSync(inTheWay, { recursive: true });
 
-  beforeAll(async () => {
-    from = copyOfSource("large");
-    await execute(
-      from,
-      "insert into app.tasks (title, body, owner_id) select 'Task ' || n, repeat('x', 100), 'alice' from generate_series(1, 200000) n",
-    );
-    before = await contentOfGateway(from);
-  }, 120_000);
-
-  async function killWhen(url: string, directory: string, reached: (stderr: string) => Promise<boolean>): Promise<void> {
-    const child = spawn(
-      MOSAIC[0],
-      [MOSAIC[1], "migrate-to-federated", "--from", from, "--to", url, "--dir", directory, "--batch-rows", "500"],
-      { stdio: ["ignore", "ignore", "pipe"] },
-    );
-    let stderr = "";
-    child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
-    const ended = new Promise((resolve) => child.once("close", resolve));
-    while (!(await reached(stderr))) {
-      expect(child.exitCode, stderr).toBe(null);
-      await sleep(20);
-    }
-    child.kill("SIGKILL");
-    await ended;
-    expect(child.signalCode).toBe("SIGKILL");
-  }
-
-  const rowsUnderWay = async (): Promise<boolean> => {
-    const { rows } = await admin.query<{ under_way: boolean }>(
-      "select exists (select from pg_stat_progress_copy where tuples_processed > 50000) as under_way",
-    );
-    return rows[0]?.under_way === true;
-  };
-
-  test.each([
-    { when: "among the rows", name: "killed_rows", reached: rowsUnderWay },
-    {
-      when: "while indexes are made",
-      name: "killed_indexes",
-      reached: (stderr: string) => Promise.resolve(stderr.includes("making indexes")),
-    },
-  ])("$when leaves source and target as they were, and a second run succeeds", async ({ name, reached }) => {
-    const url = await newDatabase(name);
-    const directory = join(folder, name);
-    await killWhen(url, directory, reached);
-    expect(await schemasOf(url)).toEqual(["public"]);
-    expect(existsSync(gatewayPaths(directory).config)).toBe(false);
-    expect(await contentOfGateway(from)).toEqual(before);
-
-    const run = await move(from, url, "--dir", directory);
-    expect(run.stderr).toBe("");
-    expect(await contentOf(url, ["moved_as"])).toEqual(before);
-  }, 180_000);
-
-  test("after the commit has only its directory left to finish", async () => {
-    const url = await newDatabase("killed_late");
-    const directory = join(folder, "killed-late");
-    // What stands in the way of the last file stands for a process that ended before writing it.
-    const inTheWay = `${gatewayPaths(directory).config}.tmp`;
-    mkdirSync(inTheWay, { recursive: true });
-    expect((await move(source, url, "--dir", directory)).code).not.toBe(0);
-    expect(await schemasOf(url)).toContain("federation");
-    expect(existsSync(gatewayPaths(directory).config)).toBe(false);
-    rmSync(inTheWay, { recursive: true });
-
-    const run = await move(source, url, "--dir", directory);
-    expect((JSON.parse(run.stdout) as MoveReport).resumed).toBe(true);
-    expect(readdirSync(directory).sort()).toEqual(["mosaic.config.json", "secrets"]);
-    expect(readFileSync(gatewayPaths(directory).sealKeys)).toEqual(readFileSync(gatewayPaths(source).sealKeys));
-    const gateway = await startGateway(directory, log);
-    await gateway.stop();
-  }, 120_000);
-});
+  const run = await move(source, url, "--dir", directory);
+  expect((JSON.parse(run.stdout) as MoveReport).resumed).toBe(true);
+  expect(readdirSync(directory).sort()).toEqual(["mosaic.config.json", "secrets"]);
+  expect(readFileSync(gatewayPaths(directory).sealKeys)).toEqual(readFileSync(gatewayPaths(source).sealKeys));
+  const gateway = await startGateway(directory, log);
+  await gateway.stop();
+}, 120_000);
