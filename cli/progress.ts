@@ -39,7 +39,8 @@ export function createRowProgress(
       const line = lineOf(state, (now - started) / 1000);
       if (stream.isTTY) {
         drawn = true;
-        stream.write(`\r\u001b[K${barOf(state)} ${line}`.slice(0, stream.columns + 4));
+        // A terminal that does not know its width says 0.
+        stream.write(`\r\u001b[K${`${barOf(state)} ${line}`.slice(0, (stream.columns || 80) - 1)}`);
       } else {
         output.progress(line);
       }

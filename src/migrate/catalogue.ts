@@ -120,5 +120,5 @@ export function differences(source: Catalogue, target: Catalogue, sameMajor: boo
 }
 
 function loosely(text: string): string {
-  return text.replace(/[\s()"]/g, "").replace(/\w+\./g, "");
+  return text.replace(/[()"]/g, "").replace(/\w+\./g, "").replace(/\s/g, "");
 }
