@@ -7,6 +7,7 @@ import { doctorCommand } from "./commands/doctor.ts";
 import { federationCommand } from "./commands/federation.ts";
 import { identityCommand } from "./commands/identity.ts";
 import { initCommand } from "./commands/init.ts";
+import { migrateToFederatedCommand } from "./commands/migrate-to-federated.ts";
 import { queryCommand } from "./commands/query.ts";
 import { resourceCommand } from "./commands/resource.ts";
 import { sealCommand } from "./commands/seal.ts";
@@ -29,6 +30,7 @@ export function createProgram(): Command {
     .addCommand(identityCommand())
     .addCommand(tokenCommand())
     .addCommand(sealCommand())
+    .addCommand(migrateToFederatedCommand())
     .addHelpText(
       "after",
       "\nBegin with:\n  $ mosaic demo\n  $ mosaic init --dir .mosaic --host work.example\n  $ mosaic serve --dir .mosaic\n",

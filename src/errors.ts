@@ -132,6 +132,12 @@ export const ERROR_TABLE = {
     exit: 78,
     meaning: "The gateway's configuration, folder or secrets are not usable as they are.",
   },
+  MOVE_FAILED: {
+    status: 500,
+    exit: 70,
+    meaning:
+      "A database could not be moved, or not to the last bit: the target was left empty and the source as it was.",
+  },
   GATEWAY_RUNNING: { status: 409, exit: 73, meaning: "Another process has the gateway's directory open." },
   GATEWAY_NOT_RUNNING: { status: 503, exit: 69, meaning: "The command needs a running gateway, and there is none." },
   PEER_UNREACHABLE: { status: 502, exit: 69, meaning: "The peer does not answer, or not now." },

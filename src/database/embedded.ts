@@ -18,8 +18,19 @@ export interface Embedded {
   connectionString: string;
   /** Settles when the database has ended, whether asked to or not. */
   ended: Promise<void>;
+  /**
+   * The statements by which pg_dump makes the database's schema again: before its rows, or after them. To be called while nobody is
+   * connected, because pg_dump takes the one backend without waiting.
+   */
+  dumpSchema(section: DumpSection): Promise<string>;
   close(): Promise<void>;
 }
+
+/** What stands before rows (schemas, types, functions, tables) and after them (indexes, constraints, triggers, policies). */
+export type DumpSection = "pre-data" | "post-data";
+
+/** What the worker answers to a request for a dump. */
+export type DumpAnswer = { dump: string } | { fault: string };
 
 /** The file name by which libpq and pg find a server in a folder (PostgreSQL documentation, libpq, `host`). */
 const SOCKET_NAME = ".s.PGSQL.5432";
@@ -92,6 +103,20 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
   return {
     connectionString: socketConnectionString(options.socketFolder),
     ended,
+    dumpSchema: (section) =>
+      new Promise((resolve, reject) => {
+        worker.once("message", (answer: DumpAnswer) => {
+          if ("dump" in answer) {
+            resolve(answer.dump);
+          } else {
+            reject(new Error(answer.fault));
+          }
+        });
+        void ended.then(() => {
+          reject(new FederationError("UNAVAILABLE", "the embedded database has ended"));
+        });
+        worker.postMessage({ dump: section });
+      }),
     close: async () => {
       worker.postMessage("close");
       await ended;

@@ -5,7 +5,7 @@ import { PGlite } from "@electric-sql/pglite";
 import { PGLiteSocketHandler } from "@electric-sql/pglite-socket";
 import type { PGLiteSocketHandlerOptions } from "@electric-sql/pglite-socket";
 import { createBackendQueue } from "./backend-queue.ts";
-import type { EmbeddedOptions } from "./embedded.ts";
+import type { DumpAnswer, DumpSection, EmbeddedOptions } from "./embedded.ts";
 
 // The embedded database computes on the thread that it runs on, so it has one of its own: timers, TLS and signals go on meanwhile.
 const IDLE_MS = 60_000;
@@ -44,8 +44,28 @@ const close = async (): Promise<void> => {
   await db.close();
   parentPort?.close();
 };
-parentPort?.once("message", () => {
-  void close();
+
+const dump = async (section: DumpSection): Promise<DumpAnswer> => {
+  // A megabyte of WebAssembly that nothing else needs.
+  const { pgDump } = await import("@electric-sql/pglite-tools/pg_dump");
+  try {
+    const file = await pgDump({ pg: db, args: ["--schema-only", `--section=${section}`, "--no-subscriptions"] });
+    // pg_dump leaves a transaction and settings behind: with another server, its connection would be gone.
+    for (const statement of ["rollback", "discard all", "set session authorization postgres"]) {
+      await db.exec(statement);
+    }
+    return { dump: await file.text() };
+  } catch (error) {
+    return { fault: error instanceof Error ? error.message : String(error) };
+  }
+};
+
+parentPort?.on("message", (message: "close" | { dump: DumpSection }) => {
+  if (message === "close") {
+    void close();
+  } else {
+    void dump(message.dump).then((answer) => parentPort?.postMessage(answer));
+  }
 });
 
 server.listen(socketFile, () => {

@@ -5,8 +5,8 @@ import { Client } from "pg";
 import { packageRoot } from "../config/package-root.ts";
 import { applySql, isApplied, readSqlFiles } from "./apply-sql.ts";
 
-// Any number that no application of the same database uses for its own locks; the digits spell MOSAIC on a keypad.
-const MIGRATION_LOCK = 667_242;
+/** Any number that no application of the same database uses for its own locks; the digits spell MOSAIC on a keypad. */
+export const MIGRATION_LOCK = 667_242;
 
 /**
  * Brings a database to this release: tables by graphile-migrate, then `sql/`. Several gateways that start at once do this one

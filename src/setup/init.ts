@@ -14,7 +14,7 @@ import { createLoginRole } from "./login-role.ts";
 import { prepareDatabase } from "./prepare.ts";
 
 /** PostgreSQL's major versions that a gateway is tested on. */
-const SUPPORTED_MAJORS = { from: 15, to: 18 };
+export const SUPPORTED_MAJORS = { from: 15, to: 18 };
 
 /**
  * Makes a gateway in a directory: configuration, sealing keys, database, certificate authority. Leaves no configuration behind
