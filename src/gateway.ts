@@ -1,13 +1,14 @@
 import type { Server } from "node:http";
 import { Pool } from "pg";
 import type { Logger } from "pino";
-import { createBucket } from "./admission/bucket.ts";
+import { createBucket, createSharedBucket } from "./admission/bucket.ts";
 import { requireCapacity } from "./admission/capacity.ts";
+import { connectShared } from "./admission/shared.ts";
 import { createAuditQueue } from "./audit/queue.ts";
 import { createAuthenticator } from "./auth/authenticate.ts";
 import { createPeerConnections } from "./client/peer-connections.ts";
-import { federationUrl, loadConfig, publicUrl } from "./config/load.ts";
-import { gatewayPaths } from "./config/paths.ts";
+import { federationUrl, loadConfig, publicUrl, readSecret } from "./config/load.ts";
+import { gatewayPaths, SECRET_VARIABLES } from "./config/paths.ts";
 import type { Config } from "./config/schema.ts";
 import { lockDirectory } from "./database/directory-lock.ts";
 import { openDatabase } from "./database/open.ts";
@@ -25,6 +26,7 @@ import { createServerIdentity } from "./listeners/server-identity.ts";
 import { readPeerIdentity } from "./pki/identity.ts";
 import { loadKeyring } from "./seal/keyring.ts";
 import { prepareDatabase } from "./setup/prepare.ts";
+import { requireFederatedTier } from "./setup/requirements.ts";
 import { createHomeQueries } from "./source/home-queries.ts";
 
 /** A gateway that is serving. */
@@ -72,6 +74,9 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
   };
 
   try {
+    if (config.tier === "federated") {
+      await requireFederatedTier(config, paths);
+    }
     const lock = await lockDirectory(directory, fault.reject);
     closers.push(() => lock.release());
 
@@ -104,6 +109,13 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
     const audit = createAuditQueue(sessions, log);
     closers.push(() => audit.close(SHUTDOWN_MS));
 
+    const shared =
+      config.tier === "federated"
+        ? connectShared(readSecret(paths.valkeyUrl, SECRET_VARIABLES.valkeyUrl), config.host, log)
+        : undefined;
+    closers.push(() => shared?.close() ?? Promise.resolve());
+    const { requestsPerMinute } = config.limits;
+
     const identity = await createServerIdentity(authority, config);
     const federation = createFederationListener({
       ...identity,
@@ -115,7 +127,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
         }
         return peer;
       },
-      bucket: createBucket(config.limits.requestsPerMinute),
+      bucket: shared === undefined ? createBucket(requestsPerMinute) : createSharedBucket(requestsPerMinute, shared),
       handshakes: createBucket(HANDSHAKES_PER_MINUTE),
       requireCapacity: () => {
         requireCapacity(pool, config.limits.waitingRequests);

@@ -42,7 +42,7 @@ export function initCommand(): Command {
       const config = await initGateway({
         directory,
         config: {
-          version: 1,
+          version: 2,
           tier: options.tier,
           host: options.host,
           listeners: {

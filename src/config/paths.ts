@@ -13,7 +13,19 @@ export interface GatewayPaths {
   adminDatabaseUrl: string;
   /** Connection string of the gateway's own login (tier `standalone`). */
   gatewayDatabaseUrl: string;
+  /** Connection string of Valkey (tier `federated`). */
+  valkeyUrl: string;
+  /** Private JWK of step-ca's provisioner (tier `federated`). */
+  stepCaKey: string;
 }
+
+/** The variables that may hold a secret instead of its file. */
+export const SECRET_VARIABLES = {
+  adminDatabaseUrl: "MOSAIC_ADMIN_DATABASE_URL",
+  gatewayDatabaseUrl: "MOSAIC_GATEWAY_DATABASE_URL",
+  valkeyUrl: "MOSAIC_VALKEY_URL",
+  stepCaKey: "MOSAIC_STEP_CA_KEY",
+} as const;
 
 /** The files of a gateway's directory. */
 export function gatewayPaths(directory: string): GatewayPaths {
@@ -26,5 +38,7 @@ export function gatewayPaths(directory: string): GatewayPaths {
     sealKeys: join(secrets, "seal-keys.json"),
     adminDatabaseUrl: join(secrets, "admin-database-url"),
     gatewayDatabaseUrl: join(secrets, "gateway-database-url"),
+    valkeyUrl: join(secrets, "valkey-url"),
+    stepCaKey: join(secrets, "step-ca-key.json"),
   };
 }

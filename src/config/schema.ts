@@ -29,11 +29,19 @@ const jwt = z.strictObject({
   userClaim: z.string().min(1).default("sub").describe("The claim that holds the local user id."),
 });
 
-/** What `mosaic.config.json` may say; unknown keys are errors. */
+const stepCa = z.strictObject({
+  url: z.url({ protocol: /^https$/ }).describe("Where step-ca answers."),
+  rootFile: z.string().min(1).describe("Its root certificate, PEM: the one that is pinned."),
+  provisioner: z.string().min(1).describe("The name of the JWK provisioner that our tokens are of."),
+});
+
+/** What `mosaic.config.json` may say; unknown keys are errors. Secrets have no place in it. */
 export const configSchema = z.strictObject({
   $schema: z.string().optional().describe("The JSON Schema of this file, for editors."),
-  version: z.literal(1).describe("The version of this format."),
-  tier: z.enum(["local", "standalone"]).describe("What the gateway stands on: an embedded database, or a PostgreSQL."),
+  version: z.literal(2).describe("The version of this format; files of version 1 are read, too."),
+  tier: z
+    .enum(["local", "standalone", "federated"])
+    .describe("What the gateway stands on: an embedded database, a PostgreSQL, or PostgreSQL with pgvector, Valkey and step-ca."),
   host: z
     .string()
     .regex(HOST, "a host: lower-case letters, digits, dots and hyphens")
@@ -90,6 +98,7 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe("How much is taken on."),
+  stepCa: stepCa.optional().describe("The certificate authority of tier federated."),
   jwt: jwt
     .refine((value) => (value.jwksUrl === undefined) !== (value.jwksFile === undefined), {
       error: "exactly one of jwksUrl and jwksFile",

@@ -1,4 +1,5 @@
 import { readSecret } from "../config/load.ts";
+import { SECRET_VARIABLES } from "../config/paths.ts";
 import type { GatewayPaths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { openEmbedded, socketFolder } from "./embedded.ts";
@@ -30,8 +31,8 @@ export async function openDatabase(config: Config, paths: GatewayPaths): Promise
     };
   }
   return {
-    gatewayUrl: readSecret(paths.gatewayDatabaseUrl),
-    adminUrl: readSecret(paths.adminDatabaseUrl),
+    gatewayUrl: readSecret(paths.gatewayDatabaseUrl, SECRET_VARIABLES.gatewayDatabaseUrl),
+    adminUrl: readSecret(paths.adminDatabaseUrl, SECRET_VARIABLES.adminDatabaseUrl),
     ended: new Promise(() => undefined),
     close: () => Promise.resolve(),
   };

@@ -235,7 +235,7 @@ async function makeGateway(
   world: Parameters<typeof fillWorld>[1],
 ): Promise<void> {
   const config: ConfigInput = {
-    version: 1,
+    version: 2,
     tier: "local",
     host,
     listeners: { federation: { port: federation }, public: { port: open }, home: { port: home } },

@@ -44,7 +44,7 @@ export async function openTestGateway(
   const directory = mkdtempSync(join(tmpdir(), "mosaic-gateway-"));
   const [federation = 0, open = 0, home = 0] = await freePorts(3);
   const config: ConfigInput = {
-    version: 1,
+    version: 2,
     tier: inject("template").kind === "pglite" ? "local" : "standalone",
     host,
     listeners: { federation: { port: federation }, public: { port: open }, home: { port: home } },
