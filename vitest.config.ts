@@ -17,7 +17,6 @@ export default defineConfig({
     reporters: ["default"],
     projects: [
       { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: 60_000 } },
-      { test: { name: "services", include: ["test/services/**/*.test.ts"], testTimeout: 60_000 } },
       database("pglite", ["test/policies/**/*.test.ts", "test/integration/**/*.test.ts"]),
       database("postgres", ["test/policies/**/*.test.ts", "test/integration/**/*.test.ts"]),
       database("federation-pglite", ["test/federation/**/*.test.ts"]),

@@ -29,7 +29,7 @@ async function measure(rows: number): Promise<Record<string, number>> {
   try {
     await initGateway({
       directory: from,
-      config: { version: 1, tier: "local", host: "bench.localhost" },
+      config: { version: 2, tier: "local", host: "bench.localhost" },
       sample: true,
       log: () => undefined,
     });

@@ -41,7 +41,9 @@ export const configSchema = z.strictObject({
   version: z.literal(2).describe("The version of this format; files of version 1 are read, too."),
   tier: z
     .enum(["local", "standalone", "federated"])
-    .describe("What the gateway stands on: an embedded database, a PostgreSQL, or PostgreSQL with pgvector, Valkey and step-ca."),
+    .describe(
+      "What the gateway stands on: an embedded database, a PostgreSQL, or PostgreSQL with pgvector, Valkey and step-ca.",
+    ),
   host: z
     .string()
     .regex(HOST, "a host: lower-case letters, digits, dots and hyphens")

@@ -51,7 +51,13 @@ async function examineDatabase(paths: GatewayPaths): Promise<Requirement[]> {
     });
     client.on("error", () => undefined);
     await client.connect();
-    const { rows } = await client.query<{ major: number; version: string; clock: Date; superuser: boolean; roles: boolean }>(
+    const { rows } = await client.query<{
+      major: number;
+      version: string;
+      clock: Date;
+      superuser: boolean;
+      roles: boolean;
+    }>(
       `select current_setting('server_version_num')::integer / 10000 as major, current_setting('server_version') as version,
          clock_timestamp() as clock, r.rolsuper as superuser, r.rolcreaterole as roles
        from pg_roles r where r.rolname = current_user`,
@@ -62,7 +68,11 @@ async function examineDatabase(paths: GatewayPaths): Promise<Requirement[]> {
     }
     return [
       server.major < OLDEST_POSTGRES
-        ? { name: "PostgreSQL", detail: `version ${server.version}`, remedy: `upgrade it to ${OLDEST_POSTGRES} or later` }
+        ? {
+            name: "PostgreSQL",
+            detail: `version ${server.version}`,
+            remedy: `upgrade it to ${OLDEST_POSTGRES} or later`,
+          }
         : { name: "PostgreSQL", detail: `version ${server.version}` },
       await examineVector(client),
       server.superuser || server.roles
@@ -101,7 +111,8 @@ async function examineVector(client: Client): Promise<Requirement> {
     ? {
         name: "pgvector",
         detail: "the server does not have it",
-        remedy: "install pgvector beside the server (Debian: postgresql-17-pgvector), or use the image pgvector/pgvector",
+        remedy:
+          "install pgvector beside the server (Debian: postgresql-17-pgvector), or use the image pgvector/pgvector",
       }
     : { name: "pgvector", detail: `version ${available} is there, not installed`, remedy: "create extension vector" };
 }
@@ -150,7 +161,9 @@ async function examineStepCa({ stepCa }: Config): Promise<Requirement[]> {
   let client: HttpsClient | undefined;
   try {
     // Nothing but the pinned root is trusted, so an answer proves that step-ca is of that root.
-    client = new HttpsClient(stepCa.url, { connect: { ca: readFileSync(stepCa.rootFile, "utf8"), timeout: TIMEOUT_MS } });
+    client = new HttpsClient(stepCa.url, {
+      connect: { ca: readFileSync(stepCa.rootFile, "utf8"), timeout: TIMEOUT_MS },
+    });
     const answer = await client.request({ method: "GET", path: "/health", signal: AbortSignal.timeout(TIMEOUT_MS) });
     const health = (await answer.body.json()) as { status?: string };
     if (answer.statusCode !== 200 || health.status !== "ok") {

@@ -15,7 +15,7 @@ export async function initLocal(folder: string, host: string): Promise<string> {
   await initGateway({
     directory,
     config: {
-      version: 1,
+      version: 2,
       tier: "local",
       host,
       listeners: { federation: { port: federation }, public: { port: open }, home: { port: home } },
