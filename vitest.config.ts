@@ -21,6 +21,7 @@ export default defineConfig({
       database("postgres", ["test/policies/**/*.test.ts", "test/integration/**/*.test.ts"]),
       database("federation-pglite", ["test/federation/**/*.test.ts"]),
       database("federation-postgres", ["test/federation/**/*.test.ts"]),
+      database("federation-step-ca", ["test/federation/**/*.test.ts"]),
       { test: { name: "services", include: ["test/services/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 } },
     ],
   },

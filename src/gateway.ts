@@ -18,11 +18,12 @@ import { FederationError } from "./errors.ts";
 import { createHomeExecutor } from "./graphile/home-schema.ts";
 import { createVerbExecutor } from "./graphile/verb-schema.ts";
 import { createCrlSource } from "./listeners/crl-source.ts";
-import { createFederationListener } from "./listeners/federation.ts";
+import { createFederationListener, federationTls } from "./listeners/federation.ts";
 import { createHomeListener } from "./listeners/home.ts";
 import { listen, stopListening } from "./listeners/lifecycle.ts";
-import { createPublicListener } from "./listeners/public.ts";
-import { createServerIdentity } from "./listeners/server-identity.ts";
+import { createPublicListener, publicTls } from "./listeners/public.ts";
+import { createServerIdentity, keepServerIdentity, SERVER_LIFETIME_SECONDS } from "./listeners/server-identity.ts";
+import type { ServerIdentity } from "./listeners/server-identity.ts";
 import { readPeerIdentity } from "./pki/identity.ts";
 import { loadKeyring } from "./seal/keyring.ts";
 import { prepareDatabase } from "./setup/prepare.ts";
@@ -89,6 +90,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
     const authority = await prepareDatabase({
       adminUrl: database.adminUrl,
       config,
+      paths,
       keyring,
       log: (line) => {
         log.info(line);
@@ -116,10 +118,13 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
     closers.push(() => shared?.close() ?? Promise.resolve());
     const { requestsPerMinute } = config.limits;
 
-    const identity = await createServerIdentity(authority, config);
+    const makeIdentity = (): Promise<ServerIdentity> =>
+      createServerIdentity(authority, config, SERVER_LIFETIME_SECONDS);
+    const identity = await makeIdentity();
+    const trustedRoots = [authority.rootPem];
     const federation = createFederationListener({
-      ...identity,
-      trustedRoots: [authority.rootPem],
+      identity,
+      trustedRoots,
       readIdentity: (der) => {
         const peer = readPeerIdentity(der, config.oidArc);
         if (peer.host !== config.host) {
@@ -137,7 +142,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       log,
     });
     const open = createPublicListener({
-      ...identity,
+      identity,
       rootPem: authority.rootPem,
       enrollment: createEnrollment({
         sessions,
@@ -157,6 +162,19 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
         ),
       audit,
       log,
+    });
+    const endKeeping = keepServerIdentity({
+      first: identity,
+      make: makeIdentity,
+      apply: (next) => {
+        federation.setSecureContext(federationTls({ identity: next, trustedRoots }));
+        open.setSecureContext(publicTls(next));
+      },
+      log,
+    });
+    closers.push(() => {
+      endKeeping();
+      return Promise.resolve();
     });
     const connections = createPeerConnections({
       keyring: () => loadKeyring(paths.sealKeys),

@@ -46,7 +46,7 @@ export async function prepareAuthority(layout: Layout): Promise<AuthorityFiles> 
   }
   // The last file that is made says that all are there.
   if (!existsSync(file("provisioner.jwk.json"))) {
-    const root = createRoot({ commonName: "Mosaic services root", lifetimeDays: ROOT_DAYS, authoritiesBelow: 1 });
+    const root = createRoot({ commonName: "Mosaic services root", lifetimeDays: ROOT_DAYS });
     const issuer = {
       nameDer: subjectNameOf(root.certificateDer),
       publicKeyDer: readX509(root.certificateDer, "CERTIFICATE_INVALID").publicKey.export({

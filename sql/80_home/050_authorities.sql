@@ -1,16 +1,35 @@
--- Guarantees: a signing key is in the database only sealed, and only gateway and administrators can read it there.
+-- Guarantees: a signing key is in the database only sealed, and only gateway and administrators can read it there; the root that peers
+-- have pinned is not replaced under them.
 create or replace function federation.add_authority(id uuid, kind text, certificate_der bytea, fingerprint text, sealed_key bytea) returns void
-language sql
+language plpgsql
 volatile
 security definer -- administrators write authorities through this function only
 set search_path = ''
 as $$
+begin
+  -- Gateways that start at once on one database agree on one authority.
+  perform pg_advisory_xact_lock(hashtext('federation_authorities'));
+  -- The same root in other hands: a certificate server that stands below the root which signed before. Its key stays for going back.
+  update federation.federation_authorities a set kind = add_authority.kind
+  where a.fingerprint = add_authority.fingerprint and a.retired_at is null;
+  if found then
+    return;
+  end if;
+  if exists (select from federation.federation_authorities a where a.retired_at is null)
+    and exists (select from federation.federation_grants g where g.status not in ('revoked', 'expired')) then
+    raise exception 'Peers have pinned another root than the one of this authority.'
+      using errcode = 'MF031',
+        hint = 'Let step-ca sign below the root that they know (mosaic federation authority delegate), or revoke every grant first.';
+  end if;
+  update federation.federation_authorities a set retired_at = now() where a.retired_at is null;
   insert into federation.federation_authorities (id, kind, certificate_der, fingerprint, sealed_key)
-  values (id, kind, certificate_der, fingerprint, sealed_key);
+  values (add_authority.id, add_authority.kind, add_authority.certificate_der, add_authority.fingerprint, add_authority.sealed_key);
+end;
 $$;
 revoke all on function federation.add_authority(uuid, text, bytea, text, bytea) from public;
 grant execute on function federation.add_authority(uuid, text, bytea, text, bytea) to federation_admin;
-comment on function federation.add_authority(uuid, text, bytea, text, bytea) is 'Stores a certificate authority, its key sealed.';
+comment on function federation.add_authority(uuid, text, bytea, text, bytea) is
+  'Makes an authority the one that signs, its key sealed. Raises MF031 where peers have pinned another root.';
 
 create or replace function federation.list_authorities() returns setof federation.federation_authorities
 language sql

@@ -77,6 +77,7 @@ export async function enroll(url: EnrollmentUrl, timeoutMs: number): Promise<Enr
   }
   const identity = verifyIssued({
     certificatePem: enrolled.certificate,
+    chainPem: enrolled.chain,
     rootPem: shown.text,
     privateKeyPem,
     oidArc: enrolled.oidArc,

@@ -31,7 +31,7 @@ function faultOf(issue: z.core.$ZodIssue, value: unknown, environment: NodeJS.Pr
     (node, key) => (typeof node === "object" && node !== null ? (node as Record<string, unknown>)[key] : undefined),
     value,
   );
-  const shown = found === undefined ? "nothing there" : `${JSON.stringify(found).slice(0, 80)}`;
+  const shown = found === undefined ? "nothing there" : JSON.stringify(found).slice(0, 80);
   return `${path.join(".") || "(top level)"}${from}: ${issue.message}; found ${shown}`;
 }
 

@@ -17,6 +17,8 @@ export interface GatewayPaths {
   valkeyUrl: string;
   /** Private JWK of step-ca's provisioner (tier `federated`). */
   stepCaKey: string;
+  /** Where `init` puts the root that is pinned for step-ca; the configuration may name another file. */
+  stepCaRoot: string;
 }
 
 /** The variables that may hold a secret instead of its file. */
@@ -40,5 +42,6 @@ export function gatewayPaths(directory: string): GatewayPaths {
     gatewayDatabaseUrl: join(secrets, "gateway-database-url"),
     valkeyUrl: join(secrets, "valkey-url"),
     stepCaKey: join(secrets, "step-ca-key.json"),
+    stepCaRoot: join(directory, "step-ca-root.pem"),
   };
 }

@@ -31,7 +31,10 @@ const jwt = z.strictObject({
 
 const stepCa = z.strictObject({
   url: z.url({ protocol: /^https$/ }).describe("Where step-ca answers."),
-  rootFile: z.string().min(1).describe("Its root certificate, PEM: the one that is pinned."),
+  rootFile: z
+    .string()
+    .min(1)
+    .describe("Its root certificate, PEM, the one that is pinned; a relative path begins at the gateway's directory."),
   provisioner: z.string().min(1).describe("The name of the JWK provisioner that our tokens are of."),
 });
 

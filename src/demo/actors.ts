@@ -9,7 +9,7 @@ import { createCsr } from "../pki/csr.ts";
 import { derToPem } from "../pki/der.ts";
 import { createEmbeddedAuthority, createRoot } from "../pki/embedded-authority.ts";
 import { generateKeyPair } from "../pki/keys.ts";
-import { unseal } from "../seal/seal.ts";
+import { readEmbeddedRoot } from "../setup/open-authority.ts";
 import { useDatabase } from "../setup/use-database.ts";
 import type { FederatedPage } from "../source/home-queries.ts";
 
@@ -100,50 +100,56 @@ export function credentialsOf(enrolled: Enrolled): Credentials {
   };
 }
 
-/** The key of a gateway's own authority, for who holds its directory. */
-export async function openAuthority(directory: string): Promise<{ certificateDer: Buffer; privateKeyDer: Buffer }> {
+/** What signs certificates that a gateway trusts. */
+export interface Signer {
+  certificateDer: Buffer;
+  /** PKCS#8. */
+  privateKeyDer: Buffer;
+  /** Itself and what is between it and the root, PEM; empty where it is the root. */
+  chainPem: string[];
+}
+
+/** The key of a gateway's own embedded authority, for who holds its directory. */
+export async function openSigner(directory: string): Promise<Signer> {
   return useDatabase(directory, ({ adminUrl, keyring }) =>
     asAdministrator(adminUrl, async (client) => {
-      const { rows } = await client.query<{ id: string; certificate_der: Buffer; sealed_key: Buffer }>(
-        "select id, certificate_der, sealed_key from federation.list_authorities()",
-      );
-      const root = rows[0];
+      const root = await readEmbeddedRoot(client, keyring);
       if (root === undefined) {
-        throw new Error("the gateway has no authority");
+        throw new Error("the gateway has no embedded authority");
       }
-      return { certificateDer: root.certificate_der, privateKeyDer: unseal(keyring, root.sealed_key, root.id) };
+      return { ...root, chainPem: [] };
     }),
   );
 }
 
 /** A thief in work's own house: a certificate by work's real authority that joins one grant with the subject of another. */
 export async function mixedCredentials(
-  directory: string,
+  signer: Signer,
   grantId: string,
   subject: string,
   host = "work.localhost",
 ): Promise<Credentials> {
-  return clientCredentials(await openAuthority(directory), { grantId, subjectUserId: subject, host });
+  return clientCredentials(signer, { grantId, subjectUserId: subject, host });
 }
 
 /** A stranger: the right names, signed by an authority of their own. */
 export async function strangerCredentials(grantId: string, subject: string): Promise<Credentials> {
   const root = createRoot({ commonName: "work.localhost federation root", lifetimeDays: 1 });
   const identity = { grantId, subjectUserId: subject, host: "work.localhost" };
-  return clientCredentials(root, identity);
+  return clientCredentials({ ...root, chainPem: [] }, identity);
 }
 
 async function clientCredentials(
-  root: { certificateDer: Buffer; privateKeyDer: Buffer },
+  { chainPem, ...signer }: Signer,
   identity: { grantId: string; subjectUserId: string; host: string },
 ): Promise<Credentials> {
   const { privateKeyPem } = generateKeyPair();
   const oidArc = configSchema.shape.oidArc.parse(undefined);
-  const issued = await createEmbeddedAuthority({ ...root, oidArc }).issueClientCertificate({
+  const authority = createEmbeddedAuthority({ ...signer, oidArc, crlUrl: "https://work.localhost/crl" });
+  const issued = await authority.issueClientCertificate({
     csrPem: createCsr({ privateKeyPem, commonName: "demo" }),
     identity,
     lifetimeSeconds: 3_600,
-    crlUrl: "https://work.localhost/crl",
   });
-  return { certificate: issued.certificatePem, key: privateKeyPem };
+  return { certificate: [issued.certificatePem, ...chainPem].join(""), key: privateKeyPem };
 }

@@ -10,6 +10,7 @@ import {
   credentialsOf,
   listTasks,
   mixedCredentials,
+  openSigner,
   revokeGrant,
   strangerCredentials,
 } from "./actors.ts";
@@ -195,7 +196,7 @@ async function play(
   await ask(
     "refused: a certificate that joins Alice's grant with Bob's name",
     "403 SUBJECT_MISMATCH",
-    await mixedCredentials(directories.work, alice.grantId, "bob"),
+    await mixedCredentials(await openSigner(directories.work), alice.grantId, "bob"),
     "list",
     { resource: "tasks" },
   );

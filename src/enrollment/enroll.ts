@@ -54,7 +54,6 @@ export function createEnrollment(options: {
           csrPem,
           identity: { grantId: grant.grant_id, subjectUserId: grant.subject_user_id, host },
           lifetimeSeconds: options.certificateLifetimeDays * 86_400,
-          crlUrl: `${publicUrl}/crl`,
         });
         await client.query("select federation.record_certificate($1, $2, $3, $4, $5)", [
           issued.serial,

@@ -2,6 +2,7 @@ import { constants, randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
 import type { Server } from "node:https";
+import type { SecureContextOptions } from "node:tls";
 import type { Logger } from "pino";
 import type { Bucket } from "../admission/bucket.ts";
 import type { AuditEntry } from "../audit/entry.ts";
@@ -12,6 +13,7 @@ import type { VerbExecutor } from "../graphile/verb-schema.ts";
 import type { PeerIdentity } from "../pki/identity.ts";
 import { readVerbRequest } from "../verbs/variables.ts";
 import type { VerbRequest } from "../verbs/variables.ts";
+import type { ServerIdentity } from "./server-identity.ts";
 import { endWithError, readJsonBody, sendError, sendJson } from "./http.ts";
 
 /** The longest body that a peer may send, bytes. */
@@ -20,10 +22,7 @@ const BODY_MS = 10_000;
 
 /** What the federation listener stands on. */
 export interface FederationListenerOptions {
-  /** Our server certificate and its chain, PEM. */
-  certificate: string;
-  /** Its key, PEM. */
-  key: string;
+  identity: ServerIdentity;
   /** Roots whose client certificates are taken, PEM. */
   trustedRoots: string[];
   /** Reads who a client certificate speaks for. Throws FederationError IDENTITY_MALFORMED. */
@@ -38,6 +37,18 @@ export interface FederationListenerOptions {
   log: Logger;
 }
 
+/** What a change of the server certificate replaces, and what stays with it. */
+export function federationTls(options: { identity: ServerIdentity; trustedRoots: string[] }): SecureContextOptions {
+  return {
+    cert: options.identity.certificate,
+    key: options.identity.key,
+    ca: options.trustedRoots,
+    minVersion: "TLSv1.3",
+    // A resumed session would not be checked against a newer CRL.
+    secureOptions: constants.SSL_OP_NO_TICKET,
+  };
+}
+
 /**
  * The listener for peers: TLS 1.3, a client certificate of a trusted root, one path, one verb a request. A certificate that does
  * not chain to a trusted root never gets as far as a request.
@@ -48,14 +59,9 @@ export function createFederationListener(options: FederationListenerOptions): Se
   const identities = new WeakMap<object, PeerIdentity | FederationError>();
   const server = createServer(
     {
-      cert: options.certificate,
-      key: options.key,
-      ca: options.trustedRoots,
+      ...federationTls(options),
       requestCert: true,
       rejectUnauthorized: true,
-      minVersion: "TLSv1.3",
-      // A resumed session would not be checked against a newer CRL.
-      secureOptions: constants.SSL_OP_NO_TICKET,
       handshakeTimeout: 10_000,
       headersTimeout: 10_000,
       requestTimeout: 20_000,

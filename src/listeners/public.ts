@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
 import type { Server } from "node:https";
+import type { SecureContextOptions } from "node:tls";
 import type { Logger } from "pino";
 import { z } from "zod";
 import type { Bucket } from "../admission/bucket.ts";
@@ -10,11 +11,11 @@ import type { AuditQueue } from "../audit/queue.ts";
 import type { Enrollment } from "../enrollment/enroll.ts";
 import { asFederationError, FederationError } from "../errors.ts";
 import { readJsonBody, sendError, sendJson } from "./http.ts";
+import type { ServerIdentity } from "./server-identity.ts";
 
 /** What the public listener stands on. */
 export interface PublicListenerOptions {
-  certificate: string;
-  key: string;
+  identity: ServerIdentity;
   /** The root that peers pin, PEM. */
   rootPem: string;
   enrollment: Enrollment;
@@ -30,13 +31,16 @@ export interface PublicListenerOptions {
 
 const enrollBody = z.strictObject({ token: z.string().max(256), csr: z.string().max(8_192) });
 
+/** What a change of the server certificate replaces, and what stays with it. */
+export function publicTls({ certificate, key }: ServerIdentity): SecureContextOptions {
+  return { cert: certificate, key, minVersion: "TLSv1.3" };
+}
+
 /** The listener for anybody: enrollment, the root, the CRL and health. It knows no rows. */
 export function createPublicListener(options: PublicListenerOptions): Server {
   const server = createServer(
     {
-      cert: options.certificate,
-      key: options.key,
-      minVersion: "TLSv1.3",
+      ...publicTls(options.identity),
       handshakeTimeout: 10_000,
       headersTimeout: 10_000,
       requestTimeout: 20_000,
@@ -55,7 +59,7 @@ export function createPublicListener(options: PublicListenerOptions): Server {
       await route(request, response, requestId);
     } catch (error) {
       const refusal = asFederationError(error);
-      if (refusal.code === "INTERNAL") {
+      if (refusal.cause !== undefined && refusal.status >= 500) {
         options.log.error({ err: refusal.cause, requestId }, "a request failed");
       }
       if (!response.headersSent) {

@@ -23,7 +23,12 @@ export interface RevokedCertificate {
   reason: string;
 }
 
-/** Signs what proves identity at the trust boundary. The embedded authority is one; a certificate server can be another. */
+/**
+ * Signs what proves identity at the trust boundary: the embedded authority, or step-ca. Which certificates were revoked, the database
+ * says; an authority tells others.
+ *
+ * Each call throws FederationError UNAVAILABLE where the authority is away.
+ */
 export interface CertificateAuthority {
   /** What peers pin. */
   rootPem: string;
@@ -38,7 +43,6 @@ export interface CertificateAuthority {
     csrPem: string;
     identity: CertificateIdentity;
     lifetimeSeconds: number;
-    crlUrl: string;
   }): Promise<IssuedCertificate>;
   /**
    * A certificate of this gateway's own listeners.
@@ -51,10 +55,10 @@ export interface CertificateAuthority {
     names: readonly string[];
     lifetimeSeconds: number;
   }): Promise<IssuedCertificate>;
-  /** A certificate revocation list (RFC 5280 §5). */
-  signCrl(request: {
-    revoked: readonly RevokedCertificate[];
-    number: number;
-    lifetimeSeconds: number;
-  }): Promise<{ der: Buffer; pem: string }>;
+  /**
+   * A certificate revocation list (RFC 5280 §5) that names each of these.
+   *
+   * @param request.revoked every certificate that is revoked and has not ended
+   */
+  publishCrl(request: { revoked: readonly RevokedCertificate[] }): Promise<{ der: Buffer; pem: string }>;
 }

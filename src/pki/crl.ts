@@ -8,8 +8,8 @@ import { bytesOf, children, isContext, oidOf, readDer, readX509, TAG, write, wri
 import type { Asn1 } from "./der.ts";
 import { ECDSA_WITH_SHA256, keyIdentifier, signed } from "./keys.ts";
 
-/** CRLReason (RFC 5280 §5.3.1). */
-const REASONS: Record<string, number> = {
+/** CRLReason (RFC 5280 §5.3.1) by name; what is not here is `unspecified`. */
+export const REASONS: Record<string, number> = {
   keyCompromise: 1,
   affiliationChanged: 3,
   superseded: 4,
@@ -17,7 +17,12 @@ const REASONS: Record<string, number> = {
   privilegeWithdrawn: 9,
 };
 
-const OID = { crlNumber: "2.5.29.20", reasonCode: "2.5.29.21", authorityKeyIdentifier: "2.5.29.35" } as const;
+const OID = {
+  crlNumber: "2.5.29.20",
+  reasonCode: "2.5.29.21",
+  issuingDistributionPoint: "2.5.29.28",
+  authorityKeyIdentifier: "2.5.29.35",
+} as const;
 const CODE = "CERTIFICATE_INVALID";
 // About 200 000 entries.
 const MAX_BYTES = 8 * 1024 * 1024;
@@ -67,6 +72,8 @@ export interface Crl {
   revokedSerials: Set<string>;
   thisUpdate: Date;
   nextUpdate: Date;
+  /** The only place that certificates may name for this list (RFC 5280 §5.2.5), where it says one. */
+  distributionPoint?: string;
 }
 
 /**
@@ -86,12 +93,15 @@ export function readCrl(der: Buffer, issuerCertificateDer: Buffer): Crl {
   ) {
     throw refused();
   }
-  const [, , issuerName, thisUpdate, nextUpdate, entries] = children(toBeSigned, TAG.SEQUENCE, CODE);
+  const [, , issuerName, thisUpdate, nextUpdate, ...rest] = children(toBeSigned, TAG.SEQUENCE, CODE);
+  const [entries] = rest;
   if (issuerName === undefined || !writeDer(issuerName).equals(subjectNameOf(issuerCertificateDer))) {
     throw refused();
   }
   const revoked = entries === undefined || isContext(entries, 0) ? [] : children(entries, TAG.SEQUENCE, CODE);
+  const distributionPoint = distributionPointOf(rest.find((field) => isContext(field, 0)));
   return {
+    ...(distributionPoint === undefined ? {} : { distributionPoint }),
     revokedSerials: new Set(
       revoked.map((entry) => {
         const serial = bytesOf(children(entry, TAG.SEQUENCE, CODE)[0], TAG.INTEGER, CODE);
@@ -101,6 +111,29 @@ export function readCrl(der: Buffer, issuerCertificateDer: Buffer): Crl {
     thisUpdate: timeOf(thisUpdate),
     nextUpdate: timeOf(nextUpdate),
   };
+}
+
+/** The URI in IssuingDistributionPoint: [0] distributionPoint, [0] fullName, [6] URI. */
+function distributionPointOf(extensions: Asn1 | undefined): string | undefined {
+  if (extensions === undefined) {
+    return undefined;
+  }
+  for (const one of children(children(extensions, 0, CODE, extensions.tagClass)[0], TAG.SEQUENCE, CODE)) {
+    const parts = children(one, TAG.SEQUENCE, CODE);
+    if (oidOf(parts[0], CODE) === OID.issuingDistributionPoint) {
+      const [point] = children(readDer(bytesOf(parts.at(-1), TAG.OCTETSTRING, CODE), CODE), TAG.SEQUENCE, CODE);
+      if (point === undefined || !isContext(point, 0)) {
+        return undefined;
+      }
+      const [fullName] = children(point, 0, CODE, point.tagClass);
+      const [name] =
+        fullName === undefined || !isContext(fullName, 0) ? [] : children(fullName, 0, CODE, fullName.tagClass);
+      return name !== undefined && isContext(name, 6)
+        ? bytesOf(name, 6, CODE, name.tagClass).toString("latin1")
+        : undefined;
+    }
+  }
+  return undefined;
 }
 
 function extension(oid: string, value: Asn1): Asn1 {

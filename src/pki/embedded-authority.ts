@@ -12,8 +12,14 @@ import { fingerprintOf } from "./verify.ts";
 
 // Clocks of two organisations disagree a little.
 const BACKDATED_MS = 60_000;
+const CRL_LIFETIME_SECONDS = 86_400;
 
-/** A self-signed root. Without authorities below it, it signs leaves and CRLs itself. */
+/**
+ * A self-signed root, which signs leaves and CRLs itself.
+ *
+ * @param options.authoritiesBelow how many levels of authorities may stand below it: one, so that a certificate server can take over
+ * without that peers pin another root
+ */
 export function createRoot(options: { commonName: string; lifetimeDays: number; authoritiesBelow?: number }): {
   certificateDer: Buffer;
   /** PKCS#8. */
@@ -28,7 +34,7 @@ export function createRoot(options: { commonName: string; lifetimeDays: number; 
       notBefore,
       notAfter: new Date(notBefore.getTime() + options.lifetimeDays * 86_400_000),
       usage: "authority",
-      authoritiesBelow: options.authoritiesBelow ?? 0,
+      authoritiesBelow: options.authoritiesBelow ?? 1,
     },
     { nameDer: writeDer(nameOf(options.commonName)), publicKeyDer, privateKeyDer },
   );
@@ -40,8 +46,10 @@ export function createEmbeddedAuthority(options: {
   certificateDer: Buffer;
   privateKeyDer: Buffer;
   oidArc: string;
+  /** Where the list of revoked certificates is published. */
+  crlUrl: string;
 }): CertificateAuthority {
-  const { certificateDer, privateKeyDer, oidArc } = options;
+  const { certificateDer, privateKeyDer, oidArc, crlUrl } = options;
   const root = readX509(certificateDer, "CERTIFICATE_INVALID");
   if (!root.checkPrivateKey(createPrivateKey({ key: privateKeyDer, format: "der", type: "pkcs8" }))) {
     throw new FederationError("CONFIG_INVALID", "the root certificate and its key do not belong together");
@@ -62,7 +70,10 @@ export function createEmbeddedAuthority(options: {
     const now = Math.floor(Date.now() / 1000) * 1000;
     const notBefore = new Date(now - BACKDATED_MS);
     const notAfter = new Date(Math.min(now + lifetimeSeconds * 1000, rootEnds));
-    const der = signCertificate({ ...request, ...readCsr(csrPem), notBefore, notAfter }, issuer);
+    const der = signCertificate(
+      { ...request, publicKeyDer: readCsr(csrPem).publicKeyDer, notBefore, notAfter },
+      issuer,
+    );
     return {
       certificatePem: derToPem(der, "CERTIFICATE"),
       certificateDer: der,
@@ -77,7 +88,7 @@ export function createEmbeddedAuthority(options: {
   return {
     rootPem: derToPem(certificateDer, "CERTIFICATE"),
     rootFingerprint: fingerprintOf(certificateDer),
-    issueClientCertificate: async ({ csrPem, identity, lifetimeSeconds, crlUrl }) =>
+    issueClientCertificate: async ({ csrPem, identity, lifetimeSeconds }) =>
       Promise.resolve(
         issue(csrPem, lifetimeSeconds, {
           commonName: identity.grantId,
@@ -94,8 +105,9 @@ export function createEmbeddedAuthority(options: {
           subjectAltName: serverAltName(names),
         }),
       ),
-    signCrl: async (request) => {
-      const der = buildCrl(request, issuer);
+    publishCrl: async ({ revoked }) => {
+      // Numbers only have to grow (RFC 5280 §5.2.3).
+      const der = buildCrl({ revoked, number: Date.now(), lifetimeSeconds: CRL_LIFETIME_SECONDS }, issuer);
       return Promise.resolve({ der, pem: derToPem(der, "X509 CRL") });
     },
   };

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { X509Certificate } from "node:crypto";
 import { FederationError } from "../errors.ts";
 import { pemToDer, readX509 } from "./der.ts";
 import { readPeerIdentity } from "./identity.ts";
@@ -13,36 +14,55 @@ export function fingerprintOf(der: Buffer): string {
 }
 
 /**
+ * Checks that the root vouches for a certificate, through intermediates where there are some: each signs the one before it, is an
+ * authority and is valid now (RFC 5280 §6, without what TLS checks again).
+ *
+ * @throws FederationError CERTIFICATE_INVALID
+ */
+export function verifyChain(options: { certificateDer: Buffer; chainPem: readonly string[]; rootPem: string }): void {
+  const above = [...options.chainPem, options.rootPem].map((pem) => readX509(pemToDer(pem, "CERTIFICATE", CODE), CODE));
+  let below = readX509(options.certificateDer, CODE);
+  for (const issuer of above) {
+    if (!issuer.ca || !isValidNow(issuer) || !below.checkIssued(issuer) || !below.verify(issuer.publicKey)) {
+      throw refused("it is not signed by the root that the enrollment URL names");
+    }
+    below = issuer;
+  }
+}
+
+/**
  * What an enrolling gateway checks of the certificate it was given: the pinned root signed it, the key is ours, it is valid now, and
  * it says who it speaks for.
  *
+ * @param options.chainPem intermediates up to the root
  * @throws FederationError CERTIFICATE_INVALID
  */
 export function verifyIssued(options: {
   certificatePem: string;
+  chainPem: readonly string[];
   rootPem: string;
   privateKeyPem: string;
   oidArc: string;
 }): PeerIdentity & { notAfter: Date } {
   const der = pemToDer(options.certificatePem, "CERTIFICATE", CODE);
   const certificate = readX509(der, CODE);
-  const root = readX509(pemToDer(options.rootPem, "CERTIFICATE", CODE), CODE);
-  if (!root.ca || !certificate.checkIssued(root) || !certificate.verify(root.publicKey)) {
-    throw refused("it is not signed by the root that the enrollment URL names");
-  }
+  verifyChain({ certificateDer: der, chainPem: options.chainPem, rootPem: options.rootPem });
   if (!certificate.publicKey.export({ type: "spki", format: "der" }).equals(publicKeyOf(options.privateKeyPem))) {
     throw refused("it is for another key");
   }
-  const notAfter = new Date(certificate.validTo);
-  const now = Date.now();
-  if (new Date(certificate.validFrom).getTime() > now || notAfter.getTime() <= now) {
+  if (!isValidNow(certificate)) {
     throw refused("it is not valid now; compare the clocks of both gateways");
   }
   try {
-    return { ...readPeerIdentity(der, options.oidArc), notAfter };
+    return { ...readPeerIdentity(der, options.oidArc), notAfter: new Date(certificate.validTo) };
   } catch (cause) {
     throw refused("it does not say who it speaks for", cause);
   }
+}
+
+function isValidNow(certificate: X509Certificate): boolean {
+  const now = Date.now();
+  return new Date(certificate.validFrom).getTime() <= now && new Date(certificate.validTo).getTime() > now;
 }
 
 function refused(why: string, cause?: unknown): FederationError {

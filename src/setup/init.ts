@@ -12,6 +12,16 @@ import { loadSampleApp } from "../sample/load-sample.ts";
 import { createKeyringFile, loadKeyring } from "../seal/keyring.ts";
 import { createLoginRole } from "./login-role.ts";
 import { prepareDatabase } from "./prepare.ts";
+import { requireFederatedTier } from "./requirements.ts";
+
+/** What tier `federated` needs beside PostgreSQL. */
+export interface FederatedServices {
+  valkeyUrl: string;
+  /** The root that is pinned for step-ca, PEM. */
+  stepCaRoot: string;
+  /** The provisioner's private key, JSON Web Key. */
+  stepCaKey: string;
+}
 
 /** PostgreSQL's major versions that a gateway is tested on. */
 export const SUPPORTED_MAJORS = { from: 15, to: 18 };
@@ -20,7 +30,8 @@ export const SUPPORTED_MAJORS = { from: 15, to: 18 };
  * Makes a gateway in a directory: configuration, sealing keys, database, certificate authority. Leaves no configuration behind
  * when it fails, so that it can be tried again.
  *
- * @param options.databaseUrl an administrator's connection string (tier `standalone`)
+ * @param options.databaseUrl an administrator's connection string (tiers `standalone` and `federated`)
+ * @param options.services what tier `federated` needs beside it
  * @param options.sample whether to load the sample application, so that there is something to share
  * @throws FederationError CONFLICT where the directory holds a gateway, CONFIG_INVALID, UNAVAILABLE
  */
@@ -28,17 +39,24 @@ export async function initGateway(options: {
   directory: string;
   config: ConfigInput;
   databaseUrl?: string;
+  services?: FederatedServices;
   sample: boolean;
   log: (line: string) => void;
 }): Promise<Config> {
-  const { directory, databaseUrl, log } = options;
+  const { directory, databaseUrl, services, log } = options;
   const config = parseConfig(options.config);
   const paths = gatewayPaths(directory);
   if (existsSync(paths.config)) {
     throw new FederationError("CONFLICT", `${directory} holds a gateway already; choose another --dir`);
   }
-  if ((config.tier === "standalone") !== (databaseUrl !== undefined)) {
-    throw new FederationError("USAGE", "tier standalone needs a --database-url, and tier local takes none");
+  if ((config.tier === "local") === (databaseUrl !== undefined)) {
+    throw new FederationError(
+      "USAGE",
+      "tiers standalone and federated need a --database-url, and tier local takes none",
+    );
+  }
+  if ((config.tier === "federated") !== (services !== undefined)) {
+    throw new FederationError("USAGE", "tier federated needs Valkey and step-ca, and the other tiers take none");
   }
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   mkdirSync(paths.secrets, { recursive: true, mode: 0o700 });
@@ -51,9 +69,17 @@ export async function initGateway(options: {
       log("sealing key made");
     }
     if (databaseUrl !== undefined) {
-      await requireVersion(databaseUrl);
-      await migrateDatabase({ connectionString: databaseUrl, log });
       writeFileSync(paths.adminDatabaseUrl, `${databaseUrl}\n`, { mode: 0o600 });
+      if (services === undefined) {
+        await requireVersion(databaseUrl);
+      } else {
+        writeFileSync(paths.valkeyUrl, `${services.valkeyUrl}\n`, { mode: 0o600 });
+        writeFileSync(paths.stepCaKey, `${services.stepCaKey}\n`, { mode: 0o600 });
+        writeFileSync(paths.stepCaRoot, services.stepCaRoot);
+        await requireFederatedTier(config, paths, { mayInstallVector: true });
+        log("PostgreSQL with pgvector, Valkey and step-ca answer");
+      }
+      await migrateDatabase({ connectionString: databaseUrl, log });
       writeFileSync(paths.gatewayDatabaseUrl, `${await createLoginRole(databaseUrl)}\n`, { mode: 0o600 });
       log("login of the gateway made");
     }
@@ -62,7 +88,7 @@ export async function initGateway(options: {
     }
     const database = await openDatabase(config, paths);
     try {
-      await prepareDatabase({ adminUrl: database.adminUrl, config, keyring: loadKeyring(paths.sealKeys), log });
+      await prepareDatabase({ adminUrl: database.adminUrl, config, paths, keyring: loadKeyring(paths.sealKeys), log });
       if (options.sample && (await loadSampleApp(database.adminUrl))) {
         log("sample application loaded");
       }

@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { Redis } from "iovalkey";
 import { Client } from "pg";
 import { Client as HttpsClient } from "undici";
@@ -8,6 +7,7 @@ import { SECRET_VARIABLES } from "../config/paths.ts";
 import type { GatewayPaths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { FederationError } from "../errors.ts";
+import { readStepCaRoot } from "./open-authority.ts";
 
 /** Something that a gateway of tier `federated` stands on, as it was found. */
 export interface Requirement {
@@ -24,24 +24,40 @@ const OLDEST_POSTGRES = 15;
 /** One-time tokens of step-ca allow for this much, ms. */
 const CLOCK_LEEWAY_MS = 60_000;
 
-/** Looks at everything that the tier needs, all at once; throws nothing. */
-export async function examineRequirements(config: Config, paths: GatewayPaths): Promise<Requirement[]> {
-  const found = await Promise.all([examineDatabase(paths), examineValkey(paths), examineStepCa(config)]);
+/**
+ * Looks at everything that the tier needs, all at once; throws nothing.
+ *
+ * @param options.mayInstallVector installs the extension where the server has it, as a new gateway does
+ */
+export async function examineRequirements(
+  config: Config,
+  paths: GatewayPaths,
+  options: { mayInstallVector: boolean } = { mayInstallVector: false },
+): Promise<Requirement[]> {
+  const found = await Promise.all([
+    examineDatabase(paths, options.mayInstallVector),
+    examineValkey(paths),
+    examineStepCa(config, paths),
+  ]);
   return found.flat();
 }
 
 /**
  * @throws FederationError CONFIG_INVALID that lists every requirement that is not met, with its remedy
  */
-export async function requireFederatedTier(config: Config, paths: GatewayPaths): Promise<void> {
-  const missing = (await examineRequirements(config, paths)).filter(({ remedy }) => remedy !== undefined);
+export async function requireFederatedTier(
+  config: Config,
+  paths: GatewayPaths,
+  options?: { mayInstallVector: boolean },
+): Promise<void> {
+  const missing = (await examineRequirements(config, paths, options)).filter(({ remedy }) => remedy !== undefined);
   if (missing.length > 0) {
     const lines = missing.map(({ name, detail, remedy }) => `${name}: ${detail}\n    ${remedy ?? ""}`);
     throw new FederationError("CONFIG_INVALID", `tier federated cannot start:\n  ${lines.join("\n  ")}`);
   }
 }
 
-async function examineDatabase(paths: GatewayPaths): Promise<Requirement[]> {
+async function examineDatabase(paths: GatewayPaths, mayInstallVector: boolean): Promise<Requirement[]> {
   let client: Client | undefined;
   try {
     client = new Client({
@@ -74,7 +90,7 @@ async function examineDatabase(paths: GatewayPaths): Promise<Requirement[]> {
             remedy: `upgrade it to ${OLDEST_POSTGRES} or later`,
           }
         : { name: "PostgreSQL", detail: `version ${server.version}` },
-      await examineVector(client),
+      await examineVector(client, mayInstallVector),
       server.superuser || server.roles
         ? { name: "database privileges", detail: "the administrator may make roles" }
         : {
@@ -97,7 +113,7 @@ async function examineDatabase(paths: GatewayPaths): Promise<Requirement[]> {
   }
 }
 
-async function examineVector(client: Client): Promise<Requirement> {
+async function examineVector(client: Client, mayInstall: boolean): Promise<Requirement> {
   const { rows } = await client.query<{ installed: string | null; available: string | null }>(
     `select (select extversion from pg_extension where extname = 'vector') as installed,
        (select default_version from pg_available_extensions where name = 'vector') as available`,
@@ -106,6 +122,10 @@ async function examineVector(client: Client): Promise<Requirement> {
   if (installed !== null) {
     await client.query("select '[1,2,3]'::vector <-> '[3,2,1]'");
     return { name: "pgvector", detail: `version ${installed}` };
+  }
+  if (available !== null && mayInstall) {
+    await client.query("create extension vector");
+    return { name: "pgvector", detail: `version ${available}, installed now` };
   }
   return available === null
     ? {
@@ -139,7 +159,8 @@ async function examineValkey(paths: GatewayPaths): Promise<Requirement[]> {
       throw new Error("what was written was not read back");
     }
     await client.del(key);
-    const version = /(?:valkey|redis)_version:(\S+)/.exec(await client.info("server"))?.[1];
+    const info = await client.info("server");
+    const version = (/^valkey_version:(\S+)/m.exec(info) ?? /^redis_version:(\S+)/m.exec(info))?.[1];
     return [{ name: "Valkey", detail: `version ${version ?? "unknown"}, writable` }];
   } catch (error) {
     return [
@@ -154,7 +175,7 @@ async function examineValkey(paths: GatewayPaths): Promise<Requirement[]> {
   }
 }
 
-async function examineStepCa({ stepCa }: Config): Promise<Requirement[]> {
+async function examineStepCa({ stepCa }: Config, paths: GatewayPaths): Promise<Requirement[]> {
   if (stepCa === undefined) {
     return [{ name: "step-ca", detail: "is not configured", remedy: 'set "stepCa" in the configuration' }];
   }
@@ -162,7 +183,7 @@ async function examineStepCa({ stepCa }: Config): Promise<Requirement[]> {
   try {
     // Nothing but the pinned root is trusted, so an answer proves that step-ca is of that root.
     client = new HttpsClient(stepCa.url, {
-      connect: { ca: readFileSync(stepCa.rootFile, "utf8"), timeout: TIMEOUT_MS },
+      connect: { ca: readStepCaRoot(stepCa, paths), timeout: TIMEOUT_MS },
     });
     const answer = await client.request({ method: "GET", path: "/health", signal: AbortSignal.timeout(TIMEOUT_MS) });
     const health = (await answer.body.json()) as { status?: string };

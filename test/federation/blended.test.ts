@@ -2,7 +2,7 @@ import { createServer } from "node:https";
 import type { Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Pool } from "pg";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { addPeer } from "../../src/demo/actors.ts";
 import { HOME, WORK } from "../../src/demo/world.ts";
 import { createCsr } from "../../src/pki/csr.ts";
@@ -60,7 +60,11 @@ async function refusal(user: string, variables: Record<string, unknown>): Promis
 /** A peer of Alice's that is a real TLS server with a certificate of its own root, and answers as the test says. */
 async function addStrangePeer(host: string, answer: Parameters<typeof createServer>[1]): Promise<void> {
   const root = createRoot({ commonName: host, lifetimeDays: 1 });
-  const authority = createEmbeddedAuthority({ ...root, oidArc: "1.3.6.1.4.1.32473.1" });
+  const authority = createEmbeddedAuthority({
+    ...root,
+    oidArc: "1.3.6.1.4.1.32473.1",
+    crlUrl: "https://127.0.0.1/crl",
+  });
   const { privateKeyPem, privateKeyDer } = generateKeyPair();
   const csrPem = createCsr({ privateKeyPem, commonName: host });
   const served = await authority.issueServerCertificate({ csrPem, names: ["127.0.0.1"], lifetimeSeconds: 3_600 });
@@ -69,7 +73,6 @@ async function addStrangePeer(host: string, answer: Parameters<typeof createServ
     csrPem,
     identity: { grantId, subjectUserId: "alice", host },
     lifetimeSeconds: 3_600,
-    crlUrl: "https://127.0.0.1/crl",
   });
   const server = createServer({ cert: served.certificatePem, key: privateKeyPem }, answer);
   servers.push(server);
@@ -283,7 +286,9 @@ describe("a peer belongs to the user whose rows it brings", () => {
 
 describe("a gateway that calls itself by the host of another", () => {
   test("does not take that peer's place", async () => {
-    const impostor = await openTestGateway("work.localhost", WORK);
+    // Of an authority of its own, whatever work's is: who shares work's certificate server is work.
+    const tier = inject("template").kind === "pglite" ? "local" : "standalone";
+    const impostor = await openTestGateway("work.localhost", WORK, { tier });
     try {
       const { url } = await createGrant(impostor, "alice", SCOPE);
       await expect(addPeer(home.directory, "alice-at-home", url)).rejects.toMatchObject({ code: "CONFLICT" });

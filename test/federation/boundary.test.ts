@@ -1,6 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { credentialsOf, mixedCredentials, openAuthority, strangerCredentials } from "../../src/demo/actors.ts";
+import { credentialsOf, mixedCredentials, strangerCredentials } from "../../src/demo/actors.ts";
 import type { Credentials } from "../../src/demo/actors.ts";
 import { mtlsRequest } from "../../src/demo/mtls-request.ts";
 import type { MtlsAnswer } from "../../src/demo/mtls-request.ts";
@@ -11,6 +11,7 @@ import { subjectAltNameOf } from "../../src/pki/identity.ts";
 import { generateKeyPair } from "../../src/pki/keys.ts";
 import { auditRows, createGrant, enrollGrant, openTestGateway } from "../harness/gateway.ts";
 import type { TestGateway, TestGrant } from "../harness/gateway.ts";
+import { openSigner } from "../harness/signer.ts";
 
 const SCOPE = {
   resources: ["tasks", "notes", "credentials"],
@@ -103,7 +104,7 @@ describe("acceptance 11: a resource that the scope leaves out", () => {
 describe("acceptance 12: a certificate for one grant", () => {
   test("cannot speak as the subject of another", async () => {
     const bob = await enrollGrant(work, home, "bob", "bob-at-home", SCOPE);
-    const mixed = await mixedCredentials(work.directory, alice.grantId, "bob");
+    const mixed = await mixedCredentials(await openSigner(work.directory), alice.grantId, "bob");
     const answer = await say(mixed, "list", { resource: "tasks" });
     expect([answer.status, answer.code]).toEqual([403, "SUBJECT_MISMATCH"]);
     expect(await auditRows(work, alice.grantId)).toContainEqual(
@@ -113,7 +114,7 @@ describe("acceptance 12: a certificate for one grant", () => {
   });
 
   test("that the gateway's own authority signed but nobody recorded is 401 CERTIFICATE_UNKNOWN", async () => {
-    const unrecorded = await mixedCredentials(work.directory, alice.grantId, "alice");
+    const unrecorded = await mixedCredentials(await openSigner(work.directory), alice.grantId, "alice");
     const answer = await say(unrecorded, "list", { resource: "tasks" });
     expect([answer.status, answer.code]).toEqual([401, "CERTIFICATE_UNKNOWN"]);
     expect(await auditRows(work, alice.grantId)).toContainEqual(
@@ -122,7 +123,11 @@ describe("acceptance 12: a certificate for one grant", () => {
   });
 
   test("of a grant that never was is 403 GRANT_UNKNOWN", async () => {
-    const unknown = await mixedCredentials(work.directory, "00000000-0000-4000-8000-0000000000aa", "alice");
+    const unknown = await mixedCredentials(
+      await openSigner(work.directory),
+      "00000000-0000-4000-8000-0000000000aa",
+      "alice",
+    );
     const answer = await say(unknown, "list", { resource: "tasks" });
     expect([answer.status, answer.code]).toEqual([403, "GRANT_UNKNOWN"]);
   });
@@ -152,7 +157,9 @@ describe("acceptance 14: the state of a grant", () => {
         ? await createGrant(work, "alice", SCOPE)
         : await enrollGrant(work, home, "alice", "alice-at-home", SCOPE);
     if (state === "pending") {
-      const answer = await say(await mixedCredentials(work.directory, grantId, "alice"), "list", { resource: "tasks" });
+      const answer = await say(await mixedCredentials(await openSigner(work.directory), grantId, "alice"), "list", {
+        resource: "tasks",
+      });
       expect([answer.status, answer.code]).toEqual([403, code]);
     } else {
       const grant = await enrollGrant(work, home, "carol", "alice-at-home", SCOPE);
@@ -202,7 +209,7 @@ describe("acceptance 14: the state of a grant", () => {
 describe("acceptance 14: a certificate of the gateway's own authority whose identity", () => {
   const grantId = (): string => alice.grantId;
   const crafted = async (subjectAltName: Buffer | undefined, commonName: string): Promise<Credentials> => {
-    const { certificateDer, privateKeyDer } = await openAuthority(work.directory);
+    const { certificateDer, privateKeyDer, chainPem } = await openSigner(work.directory);
     const { privateKeyPem, publicKeyDer } = generateKeyPair();
     const root = new X509Certificate(certificateDer);
     const der = signCertificate(
@@ -220,7 +227,7 @@ describe("acceptance 14: a certificate of the gateway's own authority whose iden
         privateKeyDer,
       },
     );
-    return { certificate: derToPem(der, "CERTIFICATE"), key: privateKeyPem };
+    return { certificate: [derToPem(der, "CERTIFICATE"), ...chainPem].join(""), key: privateKeyPem };
   };
   const named = (grant: string, host = "work.localhost"): Buffer =>
     subjectAltNameOf({ grantId: grant, subjectUserId: "alice", host }, ARC);

@@ -8,6 +8,7 @@ import { HOME, task, WORK } from "../../src/demo/world.ts";
 import { derToPem } from "../../src/pki/der.ts";
 import { auditRows, enrollGrant, openTestGateway } from "../harness/gateway.ts";
 import type { TestGateway, TestGrant } from "../harness/gateway.ts";
+import { openSigner } from "../harness/signer.ts";
 
 let work: TestGateway;
 let home: TestGateway;
@@ -291,14 +292,15 @@ describe("the public listener", () => {
     return { status: statusCode, bytes };
   }
 
-  test("shows the root, a CRL that the root signed, and health, and nothing else", async () => {
+  test("shows the root, a CRL that its signer signed, and health, and nothing else", async () => {
     const { readCrl } = await import("../../src/pki/crl.ts");
     expect((await get("/root.pem")).bytes.toString()).toBe(tls.ca);
     expect(JSON.parse((await get("/healthz")).bytes.toString())).toEqual({ status: "ok" });
     const grant = await enrollGrant(work, home, "carol", "bob-at-home", { resources: ["tasks"] });
     await work.pool.query("select federation.revoke_grant($1, 'test')", [grant.grantId]);
     await new Promise((resolve) => setTimeout(resolve, 10_500));
-    const { revokedSerials } = readCrl((await get("/crl")).bytes, alice.enrolled.rootDer);
+    const signer = await openSigner(work.directory);
+    const { revokedSerials } = readCrl((await get("/crl")).bytes, signer.certificateDer);
     expect(revokedSerials).toContain(grant.enrolled.serial);
     expect(revokedSerials).not.toContain(alice.enrolled.serial);
     for (const path of ["/", "/federation", "/graphql", "/enroll/", "/..", "/crl/../secrets"]) {

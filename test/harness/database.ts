@@ -21,12 +21,12 @@ export interface TestDatabase {
 
 /** A clone of the template: migrated, with the sample application registered, without rows. */
 export function openTestDatabase(): Promise<TestDatabase> {
-  return inject("template").kind === "pglite" ? openPGlite("template") : openPostgres("template_mosaic");
+  return inject("template").kind === "pglite" ? openPGlite("template") : openPostgres("template");
 }
 
 /** A database with nothing in it. */
 export function openEmptyDatabase(): Promise<TestDatabase> {
-  return inject("template").kind === "pglite" ? openPGlite("empty") : openPostgres("template0");
+  return inject("template").kind === "pglite" ? openPGlite("empty") : openPostgres("empty");
 }
 
 async function openPGlite(from: "template" | "empty"): Promise<TestDatabase> {
@@ -45,7 +45,7 @@ async function openPGlite(from: "template" | "empty"): Promise<TestDatabase> {
   });
 }
 
-async function openPostgres(from: string): Promise<TestDatabase> {
+async function openPostgres(from: "template" | "empty"): Promise<TestDatabase> {
   const template = inject("template");
   if (template.kind !== "postgres") {
     throw new Error("this project runs on PGlite");
@@ -53,7 +53,7 @@ async function openPostgres(from: string): Promise<TestDatabase> {
   const name = `test_${randomBytes(6).toString("hex")}`;
   const admin = new Client({ connectionString: template.serverUrl });
   await admin.connect();
-  await admin.query(`create database ${name} template ${from}`);
+  await admin.query(`create database ${name} template ${from === "template" ? template.database : "template0"}`);
   const url = new URL(template.serverUrl);
   url.pathname = `/${name}`;
   return testDatabase("postgres", url.href, async () => {

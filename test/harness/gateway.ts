@@ -31,7 +31,7 @@ export interface TestGateway {
 }
 
 /**
- * Makes and starts a gateway: on PGlite with tier `local`, on PostgreSQL with tier `standalone`.
+ * Makes and starts a gateway: on PGlite with tier `local`, on PostgreSQL with tier `standalone`, with the services with tier `federated`.
  *
  * @param world rows of the sample application
  * @param overrides of its configuration
@@ -43,10 +43,15 @@ export async function openTestGateway(
 ): Promise<TestGateway> {
   const directory = mkdtempSync(join(tmpdir(), "mosaic-gateway-"));
   const [federation = 0, open = 0, home = 0] = await freePorts(3);
+  const template = inject("template");
+  const services = template.kind === "postgres" ? template.services : undefined;
   const config: ConfigInput = {
     version: 2,
-    tier: inject("template").kind === "pglite" ? "local" : "standalone",
+    tier: template.kind === "pglite" ? "local" : services === undefined ? "standalone" : "federated",
     host,
+    ...(services === undefined
+      ? {}
+      : { stepCa: { url: services.stepCaUrl, rootFile: "step-ca-root.pem", provisioner: "mosaic" } }),
     listeners: { federation: { port: federation }, public: { port: open }, home: { port: home } },
     federationUrl: `https://127.0.0.1:${federation}`,
     publicUrl: `https://127.0.0.1:${open}`,
@@ -58,6 +63,7 @@ export async function openTestGateway(
     directory,
     config,
     ...(databaseUrl === undefined ? {} : { databaseUrl }),
+    ...(services === undefined || config.tier !== "federated" ? {} : { services }),
     sample: true,
     log: () => undefined,
   });
@@ -105,7 +111,7 @@ async function cloneDatabase(
   const name = `gateway_${randomBytes(6).toString("hex")}`;
   const admin = new Client({ connectionString: template.serverUrl });
   await admin.connect();
-  await admin.query(`create database ${name} template template_mosaic`);
+  await admin.query(`create database ${name} template ${template.database}`);
   const url = new URL(template.serverUrl);
   url.pathname = `/${name}`;
   return {

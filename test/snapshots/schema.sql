@@ -471,10 +471,10 @@ comment on function app.current_user_id() is 'The user that the application sign
 
 create function federation.add_authority(id uuid, kind text, certificate_der bytea, fingerprint text, sealed_key bytea)
   returns void
-  language sql volatile security definer
+  language plpgsql volatile security definer
   set search_path=""
-  as sha256 2ac3ef8e5003eb43c40dfda4af8486250a699ff23504c6c3bdf013f5e4bac1e0; -- owner federation_owner
-comment on function federation.add_authority(uuid,text,bytea,text,bytea) is 'Stores a certificate authority, its key sealed.';
+  as sha256 62ef3ec3d412cadf0e634ff8b2da9b8ce54c52e9353be530547583194b0cd45e; -- owner federation_owner
+comment on function federation.add_authority(uuid,text,bytea,text,bytea) is 'Makes an authority the one that signs, its key sealed. Raises MF031 where peers have pinned another root.';
 
 create function federation.add_peer(id uuid, owner_user_id text, host text, federation_url text, public_url text, grant_id uuid, root_certificate_der bytea, certificate_chain_der bytea[], certificate_serial text, certificate_not_after timestamp with time zone, sealed_key bytea)
   returns void

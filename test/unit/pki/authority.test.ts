@@ -8,6 +8,8 @@ import { fingerprintOf, verifyIssued } from "../../../src/pki/verify.ts";
 import { ARC, codeOf, craft, IDENTITY, issued } from "./craft.ts";
 import { hasOpenssl, openssl } from "./openssl.ts";
 
+const CRL_URL = "https://work.example/crl";
+
 let made: Awaited<ReturnType<typeof issued>>;
 beforeAll(async () => {
   made = await issued();
@@ -16,6 +18,7 @@ const verify = (certificatePem: string, change: { rootPem?: string; privateKeyPe
   codeOf(() =>
     verifyIssued({
       certificatePem,
+      chainPem: [],
       rootPem: made.authority.rootPem,
       privateKeyPem: made.key.privateKeyPem,
       oidArc: ARC,
@@ -27,6 +30,7 @@ test("what the authority issues is what an enrolling gateway accepts", () => {
   const { client, authority, key } = made;
   const identity = verifyIssued({
     certificatePem: client.certificatePem,
+    chainPem: [],
     rootPem: authority.rootPem,
     privateKeyPem: key.privateKeyPem,
     oidArc: ARC,
@@ -39,12 +43,11 @@ test("what the authority issues is what an enrolling gateway accepts", () => {
 
 test("a certificate begins a minute ago and never outlives its root", async () => {
   const root = createRoot({ commonName: "short", lifetimeDays: 1 });
-  const authority = createEmbeddedAuthority({ ...root, oidArc: ARC });
+  const authority = createEmbeddedAuthority({ ...root, oidArc: ARC, crlUrl: CRL_URL });
   const { notBefore, notAfter } = await authority.issueClientCertificate({
     csrPem: made.csrPem,
     identity: IDENTITY,
     lifetimeSeconds: 30 * 86_400,
-    crlUrl: "https://work.example/crl",
   });
   expect(Date.now() - notBefore.getTime()).toBeGreaterThanOrEqual(60_000);
   expect(notAfter.getTime()).toBeLessThanOrEqual(new Date(new X509Certificate(root.certificateDer).validTo).getTime());
@@ -96,8 +99,9 @@ test("a root and a key that do not belong together make no authority", () => {
     certificateDer: made.root.certificateDer,
     privateKeyDer: generateKeyPair().privateKeyDer,
     oidArc: ARC,
+    crlUrl: CRL_URL,
   };
-  expect(codeOf(() => createEmbeddedAuthority({ ...made.root, oidArc: ARC }))).toBe("none");
+  expect(codeOf(() => createEmbeddedAuthority({ ...made.root, oidArc: ARC, crlUrl: CRL_URL }))).toBe("none");
   expect(codeOf(() => createEmbeddedAuthority(options))).toBe("CONFIG_INVALID");
 });
 
@@ -149,6 +153,6 @@ test("OpenSSL accepts our chains strictly and shows what they are for", async (c
     expect(text).toContain(part);
   }
   const root = openssl(["x509", "-text", "-noout", "-in", "root.pem"], files).output;
-  expect(root).toContain("CA:TRUE, pathlen:0");
+  expect(root).toContain("CA:TRUE, pathlen:1");
   expect(root).toContain("Certificate Sign, CRL Sign");
 });

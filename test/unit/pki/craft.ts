@@ -16,14 +16,13 @@ const URI = `mosaic://${IDENTITY.host}/grants/${IDENTITY.grantId}`;
 /** An authority and one certificate of it, made by the code under test. */
 export async function issued() {
   const root = createRoot({ commonName: "work.example federation root", lifetimeDays: 3650 });
-  const authority = createEmbeddedAuthority({ ...root, oidArc: ARC });
+  const authority = createEmbeddedAuthority({ ...root, oidArc: ARC, crlUrl: "https://work.example:8444/crl" });
   const key = generateKeyPair();
   const csrPem = createCsr({ privateKeyPem: key.privateKeyPem, commonName: "anything" });
   const client = await authority.issueClientCertificate({
     csrPem,
     identity: IDENTITY,
     lifetimeSeconds: 86_400,
-    crlUrl: "https://work.example:8444/crl",
   });
   return { root, authority, key, csrPem, client };
 }

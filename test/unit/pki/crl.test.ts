@@ -11,7 +11,7 @@ beforeAll(async () => {
   const revoked = [
     { serial: made.client.serial, revokedAt: new Date("2026-03-01T10:00:00Z"), reason: "keyCompromise" },
   ];
-  crl = await made.authority.signCrl({ revoked, number: 1_795_451_116_060, lifetimeSeconds: 3600 });
+  crl = await made.authority.publishCrl({ revoked });
 });
 const read = (der: Buffer): string => codeOf(() => readCrl(der, made.root.certificateDer));
 
@@ -23,7 +23,7 @@ test("a list says what was revoked and when the next one comes", () => {
 });
 
 test("an empty list revokes nothing", async () => {
-  const { der } = await made.authority.signCrl({ revoked: [], number: 1, lifetimeSeconds: 3600 });
+  const { der } = await made.authority.publishCrl({ revoked: [] });
   expect(readCrl(der, made.root.certificateDer).revokedSerials.size).toBe(0);
 });
 
@@ -31,7 +31,7 @@ test.each(["01", "7f", "80", "ff00", "00ff", "8000000000000000000000000000000000
   "the serial number %s is read back as it was recorded",
   async (serial) => {
     const revoked = [{ serial, revokedAt: new Date(), reason: "unspecified" }];
-    const { der } = await made.authority.signCrl({ revoked, number: 1, lifetimeSeconds: 3600 });
+    const { der } = await made.authority.publishCrl({ revoked });
     const [read] = readCrl(der, made.root.certificateDer).revokedSerials;
     expect(BigInt(`0x${read ?? ""}`)).toBe(BigInt(`0x${serial}`));
   },
@@ -43,7 +43,7 @@ test("a list of 2000 certificates is read whole", async () => {
     revokedAt: new Date(),
     reason: "superseded",
   }));
-  const { der } = await made.authority.signCrl({ revoked, number: 2, lifetimeSeconds: 3600 });
+  const { der } = await made.authority.publishCrl({ revoked });
   expect(readCrl(der, made.root.certificateDer).revokedSerials.size).toBe(2000);
 });
 
@@ -74,7 +74,7 @@ test("OpenSSL reads our lists and refuses the certificates on them", (context) =
   const text = openssl(["crl", "-text", "-noout", "-in", "crl.pem", "-CAfile", "root.pem"], files);
   expect(text.output).toContain("verify OK");
   expect(text.output).toContain("Key Compromise");
-  expect(text.output).toContain("1795451116060");
+  expect(text.output).toMatch(/CRL Number:\s*(?:0x)?[0-9A-F]+/);
   const verified = openssl(["verify", "-crl_check", "-CRLfile", "crl.pem", "-CAfile", "root.pem", "client.pem"], files);
   expect(verified.output).toContain("certificate revoked");
 });

@@ -24,7 +24,7 @@ function request(
 }
 
 test("a request gives the key that it was signed with", () => {
-  expect(readCsr(PEM)).toEqual({ publicKeyDer: key.publicKeyDer });
+  expect(readCsr(PEM)).toEqual({ publicKeyDer: key.publicKeyDer, commonName: "home", hasAttributes: false });
   expect(read(request(key.publicKeyDer, key.privateKeyPem))).toBe("none");
 });
 

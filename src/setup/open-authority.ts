@@ -1,0 +1,115 @@
+import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import type { ClientBase } from "pg";
+import { publicUrl, readSecret } from "../config/load.ts";
+import { SECRET_VARIABLES } from "../config/paths.ts";
+import type { GatewayPaths } from "../config/paths.ts";
+import type { Config } from "../config/schema.ts";
+import { FederationError } from "../errors.ts";
+import type { CertificateAuthority } from "../pki/authority.ts";
+import { pemToDer } from "../pki/der.ts";
+import { createEmbeddedAuthority, createRoot } from "../pki/embedded-authority.ts";
+import { fingerprintOf } from "../pki/verify.ts";
+import type { Keyring } from "../seal/keyring.ts";
+import { seal, unseal } from "../seal/seal.ts";
+import { createStepCaAuthority } from "../step-ca/authority.ts";
+
+const ROOT_LIFETIME_DAYS = 3650;
+
+/** A root whose key the gateway holds itself. */
+export interface EmbeddedRoot {
+  certificateDer: Buffer;
+  /** PKCS#8. */
+  privateKeyDer: Buffer;
+}
+
+/**
+ * The certificate authority of a gateway: step-ca in tier `federated`, else the embedded one, which is made on first use.
+ *
+ * @param client in a transaction of an administrator
+ * @throws FederationError SEAL_BROKEN where the sealing keys are not those of this database, CONFIG_INVALID where step-ca's files are not
+ * usable; the database's MF031 where peers have pinned another root
+ */
+export async function openAuthority(
+  client: ClientBase,
+  options: { config: Config; paths: GatewayPaths; keyring: Keyring; log: (line: string) => void },
+): Promise<CertificateAuthority> {
+  const { config, paths, keyring, log } = options;
+  if (config.tier === "federated") {
+    const authority = await openStepCa(config, paths);
+    await addAuthority(client, "step-ca", pemToDer(authority.rootPem, "CERTIFICATE", "CONFIG_INVALID"));
+    return authority;
+  }
+  // Two gateways that start at once on a new database agree on one authority.
+  await client.query("select pg_advisory_xact_lock(hashtext('federation_authorities'))");
+  let root = await readEmbeddedRoot(client, keyring);
+  if (root === undefined) {
+    root = createRoot({ commonName: `${config.host} federation root`, lifetimeDays: ROOT_LIFETIME_DAYS });
+    const id = randomUUID();
+    await addAuthority(client, "embedded", root.certificateDer, {
+      id,
+      sealedKey: seal(keyring, root.privateKeyDer, id),
+    });
+    log("certificate authority made");
+  }
+  return createEmbeddedAuthority({ ...root, oidArc: config.oidArc, crlUrl: `${publicUrl(config)}/crl` });
+}
+
+/**
+ * The root that the gateway signs with itself, if there is one.
+ *
+ * @param client of an administrator
+ * @throws FederationError SEAL_BROKEN
+ */
+export async function readEmbeddedRoot(client: ClientBase, keyring: Keyring): Promise<EmbeddedRoot | undefined> {
+  const { rows } = await client.query<{ id: string; certificate_der: Buffer; sealed_key: Buffer }>(
+    "select id, certificate_der, sealed_key from federation.list_authorities() where kind = 'embedded' and retired_at is null",
+  );
+  const row = rows[0];
+  return row === undefined
+    ? undefined
+    : { certificateDer: row.certificate_der, privateKeyDer: unseal(keyring, row.sealed_key, row.id) };
+}
+
+function openStepCa({ stepCa, oidArc }: Config, paths: GatewayPaths): Promise<CertificateAuthority> {
+  if (stepCa === undefined) {
+    throw new FederationError("CONFIG_INVALID", 'tier federated needs "stepCa" in the configuration');
+  }
+  return createStepCaAuthority({
+    url: stepCa.url,
+    rootPem: readStepCaRoot(stepCa, paths),
+    provisioner: stepCa.provisioner,
+    jwkText: readSecret(paths.stepCaKey, SECRET_VARIABLES.stepCaKey),
+    oidArc,
+  });
+}
+
+/**
+ * The root that is pinned for step-ca, PEM. Its file is named from the gateway's directory.
+ *
+ * @throws FederationError CONFIG_INVALID where it cannot be read
+ */
+export function readStepCaRoot(stepCa: NonNullable<Config["stepCa"]>, paths: GatewayPaths): string {
+  const file = resolve(paths.directory, stepCa.rootFile);
+  try {
+    return readFileSync(file, "utf8");
+  } catch (cause) {
+    throw new FederationError("CONFIG_INVALID", `step-ca's root ${file} cannot be read`, { cause });
+  }
+}
+
+async function addAuthority(
+  client: ClientBase,
+  kind: "embedded" | "step-ca",
+  certificateDer: Buffer,
+  key?: { id: string; sealedKey: Buffer },
+): Promise<void> {
+  await client.query("select federation.add_authority($1, $2, $3, $4, $5)", [
+    key?.id ?? randomUUID(),
+    kind,
+    certificateDer,
+    fingerprintOf(certificateDer),
+    key?.sealedKey ?? null,
+  ]);
+}
