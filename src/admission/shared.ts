@@ -21,6 +21,7 @@ export function connectShared(url: string, prefix: string, log: Logger): Shared 
     commandTimeout: 2_000,
     maxRetriesPerRequest: 0,
     enableOfflineQueue: false,
+    disconnectTimeout: 50,
     retryStrategy: (attempt) => Math.min(100 * 2 ** Math.min(attempt, 10), 10_000),
   });
   let away = false;

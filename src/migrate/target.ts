@@ -1,5 +1,5 @@
 import { FederationError } from "../errors.ts";
-import { SUPPORTED_MAJORS } from "../setup/init.ts";
+import { SUPPORTED_MAJORS } from "../database/supported.ts";
 import type { Queryable } from "./session.ts";
 import { NOT_OF_EXTENSION, OWN_SCHEMA } from "./tables.ts";
 

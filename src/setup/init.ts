@@ -7,6 +7,7 @@ import { lockDirectory } from "../database/directory-lock.ts";
 import { fromDatabaseError } from "../database/errors.ts";
 import { migrateDatabase } from "../database/migrate.ts";
 import { openDatabase } from "../database/open.ts";
+import { SUPPORTED_MAJORS } from "../database/supported.ts";
 import { FederationError } from "../errors.ts";
 import { loadSampleApp } from "../sample/load-sample.ts";
 import { createKeyringFile, loadKeyring } from "../seal/keyring.ts";
@@ -22,9 +23,6 @@ export interface FederatedServices {
   /** The provisioner's private key, JSON Web Key. */
   stepCaKey: string;
 }
-
-/** PostgreSQL's major versions that a gateway is tested on. */
-export const SUPPORTED_MAJORS = { from: 15, to: 18 };
 
 /**
  * Makes a gateway in a directory: configuration, sealing keys, database, certificate authority. Leaves no configuration behind

@@ -1,28 +1,16 @@
 import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
 import { Redis } from "iovalkey";
 import { Client } from "pg";
-import { Client as HttpsClient } from "undici";
 import { readSecret } from "../config/load.ts";
 import { SECRET_VARIABLES } from "../config/paths.ts";
 import type { GatewayPaths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
+import { SUPPORTED_MAJORS } from "../database/supported.ts";
 import { FederationError } from "../errors.ts";
-import { readStepCaRoot } from "./open-authority.ts";
-
-/** Something that a gateway of tier `federated` stands on, as it was found. */
-export interface Requirement {
-  name: "PostgreSQL" | "pgvector" | "database privileges" | "Valkey" | "step-ca" | "clock";
-  /** What was found, or why it will not do. */
-  detail: string;
-  /** Set where it will not do: what to run or to change. */
-  remedy?: string;
-}
-
-/** All of it together is known within ten seconds. */
-const TIMEOUT_MS = 7_000;
-const OLDEST_POSTGRES = 15;
-/** One-time tokens of step-ca allow for this much, ms. */
-const CLOCK_LEEWAY_MS = 60_000;
+import { clockOf, inTime, reason, REQUIREMENT_MS } from "./requirement.ts";
+import type { Requirement } from "./requirement.ts";
+import { examineStepCa } from "./step-ca-requirement.ts";
 
 /**
  * Looks at everything that the tier needs, all at once; throws nothing.
@@ -35,9 +23,9 @@ export async function examineRequirements(
   options: { mayInstallVector: boolean } = { mayInstallVector: false },
 ): Promise<Requirement[]> {
   const found = await Promise.all([
-    examineDatabase(paths, options.mayInstallVector),
-    examineValkey(paths),
-    examineStepCa(config, paths),
+    inTime("PostgreSQL", examineDatabase(paths, options.mayInstallVector)),
+    inTime("Valkey", examineValkey(paths)),
+    inTime("step-ca", examineStepCa(config, paths)),
   ]);
   return found.flat();
 }
@@ -62,8 +50,8 @@ async function examineDatabase(paths: GatewayPaths, mayInstallVector: boolean): 
   try {
     client = new Client({
       connectionString: readSecret(paths.adminDatabaseUrl, SECRET_VARIABLES.adminDatabaseUrl),
-      connectionTimeoutMillis: TIMEOUT_MS,
-      query_timeout: TIMEOUT_MS,
+      connectionTimeoutMillis: REQUIREMENT_MS,
+      query_timeout: REQUIREMENT_MS,
     });
     client.on("error", () => undefined);
     await client.connect();
@@ -73,31 +61,28 @@ async function examineDatabase(paths: GatewayPaths, mayInstallVector: boolean): 
       clock: Date;
       superuser: boolean;
       roles: boolean;
+      schemas: boolean;
     }>(
       `select current_setting('server_version_num')::integer / 10000 as major, current_setting('server_version') as version,
-         clock_timestamp() as clock, r.rolsuper as superuser, r.rolcreaterole as roles
+         clock_timestamp() as clock, r.rolsuper as superuser, r.rolcreaterole as roles,
+         has_database_privilege(current_database(), 'CREATE') as schemas
        from pg_roles r where r.rolname = current_user`,
     );
     const server = rows[0];
     if (server === undefined) {
       throw new Error("the server does not say who we are");
     }
+    const { from, to } = SUPPORTED_MAJORS;
     return [
-      server.major < OLDEST_POSTGRES
+      server.major < from || server.major > to
         ? {
             name: "PostgreSQL",
             detail: `version ${server.version}`,
-            remedy: `upgrade it to ${OLDEST_POSTGRES} or later`,
+            remedy: `use PostgreSQL ${from} to ${to}`,
           }
         : { name: "PostgreSQL", detail: `version ${server.version}` },
       await examineVector(client, mayInstallVector),
-      server.superuser || server.roles
-        ? { name: "database privileges", detail: "the administrator may make roles" }
-        : {
-            name: "database privileges",
-            detail: "the administrator may not make roles",
-            remedy: "alter role <administrator> createrole",
-          },
+      await examinePrivileges(paths, server),
       clockOf("database", server.clock),
     ];
   } catch (error) {
@@ -113,7 +98,59 @@ async function examineDatabase(paths: GatewayPaths, mayInstallVector: boolean): 
   }
 }
 
+/** The administrator migrates and makes roles; the gateway's own login, where it has been made, serves. */
+async function examinePrivileges(
+  paths: GatewayPaths,
+  administrator: { superuser: boolean; roles: boolean; schemas: boolean },
+): Promise<Requirement> {
+  const name = "database privileges";
+  if (!administrator.superuser && !administrator.roles) {
+    return { name, detail: "the administrator may not make roles", remedy: "alter role <administrator> createrole" };
+  }
+  if (!administrator.schemas) {
+    return {
+      name,
+      detail: "the administrator may not make schemas",
+      remedy: "grant create on database <database> to <administrator>",
+    };
+  }
+  if (!existsSync(paths.gatewayDatabaseUrl) && !process.env[SECRET_VARIABLES.gatewayDatabaseUrl]) {
+    return { name, detail: "the administrator may make roles and schemas" };
+  }
+  const client = new Client({
+    connectionString: readSecret(paths.gatewayDatabaseUrl, SECRET_VARIABLES.gatewayDatabaseUrl),
+    connectionTimeoutMillis: REQUIREMENT_MS,
+    query_timeout: REQUIREMENT_MS,
+  });
+  client.on("error", () => undefined);
+  try {
+    await client.connect();
+    const { rows } = await client.query<{ member: boolean }>(
+      "select pg_has_role(oid, 'member') as member from pg_roles where rolname = 'federation_gateway'",
+    );
+    return rows[0]?.member === true
+      ? { name, detail: "the administrator may make roles and schemas, the gateway's login may serve" }
+      : { name, detail: "the gateway's login may not serve", remedy: "grant federation_gateway to <login>" };
+  } catch (error) {
+    return { name, detail: `the gateway's login: ${reason(error)}`, remedy: `correct ${paths.gatewayDatabaseUrl}` };
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
 async function examineVector(client: Client, mayInstall: boolean): Promise<Requirement> {
+  try {
+    return await lookForVector(client, mayInstall);
+  } catch (error) {
+    return {
+      name: "pgvector",
+      detail: `it cannot be used: ${reason(error)}`,
+      remedy: "create extension vector, as a superuser, in a schema of the search path",
+    };
+  }
+}
+
+async function lookForVector(client: Client, mayInstall: boolean): Promise<Requirement> {
   const { rows } = await client.query<{ installed: string | null; available: string | null }>(
     `select (select extversion from pg_extension where extname = 'vector') as installed,
        (select default_version from pg_available_extensions where name = 'vector') as available`,
@@ -143,9 +180,11 @@ async function examineValkey(paths: GatewayPaths): Promise<Requirement[]> {
     const url = readSecret(paths.valkeyUrl, SECRET_VARIABLES.valkeyUrl).replace(/^valkey(s?):/, "redis$1:");
     client = new Redis(url, {
       lazyConnect: true,
-      connectTimeout: TIMEOUT_MS,
-      commandTimeout: TIMEOUT_MS,
+      connectTimeout: REQUIREMENT_MS,
+      commandTimeout: REQUIREMENT_MS,
       maxRetriesPerRequest: 0,
+      // Else it holds the process for two seconds more.
+      disconnectTimeout: 50,
       retryStrategy: () => null,
     });
     let fault: Error | undefined;
@@ -173,55 +212,4 @@ async function examineValkey(paths: GatewayPaths): Promise<Requirement[]> {
   } finally {
     client?.disconnect();
   }
-}
-
-async function examineStepCa({ stepCa }: Config, paths: GatewayPaths): Promise<Requirement[]> {
-  if (stepCa === undefined) {
-    return [{ name: "step-ca", detail: "is not configured", remedy: 'set "stepCa" in the configuration' }];
-  }
-  let client: HttpsClient | undefined;
-  try {
-    // Nothing but the pinned root is trusted, so an answer proves that step-ca is of that root.
-    client = new HttpsClient(stepCa.url, {
-      connect: { ca: readStepCaRoot(stepCa, paths), timeout: TIMEOUT_MS },
-    });
-    const answer = await client.request({ method: "GET", path: "/health", signal: AbortSignal.timeout(TIMEOUT_MS) });
-    const health = (await answer.body.json()) as { status?: string };
-    if (answer.statusCode !== 200 || health.status !== "ok") {
-      throw new Error(`it is not healthy (${answer.statusCode})`);
-    }
-    const date = answer.headers["date"];
-    return [
-      { name: "step-ca", detail: "healthy, of the pinned root" },
-      ...(typeof date === "string" ? [clockOf("step-ca", new Date(date))] : []),
-    ];
-  } catch (error) {
-    return [
-      {
-        name: "step-ca",
-        detail: reason(error),
-        remedy: `start it, or correct "stepCa" in the configuration (is ${stepCa.rootFile} its root?)`,
-      },
-    ];
-  } finally {
-    await client?.destroy();
-  }
-}
-
-function clockOf(whose: string, clock: Date): Requirement {
-  const skew = Math.abs(Date.now() - clock.getTime());
-  return skew > CLOCK_LEEWAY_MS
-    ? {
-        name: "clock",
-        detail: `the clock of ${whose} is off by ${Math.round(skew / 1000)} s`,
-        remedy: "synchronise the clocks of both machines (NTP)",
-      }
-    : { name: "clock", detail: `agrees with ${whose}'s` };
-}
-
-function reason(error: unknown): string {
-  if (error instanceof AggregateError && error.errors[0] instanceof Error) {
-    return error.errors[0].message;
-  }
-  return error instanceof Error ? (error.message === "" ? error.name : error.message) : String(error);
 }

@@ -13,6 +13,11 @@ export async function openSigner(directory: string): Promise<Signer> {
   if (loadConfig(gatewayPaths(directory)).tier !== "federated") {
     return openEmbeddedSigner(directory);
   }
+  return openIntermediate();
+}
+
+/** The intermediate of the step-ca that the services started, with its key. */
+export function openIntermediate(): Signer {
   const layout = layoutOf(process.env);
   const intermediatePem = readFileSync(join(layout.authority, "intermediate.pem"), "utf8");
   const privateKey = createPrivateKey({
