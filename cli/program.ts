@@ -12,7 +12,9 @@ import { queryCommand } from "./commands/query.ts";
 import { resourceCommand } from "./commands/resource.ts";
 import { sealCommand } from "./commands/seal.ts";
 import { serveCommand } from "./commands/serve.ts";
+import { stepCaCommand } from "./commands/step-ca.ts";
 import { tokenCommand } from "./commands/token.ts";
+import { upgradeCommand } from "./commands/upgrade.ts";
 
 /** The command `mosaic` with everything below it. A fault in its arguments is thrown as commander's error. */
 export function createProgram(): Command {
@@ -31,6 +33,8 @@ export function createProgram(): Command {
     .addCommand(tokenCommand())
     .addCommand(sealCommand())
     .addCommand(migrateToFederatedCommand())
+    .addCommand(upgradeCommand())
+    .addCommand(stepCaCommand())
     .addHelpText(
       "after",
       "\nBegin with:\n  $ mosaic demo\n  $ mosaic init --dir .mosaic --host work.example\n  $ mosaic serve --dir .mosaic\n",

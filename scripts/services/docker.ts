@@ -28,7 +28,7 @@ export async function hasDocker(): Promise<boolean> {
 export function prepareContainers(layout: Layout, files: AuthorityFiles): void {
   writeStepCaConfig(layout, files, {
     config: "/etc/step-ca",
-    secrets: { key: "/run/secrets/step-ca-intermediate-key" },
+    key: "/run/secrets/step-ca-intermediate-key",
     database: "/home/step/step-ca.db",
     address: ":9000",
     dnsNames: ["localhost", "127.0.0.1", "step-ca"],

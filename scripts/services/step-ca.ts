@@ -55,7 +55,7 @@ export async function startStepCa(layout: Layout, files: AuthorityFiles): Promis
   placeStepCaSecrets(layout, confined ? UNPRIVILEGED : undefined);
   writeStepCaConfig(layout, files, {
     config: `${base}/config`,
-    secrets: { key: `${base}/secrets/step-ca-intermediate-key` },
+    key: `${base}/secrets/step-ca-intermediate-key`,
     database: `${base}/db/step-ca.db`,
     address: `127.0.0.1:${layout.ports["step-ca"]}`,
     dnsNames: ["localhost", "127.0.0.1"],

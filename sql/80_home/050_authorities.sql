@@ -19,7 +19,7 @@ begin
     and exists (select from federation.federation_grants g where g.status not in ('revoked', 'expired')) then
     raise exception 'Peers have pinned another root than the one of this authority.'
       using errcode = 'MF031',
-        hint = 'Let step-ca sign below the root that they know (mosaic federation authority delegate), or revoke every grant first.';
+        hint = 'Let step-ca sign below the root that they know (mosaic step-ca prepare --below), or revoke every grant first.';
   end if;
   update federation.federation_authorities a set retired_at = now() where a.retired_at is null;
   insert into federation.federation_authorities (id, kind, certificate_der, fingerprint, sealed_key)

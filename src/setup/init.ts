@@ -11,18 +11,11 @@ import { SUPPORTED_MAJORS } from "../database/supported.ts";
 import { FederationError } from "../errors.ts";
 import { loadSampleApp } from "../sample/load-sample.ts";
 import { createKeyringFile, loadKeyring } from "../seal/keyring.ts";
+import { writeServices } from "./federated-services.ts";
+import type { FederatedServices } from "./federated-services.ts";
 import { createLoginRole } from "./login-role.ts";
 import { prepareDatabase } from "./prepare.ts";
 import { requireFederatedTier } from "./requirements.ts";
-
-/** What tier `federated` needs beside PostgreSQL. */
-export interface FederatedServices {
-  valkeyUrl: string;
-  /** The root that is pinned for step-ca, PEM. */
-  stepCaRoot: string;
-  /** The provisioner's private key, JSON Web Key. */
-  stepCaKey: string;
-}
 
 /**
  * Makes a gateway in a directory: configuration, sealing keys, database, certificate authority. Leaves no configuration behind
@@ -71,9 +64,7 @@ export async function initGateway(options: {
       if (services === undefined) {
         await requireVersion(databaseUrl);
       } else {
-        writeFileSync(paths.valkeyUrl, `${services.valkeyUrl}\n`, { mode: 0o600 });
-        writeFileSync(paths.stepCaKey, `${services.stepCaKey}\n`, { mode: 0o600 });
-        writeFileSync(paths.stepCaRoot, services.stepCaRoot);
+        writeServices(paths, services);
         await requireFederatedTier(config, paths, { mayInstallVector: true });
         log("PostgreSQL with pgvector, Valkey and step-ca answer");
       }

@@ -7,7 +7,7 @@ import type { TestProject } from "vitest/node";
 import { openEmbedded } from "../../src/database/embedded.ts";
 import { migrateDatabase } from "../../src/database/migrate.ts";
 import { loadSampleApp } from "../../src/sample/load-sample.ts";
-import type { FederatedServices } from "../../src/setup/init.ts";
+import type { FederatedServices } from "../../src/setup/federated-services.ts";
 import { layoutOf } from "../../scripts/services/layout.ts";
 import { readDescription, statusOf } from "../../scripts/services/status.ts";
 import { startPostgresServer } from "./postgres-server.ts";

@@ -1,0 +1,181 @@
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { request } from "undici";
+import { Agent } from "undici";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { layoutOf } from "../../scripts/services/layout.ts";
+import { readDescription } from "../../scripts/services/status.ts";
+import { addPeer, createGrant, createToken, listTasks } from "../../src/demo/actors.ts";
+import { freePorts, startGatewayProcess } from "../../src/demo/gateway-process.ts";
+import type { GatewayProcess } from "../../src/demo/gateway-process.ts";
+import { fillWorld, HOME, WORK } from "../../src/demo/world.ts";
+import { readX509 } from "../../src/pki/der.ts";
+import { useDatabase } from "../../src/setup/use-database.ts";
+import { MOSAIC, runMosaic } from "../harness/mosaic.ts";
+import type { MosaicRun } from "../harness/mosaic.ts";
+import { initLocal, move, onDatabase } from "./migrate-harness.ts";
+
+const layout = layoutOf(process.env);
+const { postgres, valkey, stepCa } = readDescription(layout.description) ?? {};
+if (postgres === undefined || valkey === undefined || stepCa === undefined) {
+  throw new Error("the services do not run; start them with: npm run services:up");
+}
+
+const SCOPE = { resources: ["tasks"], include_teams: ["platform"], include_personal: true };
+const name = `moved_${randomBytes(6).toString("hex")}`;
+
+let folder: string;
+let old: string;
+let moved: string;
+let ca: string;
+let home: { directory: string; process: GatewayProcess };
+let work: GatewayProcess | undefined;
+let ownStepCa: ChildProcess | undefined;
+let caPort: number;
+let databaseUrl: string;
+let aliceToken: string;
+let before: unknown[];
+
+const rowsAtWork = async (token = aliceToken): Promise<unknown[]> => {
+  const page = await listTasks(home.process.homeUrl, token, "federated:work.localhost");
+  expect(page.sources).toMatchObject([{ status: "ok" }]);
+  return page.rows;
+};
+const start = async (directory: string): Promise<GatewayProcess> => startGatewayProcess(MOSAIC, directory);
+
+/** A step-ca that runs on the folder that `mosaic step-ca prepare` wrote. */
+async function startStepCa(): Promise<void> {
+  const log = openSync(join(folder, "step-ca.log"), "w");
+  ownStepCa = spawn(join(layout.bin, "step-ca"), ["ca.json", "--password-file", join(folder, "password")], {
+    cwd: ca,
+    stdio: ["ignore", log, log],
+  });
+  closeSync(log);
+  const dispatcher = new Agent({ connect: { ca: readFileSync(join(ca, "root.pem"), "utf8") } });
+  for (let tries = 0; ; tries += 1) {
+    const healthy = await request(`https://127.0.0.1:${caPort}/health`, { dispatcher }).then(
+      async ({ statusCode, body }) => {
+        await body.dump();
+        return statusCode === 200;
+      },
+      () => false,
+    );
+    if (healthy) {
+      break;
+    }
+    if (tries > 100 || ownStepCa.exitCode !== null) {
+      throw new Error(`step-ca did not start: ${readFileSync(join(folder, "step-ca.log"), "utf8")}`);
+    }
+    await sleep(100);
+  }
+  await dispatcher.close();
+}
+
+const services = (root: string, key: string, url: string): string[] => [
+  ...["--valkey-url", valkey.url, "--step-ca-url", url],
+  ...["--step-ca-root", root, "--step-ca-key", key],
+];
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "mosaic-move-up-"));
+  moved = join(folder, "moved");
+  ca = join(folder, "step-ca");
+  [caPort = 0] = await freePorts(1);
+  old = await initLocal(folder, "work.localhost");
+  const homeDirectory = await initLocal(folder, "home.localhost");
+  await useDatabase(old, ({ adminUrl }) => fillWorld(adminUrl, WORK));
+  await useDatabase(homeDirectory, ({ adminUrl }) => fillWorld(adminUrl, HOME));
+  work = await start(old);
+  home = { directory: homeDirectory, process: await start(homeDirectory) };
+  await addPeer(home.directory, "alice-at-home", (await createGrant(old, "alice", SCOPE)).url);
+  aliceToken = await createToken(home.directory, "alice-at-home");
+  before = await rowsAtWork();
+  await work.stop();
+  await onDatabase(postgres.url, (client) =>
+    client.query(`create database ${name} encoding 'UTF8' template template0`),
+  );
+  databaseUrl = Object.assign(new URL(postgres.url), { pathname: `/${name}` }).href;
+}, 120_000);
+afterAll(async () => {
+  await work?.stop();
+  await home.process.stop();
+  ownStepCa?.kill("SIGTERM");
+  await onDatabase(postgres.url, (client) => client.query(`drop database ${name} with (force)`));
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe("a gateway that began on PGlite and has peers", () => {
+  test("gives its step-ca an intermediate below the root that they have pinned", async () => {
+    writeFileSync(join(folder, "password"), "a password of the test\n");
+    const prepare = (): Promise<MosaicRun> =>
+      runMosaic([
+        ...["step-ca", "prepare", "--out", ca, "--below", old, "--password-file", join(folder, "password")],
+        ...["--address", `127.0.0.1:${caPort}`, "--crl-url", "https://work.localhost/crl", "--json"],
+      ]);
+    const made = await prepare();
+    expect(made).toMatchObject({ code: 0 });
+    expect((JSON.parse(made.stdout) as { files: string[] }).files).not.toContain("root-key.pem");
+    for (const file of ["intermediate-key.pem", "provisioner.jwk.json"]) {
+      expect(statSync(join(ca, file)).mode & 0o777).toBe(0o600);
+    }
+    expect(JSON.parse((await prepare()).stderr.trim())).toMatchObject({ error: { code: "CONFLICT" } });
+    await startStepCa();
+  });
+
+  test("moves its database, and stays of tier standalone where step-ca is of another root", async () => {
+    const report = await move(old, databaseUrl, "--dir", moved);
+    expect(report).toMatchObject({ code: 0 });
+    expect(JSON.parse(report.stdout)).toMatchObject({ tier: "standalone" });
+    const refused = await runMosaic([
+      ...["upgrade", "--dir", moved, "--json"],
+      ...services(stepCa.rootFile, stepCa.keyFile, stepCa.url),
+    ]);
+    expect(JSON.parse(refused.stderr.trim().split("\n").at(-1) ?? "")).toMatchObject({ error: { code: "CONFLICT" } });
+    const config = JSON.parse(readFileSync(join(moved, "mosaic.config.json"), "utf8")) as { tier: string };
+    expect(config.tier).toBe("standalone");
+    work = await start(moved);
+    expect(await rowsAtWork()).toEqual(before);
+    await work.stop();
+  });
+
+  test("is raised to tier federated below its own root, and its peers notice nothing", async () => {
+    const raised = await runMosaic([
+      ...["upgrade", "--dir", moved, "--json"],
+      ...services(join(ca, "root.pem"), join(ca, "provisioner.jwk.json"), `https://127.0.0.1:${caPort}`),
+    ]);
+    expect(raised).toMatchObject({ code: 0 });
+    expect(JSON.parse(raised.stdout)).toMatchObject({ config: { tier: "federated" } });
+    work = await start(moved);
+    expect(await rowsAtWork()).toEqual(before);
+    const { rows } = await onDatabase(databaseUrl, (client) =>
+      client.query<{ kind: string }>("select kind from federation.federation_authorities where retired_at is null"),
+    );
+    expect(rows).toEqual([{ kind: "step-ca" }]);
+  });
+
+  test("enrolls new peers by certificates of the intermediate, beside the old ones", async () => {
+    const { url } = await createGrant(moved, "carol", SCOPE);
+    const enrolled = await addPeer(home.directory, "bob-at-home", url);
+    expect(enrolled.chainDer).toHaveLength(2);
+    const [leaf = Buffer.alloc(0), intermediate = Buffer.alloc(0)] = enrolled.chainDer;
+    expect(readX509(leaf, "CERTIFICATE_INVALID").checkIssued(readX509(intermediate, "CERTIFICATE_INVALID"))).toBe(true);
+    await expect(rowsAtWork(await createToken(home.directory, "bob-at-home"))).resolves.toBeDefined();
+    expect(await rowsAtWork()).toEqual(before);
+  });
+
+  test("is not raised twice", async () => {
+    await work?.stop();
+    const again = await runMosaic([
+      ...["upgrade", "--dir", moved, "--json"],
+      ...services(join(ca, "root.pem"), join(ca, "provisioner.jwk.json"), `https://127.0.0.1:${caPort}`),
+    ]);
+    expect(again.code).toBe(78);
+    expect(JSON.parse(readFileSync(join(moved, "mosaic.config.json"), "utf8"))).toMatchObject({ tier: "federated" });
+    expect(statSync(join(moved, "secrets", "valkey-url")).mode & 0o777).toBe(0o600);
+  });
+});
