@@ -8,17 +8,32 @@ const directory = process.env["MOSAIC_DIR"] ?? "/var/lib/mosaic";
 const main = join(import.meta.dirname, "..", "dist", "main.js");
 const configFile = join(directory, "mosaic.config.json");
 
-if (!existsSync(configFile)) {
-  const urlFile = process.env["MOSAIC_DATABASE_URL_FILE"];
-  if (urlFile === undefined) {
-    throw new Error("MOSAIC_DATABASE_URL_FILE is not set: it names a file with an administrator's connection string");
+function fileOf(variable: string): string {
+  const file = process.env[variable];
+  if (file === undefined) {
+    throw new Error(`${variable} is not set: see "gateway" in docker-compose.yml`);
   }
-  const host = process.env["MOSAIC_HOST"] ?? "localhost";
-  execFileSync(process.execPath, [main, "init", "--dir", directory, "--tier", "standalone", "--host", host], {
-    stdio: "inherit",
-    // Of this one process, and not of the gateway; an argument would be seen by all.
-    env: { ...process.env, MOSAIC_DATABASE_URL: readFileSync(urlFile, "utf8").trim() },
-  });
+  return file;
+}
+
+if (!existsSync(configFile)) {
+  execFileSync(
+    process.execPath,
+    [
+      ...[main, "init", "--dir", directory, "--tier", "federated", "--host", process.env["MOSAIC_HOST"] ?? "localhost"],
+      ...["--step-ca-url", process.env["MOSAIC_STEP_CA_URL"] ?? "https://step-ca:9000"],
+      ...["--step-ca-root", fileOf("MOSAIC_STEP_CA_ROOT_FILE"), "--step-ca-key", fileOf("MOSAIC_STEP_CA_KEY_FILE")],
+    ],
+    {
+      stdio: "inherit",
+      // Of this one process, and not of the gateway; an argument would be seen by all.
+      env: {
+        ...process.env,
+        MOSAIC_DATABASE_URL: readFileSync(fileOf("MOSAIC_DATABASE_URL_FILE"), "utf8").trim(),
+        MOSAIC_VALKEY_URL: readFileSync(fileOf("MOSAIC_VALKEY_URL_FILE"), "utf8").trim(),
+      },
+    },
+  );
 }
 
 // Loopback within a container is reached by nobody: what is published from it decides who may come in.

@@ -49,7 +49,7 @@ switch (verb) {
     break;
   case "prepare":
     process.exitCode = await alone(async () => {
-      prepareContainers(layout, (await prepare(layout)).files);
+      prepareContainers(layout, (await prepare(layout)).files, process.env["MOSAIC_HOST"]);
       progress.say(`passwords, certificates and ca.json are in ${layout.folder}`);
       return 0;
     });
@@ -115,7 +115,7 @@ async function up(layout: Layout, progress: Progress): Promise<number> {
 
 async function upContainers(layout: Layout, progress: Progress, files: AuthorityFiles): Promise<void> {
   await progress.step("docker compose up", async () => {
-    prepareContainers(layout, files);
+    prepareContainers(layout, files, undefined);
     await startContainers(layout);
   });
 }

@@ -1,4 +1,4 @@
-import { chmodSync, readdirSync } from "node:fs";
+import { chmodSync, copyFileSync, readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { packageRoot } from "../../src/config/package-root.ts";
 import { writeStepCaConfig } from "./authority.ts";
@@ -24,16 +24,23 @@ export async function hasDocker(): Promise<boolean> {
   }
 }
 
-/** Writes what the containers are given. */
-export function prepareContainers(layout: Layout, files: AuthorityFiles): void {
+/**
+ * Writes what the containers are given.
+ *
+ * @param host the gateway's, by which peers reach it
+ */
+export function prepareContainers(layout: Layout, files: AuthorityFiles, host: string | undefined): void {
   writeStepCaConfig(layout, files, {
     config: "/etc/step-ca",
     key: "/run/secrets/step-ca-intermediate-key",
     database: "/home/step/step-ca.db",
     address: ":9000",
     dnsNames: ["localhost", "127.0.0.1", "step-ca"],
-    crlUrl: crlUrl(layout),
+    // Where peers can reach it: the gateway's public listener shows step-ca's list.
+    crlUrl: host === undefined ? crlUrl(layout) : `https://${host}:8444/crl`,
   });
+  // The one file of the authority's folder that the gateway is given.
+  copyFileSync(files.keyFile, join(layout.secrets, "step-ca-provisioner-key"));
   for (const folder of [layout.stepCa, join(layout.stepCa, "config"), layout.secrets]) {
     chmodSync(folder, 0o755);
   }

@@ -25,6 +25,9 @@ export function prepareSecrets(layout: Layout): Passwords {
     `postgres://postgres:${passwords.postgres}@pgvector:5432/mosaic\n`,
     { mode: 0o600 },
   );
+  writeFileSync(join(layout.secrets, "gateway-valkey-url"), `valkey://:${passwords.valkey}@valkey:6379\n`, {
+    mode: 0o600,
+  });
   return passwords;
 }
 
