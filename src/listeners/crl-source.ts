@@ -2,6 +2,8 @@ import type { Sessions } from "../database/session.ts";
 import type { CertificateAuthority } from "../pki/authority.ts";
 
 const CACHE_MS = 10_000;
+/** Anybody may ask; while it cannot be made, that costs one try a second at most. */
+const FAILED_MS = 1_000;
 
 /** The current CRL: made at most every ten seconds, however often it is asked for. */
 export function createCrlSource(
@@ -9,7 +11,7 @@ export function createCrlSource(
   authority: CertificateAuthority,
 ): () => Promise<{ der: Buffer; pem: string }> {
   let current: Promise<{ der: Buffer; pem: string }> | undefined;
-  let madeAt = -Infinity;
+  let goodUntil = -Infinity;
   const make = async (): Promise<{ der: Buffer; pem: string }> => {
     const { rows } = await sessions.asGateway((client) =>
       client.query<{ serial: string; revoked_at: Date; revocation_reason: string }>(
@@ -25,10 +27,10 @@ export function createCrlSource(
     });
   };
   return () => {
-    if (current === undefined || Date.now() - madeAt > CACHE_MS) {
-      madeAt = Date.now();
+    if (current === undefined || Date.now() > goodUntil) {
+      goodUntil = Date.now() + CACHE_MS;
       current = make().catch((error: unknown) => {
-        current = undefined;
+        goodUntil = Date.now() + FAILED_MS;
         throw error;
       });
     }

@@ -51,7 +51,7 @@ async function refusal(call: Promise<unknown>): Promise<{ code: string; cause: s
     (reason: unknown) => reason,
   );
   if (!(error instanceof FederationError)) {
-    throw error ?? new Error("it was not refused");
+    throw new Error("it was not refused as ours are", { cause: error });
   }
   return { code: error.code, cause: error.cause instanceof Error ? error.cause.message : "" };
 }
