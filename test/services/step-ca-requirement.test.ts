@@ -19,7 +19,8 @@ const stepCa = readDescription(layoutOf(process.env).description)?.stepCa;
 if (stepCa === undefined) {
   throw new Error("step-ca does not run; start it with: npm run services:up");
 }
-const jwkText = readFileSync(stepCa.keyFile, "utf8");
+const { rootFile, keyFile } = stepCa;
+const jwkText = readFileSync(keyFile, "utf8");
 
 describe("what a gateway looks at before it starts", () => {
   /** What is found of a certificate server that the root vouches for, and that answers as it likes. */
@@ -67,7 +68,7 @@ describe("what a gateway looks at before it starts", () => {
           host: "work.localhost",
           stepCa: {
             url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
-            rootFile: stepCa.rootFile,
+            rootFile,
             provisioner: "mosaic",
           },
         }),
