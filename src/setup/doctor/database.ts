@@ -1,0 +1,66 @@
+import { asAdministrator } from "../../database/administrator.ts";
+import { isUpToDate } from "../../database/migrate.ts";
+import { FederationError } from "../../errors.ts";
+import { readX509 } from "../../pki/der.ts";
+import { unseal } from "../../seal/seal.ts";
+import type { UsedGateway } from "../use-database.ts";
+import { expiry } from "./findings.ts";
+import type { Findings, Found } from "./findings.ts";
+
+/** The clocks of gateway and database may differ by this much before certificates and tokens suffer, ms. */
+const CLOCK_LEEWAY_MS = 5_000;
+const MIGRATE = "start the gateway: it migrates at every start";
+
+/** Looks at what is in a database that answers. */
+export async function lookAtDatabase({ config, adminUrl, keyring }: UsedGateway, { look }: Findings): Promise<Found> {
+  const { version, clock } = await asAdministrator(
+    adminUrl,
+    async (client) => {
+      const { rows } = await client.query<{ version: string; clock: Date }>(
+        "select current_setting('server_version') as version, clock_timestamp() as clock",
+      );
+      return rows[0] ?? { version: "?", clock: new Date(0) };
+    },
+    "own",
+  );
+  // Tier federated has looked at the clocks of all its services.
+  if (config.tier !== "federated") {
+    await look("clock", "synchronise the clocks of this machine and of the database's (NTP)", () =>
+      Promise.resolve(compareClocks(clock)),
+    );
+  }
+  await look("migrations", MIGRATE, async () =>
+    (await isUpToDate(adminUrl))
+      ? { status: "green", detail: "as of this release" }
+      : { status: "yellow", detail: "of another release", remedy: MIGRATE },
+  );
+  await look("certificate authority", "restore the sealing keys that belong to this database", () =>
+    asAdministrator(adminUrl, async (client) => {
+      const { rows } = await client.query<{
+        id: string;
+        kind: string;
+        certificate_der: Buffer;
+        sealed_key: Buffer | null;
+      }>("select id, kind, certificate_der, sealed_key from federation.list_authorities() where retired_at is null");
+      const root = rows[0];
+      if (root === undefined) {
+        throw new FederationError("CONFIG_INVALID", "there is none yet");
+      }
+      if (root.sealed_key !== null) {
+        unseal(keyring, root.sealed_key, root.id);
+      }
+      const { validFrom, validTo } = readX509(root.certificate_der, "CERTIFICATE_INVALID");
+      const found = expiry({ validFrom: new Date(validFrom), validTo: new Date(validTo) }, "make a new gateway");
+      return { ...found, detail: `${root.kind}, its root ${found.detail}` };
+    }),
+  );
+  return { status: "green", detail: `PostgreSQL ${version}` };
+}
+
+function compareClocks(clock: Date): Found {
+  const skew = Math.abs(Date.now() - clock.getTime());
+  if (skew > CLOCK_LEEWAY_MS) {
+    throw new FederationError("CONFIG_INVALID", `gateway and database differ by ${Math.round(skew / 1000)} s`);
+  }
+  return { status: "green", detail: "gateway and database agree" };
+}

@@ -1,0 +1,135 @@
+import { Pool } from "pg";
+import { z } from "zod";
+import { createPeerConnections } from "../../client/peer-connections.ts";
+import type { PeerConnections } from "../../client/peer-connections.ts";
+import type { Peer } from "../../client/peer.ts";
+import { asAdministrator } from "../../database/administrator.ts";
+import { createSessions } from "../../database/session.ts";
+import { asFederationError } from "../../errors.ts";
+import type { ErrorCode, FederationError } from "../../errors.ts";
+import { pemToDer, readX509 } from "../../pki/der.ts";
+import { peersOfUser } from "../../source/peers-of-user.ts";
+import type { UsedGateway } from "../use-database.ts";
+import { expiry } from "./findings.ts";
+import type { Finding, Found } from "./findings.ts";
+
+/** The version of the wire protocol that this release speaks (docs/reference/protocol.md). */
+const PROTOCOL = 1;
+const AT_ONCE = 8;
+
+const answer = z.object({ protocol: z.number() });
+
+/** By the code that a peer refuses with: what it means for the peer, and what to do. What is not here is told as it is. */
+const REFUSALS: Partial<Record<ErrorCode, Omit<Found, "detail"> & { detail: string }>> = {
+  GRANT_SUSPENDED: {
+    status: "yellow",
+    detail: "it has suspended the grant",
+    remedy: "ask its administrator when the grant is resumed",
+  },
+  RATE_LIMITED: {
+    status: "yellow",
+    detail: "it answers, and the grant has used its requests for now",
+    remedy: "look again in a minute",
+  },
+  GRANT_REVOKED: ended("revoked the grant"),
+  GRANT_EXPIRED: ended("let the grant expire"),
+  CERTIFICATE_REVOKED: ended("revoked our certificate"),
+  CERTIFICATE_UNKNOWN: ended("no record of our certificate"),
+  PEER_UNTRUSTED: {
+    status: "red",
+    detail: "who answers there is not of the root that was pinned at enrollment, or refuses our certificate",
+    remedy: "ask its administrator; enroll again if it has a new root",
+  },
+};
+
+/**
+ * Asks each peer of every local user what it can do, by a real request over mTLS: it takes a token of the grant's bucket there and is
+ * audited there.
+ */
+export async function lookAtPeers({ config, adminUrl, gatewayUrl, keyring }: UsedGateway): Promise<Finding[]> {
+  const { rows: owners } = await asAdministrator(adminUrl, (client) =>
+    client.query<{ id: string }>("select distinct owner_user_id as id from federation.list_peers() order by 1"),
+  );
+  const pool = new Pool({ connectionString: gatewayUrl, max: 2 });
+  pool.on("error", () => undefined);
+  const connections = createPeerConnections({ keyring: () => keyring, timeoutMs: config.limits.peerTimeoutMs });
+  try {
+    const sessions = createSessions(pool, config.limits.statementTimeoutMs);
+    const peers: { owner: string; peer: Peer }[] = [];
+    for (const { id } of owners) {
+      for (const peer of await peersOfUser(sessions, id)) {
+        peers.push({ owner: id, peer });
+      }
+    }
+    const findings: Finding[] = [];
+    for (let at = 0; at < peers.length; at += AT_ONCE) {
+      const found = await Promise.all(
+        peers.slice(at, at + AT_ONCE).map(({ owner, peer }) => lookAtPeer(owner, peer, connections)),
+      );
+      findings.push(...found.flat());
+    }
+    return findings;
+  } finally {
+    await connections.close();
+    await pool.end();
+  }
+}
+
+async function lookAtPeer(owner: string, peer: Peer, connections: PeerConnections): Promise<Finding[]> {
+  const place = { scope: "remote", peer: peer.host } as const;
+  const name = `peer ${peer.host} of ${owner}`;
+  if (peer.state === "revoked") {
+    return [{ ...place, name, ...ended("ended the grant"), status: "yellow" }];
+  }
+  const [leaf = ""] = peer.certificateChainPem;
+  const { validFrom, validTo } = readX509(pemToDer(leaf, "CERTIFICATE", "CERTIFICATE_INVALID"), "CERTIFICATE_INVALID");
+  return [
+    { ...place, name, ...(await ask(peer, connections)) },
+    {
+      ...place,
+      name: `certificate for ${peer.host} of ${owner}`,
+      ...expiry(
+        { validFrom: new Date(validFrom), validTo: new Date(validTo) },
+        "mosaic federation peer add, with a new enrollment URL of its administrator",
+      ),
+    },
+  ];
+}
+
+async function ask(peer: Peer, connections: PeerConnections): Promise<Found> {
+  const started = performance.now();
+  let said: unknown;
+  try {
+    said = await connections.request(peer, "capabilities", {});
+  } catch (error) {
+    return refusalOf(asFederationError(error), peer);
+  }
+  const ms = Math.round(performance.now() - started);
+  const { data } = answer.safeParse(said);
+  if (data?.protocol !== PROTOCOL) {
+    return {
+      status: "red",
+      detail: `it speaks protocol ${data?.protocol ?? "unknown"}, and this release speaks ${PROTOCOL}`,
+      remedy: "upgrade the older one of both gateways",
+    };
+  }
+  return { status: "green", detail: `reachable in ${ms} ms, protocol ${PROTOCOL}` };
+}
+
+function refusalOf(fault: FederationError, peer: Peer): Found {
+  return (
+    REFUSALS[fault.code] ?? {
+      status: "red",
+      detail: `${fault.message} (${fault.code})`,
+      remedy: `ask its administrator whether it runs; is ${peer.federationUrl} reachable from here?`,
+    }
+  );
+}
+
+function ended(how: string): Found {
+  return {
+    status: "red",
+    detail: `it has ${how}`,
+    remedy: "mosaic federation peer add, with a new enrollment URL, or mosaic federation peer remove",
+  };
+}
