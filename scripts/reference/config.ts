@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { SECRET_VARIABLES } from "../../src/config/paths.ts";
 import { configSchema } from "../../src/config/schema.ts";
 import { code, GENERATED, table } from "./markdown.ts";
 
@@ -63,6 +64,18 @@ export function configPage(): string {
 \`mosaic.config.json\` in the gateway's directory, as \`mosaic init\` writes it. Unknown keys are errors. "Required" below a key that is
 optional itself holds once that key is there.
 
+A variable of the environment goes before the file: \`MOSAIC_\` and the key in capitals, for example \`MOSAIC_LIMITS_REQUESTS_PER_MINUTE\` for
+\`limits.requestsPerMinute\`. Secrets have no key here: they come from files in \`secrets/\` or from
+${Object.values(SECRET_VARIABLES).map(code).join(", ")}.
+
+Editors check the file with the schema that the package brings: \`"$schema": "./node_modules/mosaic-federation/schema/mosaic.config.schema.json"\`.
+
 ${table(["Key", "Value", "Default", "Meaning"], childrenOf(schema, ""))}
 `;
+}
+
+/** The JSON Schema (2020-12) of the configuration, from the schema that checks it. */
+export function configJsonSchema(): string {
+  const schema = z.toJSONSchema(configSchema, { io: "input" });
+  return `${JSON.stringify({ title: "mosaic.config.json", ...schema }, null, 2)}\n`;
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { packageRoot } from "../../src/config/package-root.ts";
 import { rolledBack } from "../sample-database.ts";
 import { cliPage } from "./cli.ts";
-import { configPage } from "./config.ts";
+import { configJsonSchema, configPage } from "./config.ts";
 import { errorsPage } from "./errors.ts";
 import { graphqlSchemas } from "./graphql.ts";
 import { sqlPage } from "./sql.ts";
@@ -14,6 +14,7 @@ export async function generateReference(connectionString: string): Promise<Map<s
   return new Map([
     ["docs/reference/errors.md", errorsPage()],
     ["docs/reference/config.md", configPage()],
+    ["schema/mosaic.config.schema.json", configJsonSchema()],
     ["docs/reference/cli.md", cliPage()],
     ["docs/reference/sql.md", await rolledBack(connectionString, sqlPage)],
     ["docs/reference/federation.graphql", federation],

@@ -1,7 +1,11 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { z } from "zod";
 import { configVariables } from "../../../src/config/environment.ts";
 import { parseConfig } from "../../../src/config/load.ts";
+import { packageRoot } from "../../../src/config/package-root.ts";
 import { FederationError } from "../../../src/errors.ts";
 
 const SMALLEST = { version: 2, tier: "local", host: "work.example" };
@@ -15,6 +19,33 @@ function faults(value: unknown, environment: NodeJS.ProcessEnv = {}): string {
   }
   throw new Error("the configuration was taken");
 }
+
+describe("the published JSON Schema", () => {
+  const text = readFileSync(join(packageRoot(), "schema/mosaic.config.schema.json"), "utf8");
+  const schema = z.fromJSONSchema(JSON.parse(text) as Parameters<typeof z.fromJSONSchema>[0]);
+  const stepCa = { url: "https://127.0.0.1:9000", rootFile: "root.pem", provisioner: "mosaic" };
+
+  test.each([
+    ["the smallest", SMALLEST],
+    ["one of tier federated", { ...SMALLEST, tier: "federated", stepCa }],
+    ["one that names the schema", { ...SMALLEST, $schema: "./schema.json" }],
+  ])("takes what the gateway takes: %s", (_, value) => {
+    expect(schema.safeParse(value).success).toBe(true);
+    expect(parseConfig(value).version).toBe(2);
+  });
+
+  test.each([
+    ["an unknown key", { ...SMALLEST, tierr: "local" }],
+    ["an unknown tier", { ...SMALLEST, tier: "cloud" }],
+    ["a port that is text", { ...SMALLEST, listeners: { home: { port: "8445" } } }],
+    ["no host", { version: 2, tier: "local" }],
+    ["step-ca without a root", { ...SMALLEST, stepCa: { ...stepCa, rootFile: undefined } }],
+  ])("refuses what the gateway refuses: %s", (_, value) => {
+    const given: unknown = JSON.parse(JSON.stringify(value));
+    expect(schema.safeParse(given).success).toBe(false);
+    faults(given);
+  });
+});
 
 describe("a configuration", () => {
   test("of version 1 is read as the same of version 2", () => {
