@@ -24,6 +24,7 @@ interface RegisterOptions extends CommonOptions {
   hide: string[];
   orderBy?: unknown;
   identitySettings?: unknown;
+  embedding?: string;
 }
 
 function registerCommand(): Command {
@@ -32,6 +33,7 @@ function registerCommand(): Command {
     "Make a table a resource. Owner and team are columns or SQL expressions over the row.",
     [
       "resource register tasks --table app.tasks --owner owner_id --team team_id --text title body",
+      "resource register notes --table app.notes --owner owner_id --embedding meaning",
       `resource register orders --table public.orders --owner employee_id --order-by '[{"column": "order_date", "direction": "desc"}]'`,
     ],
   )
@@ -43,6 +45,7 @@ function registerCommand(): Command {
     .option("--text <columns...>", "columns that a search looks into", [])
     .option("--time <column>", "when the row was made")
     .option("--hide <columns...>", "columns that never leave", [])
+    .option("--embedding <column>", "a column of type vector, for searches; it never leaves, and gets an HNSW index")
     .option("--order-by <json>", "the order where none is asked for", jsonOption)
     .option("--identity-settings <json>", "the settings that the table's own policies read", jsonOption)
     .action(async (name: string, options: RegisterOptions) => {
@@ -54,7 +57,8 @@ function registerCommand(): Command {
             client.query(
               `select federation.register_resource(
                  name => $1, table_id => $2::regclass, owner => $3, team => $4, text_columns => $5, time_column => $6,
-                 order_by => $7, key_column => $8, hidden_columns => $9, identity_settings => coalesce($10, '{}'::jsonb)
+                 order_by => $7, key_column => $8, hidden_columns => $9, identity_settings => coalesce($10, '{}'::jsonb),
+                 embedding_column => $11
                )`,
               [
                 name,
@@ -67,6 +71,7 @@ function registerCommand(): Command {
                 options.key ?? null,
                 options.hide,
                 options.identitySettings === undefined ? null : JSON.stringify(options.identitySettings),
+                options.embedding ?? null,
               ],
             ),
           "own",

@@ -1,5 +1,5 @@
 -- Guarantees: a registered table has row-level security on and the scope policy, restrictive, for every peer; its own policies stay in force;
--- where it had none, peers and local users get the owner-or-team policy and everyone else keeps what they had.
+-- where it had none, peers and local users get the owner-or-team policy and everyone else keeps what they had. An embedding never leaves.
 -- Relies on: the caller's own rights over the table (policies and privileges are made as the caller).
 create or replace function federation.register_resource(
   name text,
@@ -11,7 +11,8 @@ create or replace function federation.register_resource(
   order_by jsonb default null,
   key_column name default null,
   hidden_columns name[] default '{}',
-  identity_settings jsonb default '{}'
+  identity_settings jsonb default '{}',
+  embedding_column name default null
 ) returns void
 language plpgsql
 volatile
@@ -26,6 +27,8 @@ declare
   policies name[];
   needed record;
   held boolean;
+  dimensions integer;
+  embedding_index regclass;
 begin
   if name is null or name !~ '^[a-z][a-z0-9_]{0,49}$' then
     raise exception 'A resource name has up to 50 lower-case letters, digits and underscores.' using errcode = 'MF022';
@@ -54,6 +57,10 @@ begin
   end if;
   order_by := coalesce(order_by, jsonb_build_array(jsonb_build_object('column', key_column, 'direction', 'asc')));
 
+  if embedding_column is not null then
+    dimensions := federation.embedding_dimensions(table_id, embedding_column);
+    hidden_columns := hidden_columns || embedding_column;
+  end if;
   columns := array(
     select a.attname
     from pg_catalog.pg_attribute a
@@ -71,11 +78,15 @@ begin
     raise exception 'A hidden column can be neither key nor text nor time column.' using errcode = 'MF022';
   end if;
 
+  if embedding_column is not null then
+    embedding_index := federation.make_embedding_index(table_id, embedding_column);
+  end if;
   perform federation.record_resource(
     jsonb_build_object(
       'name', name, 'table_id', table_id::oid::bigint, 'key_column', key_column, 'owner', owner, 'team', team,
       'hidden_columns', to_jsonb(hidden_columns), 'text_columns', to_jsonb(text_columns), 'time_column', time_column,
-      'order_by', order_by, 'identity_settings', identity_settings, 'native_policy', native
+      'order_by', order_by, 'identity_settings', identity_settings, 'native_policy', native,
+      'embedding_column', embedding_column, 'embedding_dimensions', dimensions, 'embedding_index', embedding_index::oid
     ),
     columns
   );
@@ -120,7 +131,7 @@ begin
   end loop;
 end;
 $$;
-revoke all on function federation.register_resource(text, regclass, text, text, name[], name, jsonb, name, name[], jsonb) from public;
-grant execute on function federation.register_resource(text, regclass, text, text, name[], name, jsonb, name, name[], jsonb) to federation_admin;
-comment on function federation.register_resource(text, regclass, text, text, name[], name, jsonb, name, name[], jsonb) is
-  'Makes a table a resource: installs the scope policy and, where it has no policies, the owner-or-team policy. Owner and team are expressions over the row. Raises MF022, MF031.';
+revoke all on function federation.register_resource(text, regclass, text, text, name[], name, jsonb, name, name[], jsonb, name) from public;
+grant execute on function federation.register_resource(text, regclass, text, text, name[], name, jsonb, name, name[], jsonb, name) to federation_admin;
+comment on function federation.register_resource(text, regclass, text, text, name[], name, jsonb, name, name[], jsonb, name) is
+  'Makes a table a resource: installs the scope policy, where it has no policies the owner-or-team policy, and an HNSW index for an embedding. Raises MF022, MF031.';

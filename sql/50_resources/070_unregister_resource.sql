@@ -1,4 +1,4 @@
--- Guarantees: the table is left as it was found: our policies go, and row-level security and privileges where registration brought them.
+-- Guarantees: the table is left as it was found: our policies go, and row-level security, privileges and index where registration brought them.
 create or replace function federation.unregister_resource(name text) returns void
 language plpgsql
 volatile
@@ -24,6 +24,9 @@ begin
     if resource.native_policy then
       execute format('drop policy if exists %I on %s', name || '_native', resource.table_id);
       execute format('drop policy if exists %I on %s', name || '_others', resource.table_id);
+    end if;
+    if exists (select from pg_catalog.pg_class c where c.oid = resource.embedding_index) then
+      execute format('drop index %s', resource.embedding_index);
     end if;
     -- Policies that were added since would be without force.
     if resource.native_policy and not exists (select from pg_catalog.pg_policy p where p.polrelid = resource.table_id) then

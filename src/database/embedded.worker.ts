@@ -2,6 +2,7 @@ import { createServer } from "node:net";
 import type { Socket } from "node:net";
 import { parentPort, workerData } from "node:worker_threads";
 import { PGlite } from "@electric-sql/pglite";
+import { vector } from "@electric-sql/pglite-pgvector";
 import { PGLiteSocketHandler } from "@electric-sql/pglite-socket";
 import type { PGLiteSocketHandlerOptions } from "@electric-sql/pglite-socket";
 import { createBackendQueue } from "./backend-queue.ts";
@@ -11,7 +12,7 @@ import type { DumpAnswer, DumpSection, EmbeddedOptions } from "./embedded.ts";
 const IDLE_MS = 60_000;
 
 const { dataFolder, socketFile } = workerData as EmbeddedOptions & { socketFile: string };
-const db = await PGlite.create({ dataDir: dataFolder });
+const db = await PGlite.create({ dataDir: dataFolder, extensions: { vector } });
 const sockets = new Map<number, Socket>();
 const queue = createBackendQueue(db, {
   idleMs: IDLE_MS,

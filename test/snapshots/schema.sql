@@ -376,7 +376,11 @@ create table federation.federation_resources (
   native_policy boolean not null,
   registered_at timestamp with time zone default now() not null,
   registered_by text default SESSION_USER not null,
+  embedding_column name,
+  embedding_dimensions integer,
+  embedding_index regclass,
   constraint federation_resources_columns CHECK ((cardinality(columns) > 0)),
+  constraint federation_resources_embedding CHECK ((((embedding_column IS NULL) = (embedding_dimensions IS NULL)) AND ((embedding_column IS NOT NULL) OR (embedding_index IS NULL)))),
   constraint federation_resources_name CHECK ((name ~ '^[a-z][a-z0-9_]{0,49}$'::text)),
   constraint federation_resources_pkey PRIMARY KEY (name),
   constraint federation_resources_table_id_key UNIQUE (table_id)
@@ -386,6 +390,8 @@ alter table federation.federation_resources force row level security;
 comment on table federation.federation_resources is 'Tables registered for federation. Every identifier that reaches a query comes from here.';
 comment on column federation.federation_resources.columns is 'The columns that may leave, as of registration: a column added to the table later stays at home.';
 comment on column federation.federation_resources.native_policy is 'True where the table had no row-level security and registration installed the owner-or-team policy.';
+comment on column federation.federation_resources.embedding_column is 'A column of type vector for searches; never among the columns that leave.';
+comment on column federation.federation_resources.embedding_index is 'The index that registration made, which goes with it; null where the table had one.';
 
 create table federation.federation_settings (
   name text not null,
@@ -618,6 +624,13 @@ create function federation.describe_resource(resource text)
   as sha256 e2de1504a0a10b3fee01ffcb7540fad8e784f7708c52532a30298d5dedd432f1; -- owner federation_owner
 comment on function federation.describe_resource(text) is 'What a query over a resource may name, and whether row-level security and the scope policy are still on its table.';
 
+create function federation.embedding_dimensions(table_id regclass, embedding_column name)
+  returns integer
+  language plpgsql stable
+  set search_path=""
+  as sha256 53aa4f595712d7f8add875d984ad21cff19f26d70974db2434e9e7331b4cbf69; -- owner federation_owner
+comment on function federation.embedding_dimensions(regclass,name) is 'The dimensions of a vector column that HNSW can index. Raises MF022.';
+
 create function federation.encode_cursor(resource text, filter jsonb, "order" jsonb, keyset text[])
   returns text
   language sql stable security definer
@@ -771,6 +784,13 @@ create function federation.mac(purpose text, message text)
   as sha256 974408c77b8ebc22c4eae4dc69ca737f20e48fa615439cab9ead95cea6d3effd; -- owner federation_owner
 comment on function federation.mac(text,text) is 'Message authentication code, 64 hex digits: two keyed SHA-256 nested, with independent keys (NMAC; Bellare, Canetti, Krawczyk 1996).';
 
+create function federation.make_embedding_index(table_id regclass, embedding_column name)
+  returns regclass
+  language plpgsql volatile
+  set search_path=""
+  as sha256 8a705a860ba08f07c4816be4c11f51ca66f88cb5c706efa80a44e23f49bcdf96; -- owner federation_owner
+comment on function federation.make_embedding_index(regclass,name) is 'Makes an HNSW index for cosine distance and returns it; null where the table has one.';
+
 create function federation.native_policy_statement(name text, table_id regclass, owner text, team text)
   returns text
   language sql stable
@@ -873,7 +893,7 @@ create function federation.record_resource(entry jsonb, columns name[])
   returns void
   language sql volatile security definer
   set search_path=""
-  as sha256 bb38ad5789412fd1c5c1448dab72f1a10289f82222c8a6bdd3a7eb87f17bec34; -- owner federation_owner
+  as sha256 5b90b19c33db235de4df932427aeece93fb562e0d2d92bc9ecf4fa4bba33fe2b; -- owner federation_owner
 comment on function federation.record_resource(jsonb,name[]) is 'Writes the row behind federation.register_resource, which is what administrators call.';
 
 create function federation.redeem_enrollment_token(enrollment_token text)
@@ -883,12 +903,12 @@ create function federation.redeem_enrollment_token(enrollment_token text)
   as sha256 70d1da27beef8eca76aaaf36f4a435ddbf9fd884826dd09be767576eff5c0852; -- owner federation_owner
 comment on function federation.redeem_enrollment_token(text) is 'Spends a token and activates its grant, in the transaction that records the certificate. Raises MF030.';
 
-create function federation.register_resource(name text, table_id regclass, owner text DEFAULT NULL::text, team text DEFAULT NULL::text, text_columns name[] DEFAULT '{}'::name[], time_column name DEFAULT NULL::name, order_by jsonb DEFAULT NULL::jsonb, key_column name DEFAULT NULL::name, hidden_columns name[] DEFAULT '{}'::name[], identity_settings jsonb DEFAULT '{}'::jsonb)
+create function federation.register_resource(name text, table_id regclass, owner text DEFAULT NULL::text, team text DEFAULT NULL::text, text_columns name[] DEFAULT '{}'::name[], time_column name DEFAULT NULL::name, order_by jsonb DEFAULT NULL::jsonb, key_column name DEFAULT NULL::name, hidden_columns name[] DEFAULT '{}'::name[], identity_settings jsonb DEFAULT '{}'::jsonb, embedding_column name DEFAULT NULL::name)
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 b57c1ee0b923d9160259759a15340edabb6a0ccfe60379e672a66a212644eb97; -- owner federation_owner
-comment on function federation.register_resource(text,regclass,text,text,name[],name,jsonb,name,name[],jsonb) is 'Makes a table a resource: installs the scope policy and, where it has no policies, the owner-or-team policy. Owner and team are expressions over the row. Raises MF022, MF031.';
+  as sha256 844ff606804b0ae2e1d42cf08db4c7e361ae24d5d25446a907dd5a229fcd6a38; -- owner federation_owner
+comment on function federation.register_resource(text,regclass,text,text,name[],name,jsonb,name,name[],jsonb,name) is 'Makes a table a resource: installs the scope policy, where it has no policies the owner-or-team policy, and an HNSW index for an embedding. Raises MF022, MF031.';
 
 create function federation.remove_peer(owner_user_id text, host text)
   returns void
@@ -1118,7 +1138,7 @@ create function federation.unregister_resource(name text)
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 df7c24952781dfafd32838c3b80b61363e174da073b88726ceb8b3c38b0bc165; -- owner federation_owner
+  as sha256 3344737406aecfa7f4862a091445209f81ea2e83b07e06aacaaf7a9e734d1298; -- owner federation_owner
 comment on function federation.unregister_resource(text) is 'Drops a registration and leaves the table as it was found. Raises MF011, and MF031 while a live grant names the resource.';
 
 create function federation.user_of_token(token text)

@@ -1,0 +1,21 @@
+--! Previous: sha1:98b55a2ffbf43eaa23beb33b38f2d7aa4d5e906b
+--! Hash: sha1:990d352bec2283ee39d1846753280f1aebca8421
+--! Message: embeddings
+
+-- Embeddings as an optional column of a resource.
+set local role federation_owner;
+
+alter table federation.federation_resources
+  add column embedding_column name,
+  add column embedding_dimensions integer,
+  add column embedding_index regclass,
+  add constraint federation_resources_embedding check (
+    (embedding_column is null) = (embedding_dimensions is null) and (embedding_column is not null or embedding_index is null)
+  );
+comment on column federation.federation_resources.embedding_column is 'A column of type vector for searches; never among the columns that leave.';
+comment on column federation.federation_resources.embedding_index is 'The index that registration made, which goes with it; null where the table had one.';
+
+reset role;
+
+-- It takes the embedding column from now on; sql/ makes it anew.
+drop function if exists federation.register_resource(text, regclass, text, text, name[], name, jsonb, name, name[], jsonb);
