@@ -1,8 +1,10 @@
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Logger } from "@graphile/logger";
 import { migrate } from "graphile-migrate";
 import { Client } from "pg";
 import { packageRoot } from "../config/package-root.ts";
+import { FederationError } from "../errors.ts";
 import { applySql, isApplied, readSqlFiles } from "./apply-sql.ts";
 
 /** Any number that no application of the same database uses for its own locks; the digits spell MOSAIC on a keypad. */
@@ -14,7 +16,7 @@ export const MIGRATION_LOCK = 667_242;
  *
  * @param options.connectionString a role that may create roles and schemas
  * @param options.log receives a line for each step that changed something
- * @throws the database's error
+ * @throws FederationError CONFIG_INVALID where a later release has migrated it; the database's error
  */
 export async function migrateDatabase(options: {
   connectionString: string;
@@ -26,6 +28,7 @@ export async function migrateDatabase(options: {
   await client.connect();
   try {
     await client.query("select pg_advisory_lock($1)", [MIGRATION_LOCK]);
+    await requireKnownMigrations(client, join(root, "migrations", "committed"));
     await migrate({
       connectionString,
       migrationsFolder: join(root, "migrations"),
@@ -41,6 +44,29 @@ export async function migrateDatabase(options: {
   } finally {
     await client.query("select pg_advisory_unlock($1)", [MIGRATION_LOCK]).catch(() => undefined);
     await client.end();
+  }
+}
+
+/** An older release that starts beside a newer one would put its own functions back over tables that it does not know. */
+async function requireKnownMigrations(client: Client, folder: string): Promise<void> {
+  const { rows: there } = await client.query<{ there: boolean }>(
+    "select to_regclass('graphile_migrate.migrations') is not null as there",
+  );
+  if (there[0]?.there !== true) {
+    return;
+  }
+  const ours = readdirSync(folder).map(
+    (name) => /^--! Hash: (\S+)$/m.exec(readFileSync(join(folder, name), "utf8"))?.[1] ?? name,
+  );
+  const { rows } = await client.query<{ filename: string }>(
+    "select filename from graphile_migrate.migrations where hash <> all ($1::text[]) order by filename",
+    [ours],
+  );
+  if (rows.length > 0) {
+    throw new FederationError(
+      "CONFIG_INVALID",
+      `the database was migrated by a later release (${rows.map(({ filename }) => filename).join(", ")}): start that release`,
+    );
   }
 }
 

@@ -1,22 +1,20 @@
-import { spawn } from "node:child_process";
-import type { ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo, Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { request } from "undici";
+import { Agent, request } from "undici";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { layoutOf } from "../../scripts/services/layout.ts";
 import { readDescription } from "../../scripts/services/status.ts";
-import { freePorts } from "../../src/demo/gateway-process.ts";
 import { derToPem } from "../../src/pki/der.ts";
 import { createRoot } from "../../src/pki/embedded-authority.ts";
-import { MOSAIC, runMosaic } from "../harness/mosaic.ts";
+import { runMosaic } from "../harness/mosaic.ts";
 import type { MosaicRun } from "../harness/mosaic.ts";
 import { startPostgresServer } from "../harness/postgres-server.ts";
 import { onDatabase } from "./migrate-harness.ts";
+import { serve } from "./processes.ts";
 
 const { postgres, valkey, stepCa } = readDescription(layoutOf(process.env).description) ?? {};
 if (postgres === undefined || valkey === undefined || stepCa === undefined) {
@@ -31,7 +29,6 @@ let directory: string;
 let databaseUrl: string;
 let unvectored: Awaited<ReturnType<typeof startPostgresServer>>;
 let silent: { server: Server; port: number };
-const children: ChildProcess[] = [];
 
 const name = `tier_${randomBytes(6).toString("hex")}`;
 const init = (into: string, url: string): Promise<MosaicRun> =>
@@ -54,43 +51,11 @@ beforeAll(async () => {
   silent = { server, port: (server.address() as AddressInfo).port };
 });
 afterAll(async () => {
-  children.forEach((child) => child.kill("SIGKILL"));
   silent.server.close();
   await unvectored.stop();
   await onDatabase(postgres.url, (client) => client.query(`drop database ${name} with (force)`));
   rmSync(folder, { recursive: true, force: true });
 });
-
-/** `mosaic serve` in a process of its own, once it serves. */
-async function serve(
-  environment: NodeJS.ProcessEnv = {},
-): Promise<{ child: ChildProcess; printed: Record<string, string> }> {
-  const [federation, open, home] = await freePorts(3);
-  const child = spawn(MOSAIC[0], [MOSAIC[1], "serve", "--dir", directory, "--json"], {
-    stdio: ["ignore", "pipe", "pipe"],
-    env: {
-      ...process.env,
-      MOSAIC_LISTENERS_FEDERATION_PORT: String(federation),
-      MOSAIC_LISTENERS_PUBLIC_PORT: String(open),
-      MOSAIC_LISTENERS_HOME_PORT: String(home),
-      ...environment,
-    },
-  });
-  children.push(child);
-  let [out, errors] = ["", ""];
-  child.stderr.on("data", (chunk: Buffer) => (errors += chunk.toString()));
-  return new Promise((resolve, reject) => {
-    child.stdout.on("data", (chunk: Buffer) => {
-      out += chunk.toString();
-      if (out.endsWith("}\n")) {
-        resolve({ child, printed: JSON.parse(out) as Record<string, string> });
-      }
-    });
-    child.once("exit", (code) => {
-      reject(new Error(`serve ended with ${code}: ${errors}`));
-    });
-  });
-}
 
 describe("acceptance 1 and 3: with all services present", () => {
   test("init makes a gateway of tier federated, its secrets readable to its owner alone", async () => {
@@ -103,17 +68,14 @@ describe("acceptance 1 and 3: with all services present", () => {
   });
 
   test("the gateway boots, and proves to be itself by a certificate of step-ca's", async () => {
-    const { child, printed } = await serve();
-    const { Agent } = await import("undici");
+    const served = await serve(directory);
     const dispatcher = new Agent({ connect: { ca: readFileSync(stepCa.rootFile, "utf8") } });
-    const url = new URL(printed["publicUrl"] ?? "");
-    const health = await request(`https://127.0.0.1:${url.port}/healthz`, { dispatcher });
+    const health = await request(`${served.publicUrl}/healthz`, { dispatcher });
     expect([health.statusCode, await health.body.json()]).toEqual([200, { status: "ok" }]);
-    const root = await request(`https://127.0.0.1:${url.port}/root.pem`, { dispatcher });
+    const root = await request(`${served.publicUrl}/root.pem`, { dispatcher });
     expect(await root.body.text()).toBe(readFileSync(stepCa.rootFile, "utf8"));
     await dispatcher.close();
-    child.kill("SIGTERM");
-    expect(await new Promise((resolve) => child.once("exit", resolve))).toBe(0);
+    expect(await served.stop()).toBe(0);
   });
 
   test("vector is in pg_extension", async () => {
@@ -265,9 +227,8 @@ describe("acceptance 2: a gateway whose", () => {
     const kept = readFileSync(file);
     rmSync(file);
     try {
-      const { child } = await serve({ MOSAIC_VALKEY_URL: valkey.url });
-      child.kill("SIGTERM");
-      expect(await new Promise((resolve) => child.once("exit", resolve))).toBe(0);
+      const served = await serve(directory, { MOSAIC_VALKEY_URL: valkey.url });
+      expect(await served.stop()).toBe(0);
     } finally {
       writeFileSync(file, kept, { mode: 0o600 });
     }
