@@ -1,5 +1,5 @@
 --! Previous: sha1:98b55a2ffbf43eaa23beb33b38f2d7aa4d5e906b
---! Hash: sha1:990d352bec2283ee39d1846753280f1aebca8421
+--! Hash: sha1:5ae2fa0d91652e8b6c0d2d15070dcd7a4f87864b
 --! Message: embeddings
 
 -- Embeddings as an optional column of a resource.
@@ -11,7 +11,8 @@ alter table federation.federation_resources
   add column embedding_index regclass,
   add constraint federation_resources_embedding check (
     (embedding_column is null) = (embedding_dimensions is null) and (embedding_column is not null or embedding_index is null)
-  );
+  ) not valid;
+alter table federation.federation_resources validate constraint federation_resources_embedding;
 comment on column federation.federation_resources.embedding_column is 'A column of type vector for searches; never among the columns that leave.';
 comment on column federation.federation_resources.embedding_index is 'The index that registration made, which goes with it; null where the table had one.';
 
