@@ -1,5 +1,5 @@
 --! Previous: sha1:98b55a2ffbf43eaa23beb33b38f2d7aa4d5e906b
---! Hash: sha1:5ae2fa0d91652e8b6c0d2d15070dcd7a4f87864b
+--! Hash: sha1:e79d96cfa3f65b3352899827a88f53ce06a73bca
 --! Message: embeddings
 
 -- Embeddings as an optional column of a resource.
@@ -8,13 +8,11 @@ set local role federation_owner;
 alter table federation.federation_resources
   add column embedding_column name,
   add column embedding_dimensions integer,
-  add column embedding_index regclass,
   add constraint federation_resources_embedding check (
-    (embedding_column is null) = (embedding_dimensions is null) and (embedding_column is not null or embedding_index is null)
+    (embedding_column is null) = (embedding_dimensions is null)
   ) not valid;
 alter table federation.federation_resources validate constraint federation_resources_embedding;
 comment on column federation.federation_resources.embedding_column is 'A column of type vector for searches; never among the columns that leave.';
-comment on column federation.federation_resources.embedding_index is 'The index that registration made, which goes with it; null where the table had one.';
 
 reset role;
 

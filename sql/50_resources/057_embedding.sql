@@ -39,7 +39,7 @@ revoke all on function federation.embedding_dimensions(regclass, name) from publ
 grant execute on function federation.embedding_dimensions(regclass, name) to federation_admin;
 comment on function federation.embedding_dimensions(regclass, name) is 'The dimensions of a vector column that HNSW can index. Raises MF022.';
 
-create or replace function federation.make_embedding_index(table_id regclass, embedding_column name) returns regclass
+create or replace function federation.make_embedding_index(table_id regclass, embedding_column name) returns void
 language plpgsql
 volatile
 set search_path = ''
@@ -54,7 +54,6 @@ begin
   join pg_catalog.pg_am m on m.oid = o.opcmethod and m.amname = 'hnsw'
   join pg_catalog.pg_namespace n on n.oid = o.opcnamespace
   where o.opcname = 'vector_cosine_ops';
-  -- On a large table one makes it beforehand with CREATE INDEX CONCURRENTLY, which no function can: this one holds writers up.
   if exists (
     select
     from pg_catalog.pg_index i
@@ -62,14 +61,35 @@ begin
     where i.indrelid = table_id and i.indisvalid and i.indpred is null and i.indnatts = 1
       and i.indkey[0] = a.attnum and i.indclass[0] = opclass.oid
   ) then
-    return null;
+    return;
   end if;
+  -- On a large table one makes it beforehand with CREATE INDEX CONCURRENTLY, which no function can: this one holds writers up.
   execute format('create index on %s using hnsw (%I %I.%I)', table_id, embedding_column, opclass.nspname, opclass.opcname);
   select i.indexrelid into made from pg_catalog.pg_index i where i.indrelid = table_id and i.indexrelid <> all (before);
-  return made;
+  -- By this it is known again, under any name and in a copy of the database.
+  execute format('comment on index %s is %L', made, 'Made by federation.register_resource.');
 end;
 $$;
 revoke all on function federation.make_embedding_index(regclass, name) from public;
 grant execute on function federation.make_embedding_index(regclass, name) to federation_admin;
-comment on function federation.make_embedding_index(regclass, name) is
-  'Makes an HNSW index for cosine distance and returns it; null where the table has one.';
+comment on function federation.make_embedding_index(regclass, name) is 'Makes an HNSW index for cosine distance where the table has none for this column.';
+
+create or replace function federation.drop_embedding_index(table_id regclass) returns void
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+  made regclass;
+begin
+  for made in
+    select i.indexrelid from pg_catalog.pg_index i
+    where i.indrelid = table_id and obj_description(i.indexrelid, 'pg_class') = 'Made by federation.register_resource.'
+  loop
+    execute format('drop index %s', made);
+  end loop;
+end;
+$$;
+revoke all on function federation.drop_embedding_index(regclass) from public;
+grant execute on function federation.drop_embedding_index(regclass) to federation_admin;
+comment on function federation.drop_embedding_index(regclass) is 'Drops the index that registration made, if it made one.';

@@ -28,7 +28,6 @@ declare
   needed record;
   held boolean;
   dimensions integer;
-  embedding_index regclass;
 begin
   if name is null or name !~ '^[a-z][a-z0-9_]{0,49}$' then
     raise exception 'A resource name has up to 50 lower-case letters, digits and underscores.' using errcode = 'MF022';
@@ -79,14 +78,14 @@ begin
   end if;
 
   if embedding_column is not null then
-    embedding_index := federation.make_embedding_index(table_id, embedding_column);
+    perform federation.make_embedding_index(table_id, embedding_column);
   end if;
   perform federation.record_resource(
     jsonb_build_object(
       'name', name, 'table_id', table_id::oid::bigint, 'key_column', key_column, 'owner', owner, 'team', team,
       'hidden_columns', to_jsonb(hidden_columns), 'text_columns', to_jsonb(text_columns), 'time_column', time_column,
       'order_by', order_by, 'identity_settings', identity_settings, 'native_policy', native,
-      'embedding_column', embedding_column, 'embedding_dimensions', dimensions, 'embedding_index', embedding_index::oid
+      'embedding_column', embedding_column, 'embedding_dimensions', dimensions
     ),
     columns
   );

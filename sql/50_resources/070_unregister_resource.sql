@@ -25,9 +25,7 @@ begin
       execute format('drop policy if exists %I on %s', name || '_native', resource.table_id);
       execute format('drop policy if exists %I on %s', name || '_others', resource.table_id);
     end if;
-    if exists (select from pg_catalog.pg_class c where c.oid = resource.embedding_index) then
-      execute format('drop index %s', resource.embedding_index);
-    end if;
+    perform federation.drop_embedding_index(resource.table_id);
     -- Policies that were added since would be without force.
     if resource.native_policy and not exists (select from pg_catalog.pg_policy p where p.polrelid = resource.table_id) then
       execute format('alter table %s disable row level security', resource.table_id);

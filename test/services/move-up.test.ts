@@ -18,7 +18,7 @@ import { readX509 } from "../../src/pki/der.ts";
 import { useDatabase } from "../../src/setup/use-database.ts";
 import { MOSAIC, runMosaic } from "../harness/mosaic.ts";
 import type { MosaicRun } from "../harness/mosaic.ts";
-import { initLocal, move, onDatabase } from "./migrate-harness.ts";
+import { execute, initLocal, move, onDatabase } from "./migrate-harness.ts";
 
 const layout = layoutOf(process.env);
 const { postgres, valkey, stepCa } = readDescription(layout.description) ?? {};
@@ -89,6 +89,13 @@ beforeAll(async () => {
   old = await initLocal(folder, "work.localhost");
   const homeDirectory = await initLocal(folder, "home.localhost");
   await useDatabase(old, ({ adminUrl }) => fillWorld(adminUrl, WORK));
+  await execute(
+    old,
+    `create extension vector;
+     create table app.ideas (id integer primary key, owner_id text not null, meaning vector(3));
+     insert into app.ideas select g, 'alice', array[g, 1, 2]::vector from generate_series(1, 100) g;`,
+    "select federation.register_resource('ideas', 'app.ideas', 'owner_id', embedding_column => 'meaning')",
+  );
   await useDatabase(homeDirectory, ({ adminUrl }) => fillWorld(adminUrl, HOME));
   work = await start(old);
   home = { directory: homeDirectory, process: await start(homeDirectory) };
@@ -141,6 +148,20 @@ describe("a gateway that began on PGlite and has peers", () => {
     work = await start(moved);
     expect(await rowsAtWork()).toEqual(before);
     await work.stop();
+  });
+
+  test("brings its embeddings and their index, which registration still knows as its own", async () => {
+    await onDatabase(databaseUrl, async (client) => {
+      const count = async (): Promise<unknown> =>
+        (await client.query("select from pg_indexes where tablename = 'ideas' and indexdef ~ 'hnsw'")).rowCount;
+      const { rows } = await client.query("select id from app.ideas order by meaning <=> '[7,1,2]' limit 1");
+      expect(rows).toEqual([{ id: 7 }]);
+      await client.query("begin");
+      expect(await count()).toBe(1);
+      await client.query("select federation.unregister_resource('ideas')");
+      expect(await count()).toBe(0);
+      await client.query("rollback");
+    });
   });
 
   test("is raised to tier federated below its own root, and its peers notice nothing", async () => {

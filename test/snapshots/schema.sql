@@ -378,9 +378,8 @@ create table federation.federation_resources (
   registered_by text default SESSION_USER not null,
   embedding_column name,
   embedding_dimensions integer,
-  embedding_index regclass,
   constraint federation_resources_columns CHECK ((cardinality(columns) > 0)),
-  constraint federation_resources_embedding CHECK ((((embedding_column IS NULL) = (embedding_dimensions IS NULL)) AND ((embedding_column IS NOT NULL) OR (embedding_index IS NULL)))),
+  constraint federation_resources_embedding CHECK (((embedding_column IS NULL) = (embedding_dimensions IS NULL))),
   constraint federation_resources_name CHECK ((name ~ '^[a-z][a-z0-9_]{0,49}$'::text)),
   constraint federation_resources_pkey PRIMARY KEY (name),
   constraint federation_resources_table_id_key UNIQUE (table_id)
@@ -391,7 +390,6 @@ comment on table federation.federation_resources is 'Tables registered for feder
 comment on column federation.federation_resources.columns is 'The columns that may leave, as of registration: a column added to the table later stays at home.';
 comment on column federation.federation_resources.native_policy is 'True where the table had no row-level security and registration installed the owner-or-team policy.';
 comment on column federation.federation_resources.embedding_column is 'A column of type vector for searches; never among the columns that leave.';
-comment on column federation.federation_resources.embedding_index is 'The index that registration made, which goes with it; null where the table had one.';
 
 create table federation.federation_settings (
   name text not null,
@@ -624,6 +622,13 @@ create function federation.describe_resource(resource text)
   as sha256 e2de1504a0a10b3fee01ffcb7540fad8e784f7708c52532a30298d5dedd432f1; -- owner federation_owner
 comment on function federation.describe_resource(text) is 'What a query over a resource may name, and whether row-level security and the scope policy are still on its table.';
 
+create function federation.drop_embedding_index(table_id regclass)
+  returns void
+  language plpgsql volatile
+  set search_path=""
+  as sha256 5a261c2a60420cad9e17f71b2071ed9f5c938d02060d6aa2ce8eec294fd46f89; -- owner federation_owner
+comment on function federation.drop_embedding_index(regclass) is 'Drops the index that registration made, if it made one.';
+
 create function federation.embedding_dimensions(table_id regclass, embedding_column name)
   returns integer
   language plpgsql stable
@@ -785,11 +790,11 @@ create function federation.mac(purpose text, message text)
 comment on function federation.mac(text,text) is 'Message authentication code, 64 hex digits: two keyed SHA-256 nested, with independent keys (NMAC; Bellare, Canetti, Krawczyk 1996).';
 
 create function federation.make_embedding_index(table_id regclass, embedding_column name)
-  returns regclass
+  returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 8a705a860ba08f07c4816be4c11f51ca66f88cb5c706efa80a44e23f49bcdf96; -- owner federation_owner
-comment on function federation.make_embedding_index(regclass,name) is 'Makes an HNSW index for cosine distance and returns it; null where the table has one.';
+  as sha256 2cb467ac6eea5e1568f63f785916c8ec267654b8619ab539004d7597139a7c3c; -- owner federation_owner
+comment on function federation.make_embedding_index(regclass,name) is 'Makes an HNSW index for cosine distance where the table has none for this column.';
 
 create function federation.native_policy_statement(name text, table_id regclass, owner text, team text)
   returns text
@@ -893,7 +898,7 @@ create function federation.record_resource(entry jsonb, columns name[])
   returns void
   language sql volatile security definer
   set search_path=""
-  as sha256 5b90b19c33db235de4df932427aeece93fb562e0d2d92bc9ecf4fa4bba33fe2b; -- owner federation_owner
+  as sha256 31c46f32ede105acb16f20a3415bc61643f5c6fd12d1bca0096840b1ae63aa4b; -- owner federation_owner
 comment on function federation.record_resource(jsonb,name[]) is 'Writes the row behind federation.register_resource, which is what administrators call.';
 
 create function federation.redeem_enrollment_token(enrollment_token text)
@@ -907,7 +912,7 @@ create function federation.register_resource(name text, table_id regclass, owner
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 844ff606804b0ae2e1d42cf08db4c7e361ae24d5d25446a907dd5a229fcd6a38; -- owner federation_owner
+  as sha256 c11b7dc2337000748e9ed4073a4484bf6da4da4042427e0da04e4128ba69630d; -- owner federation_owner
 comment on function federation.register_resource(text,regclass,text,text,name[],name,jsonb,name,name[],jsonb,name) is 'Makes a table a resource: installs the scope policy, where it has no policies the owner-or-team policy, and an HNSW index for an embedding. Raises MF022, MF031.';
 
 create function federation.remove_peer(owner_user_id text, host text)
@@ -1138,7 +1143,7 @@ create function federation.unregister_resource(name text)
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 3344737406aecfa7f4862a091445209f81ea2e83b07e06aacaaf7a9e734d1298; -- owner federation_owner
+  as sha256 0412c308f0a8824d21c53dc228e1c8c4839a4ecddaf4d4253a6c4d292a0f2542; -- owner federation_owner
 comment on function federation.unregister_resource(text) is 'Drops a registration and leaves the table as it was found. Raises MF011, and MF031 while a live grant names the resource.';
 
 create function federation.user_of_token(token text)
