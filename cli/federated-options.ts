@@ -43,7 +43,10 @@ export function readFederatedOptions(options: FederatedOptions): {
     "--step-ca-key": stepCaKey,
   }).flatMap(([name, value]) => (value === undefined ? [name] : []));
   if (valkeyUrl === undefined || stepCaUrl === undefined || stepCaRoot === undefined || stepCaKey === undefined) {
-    throw new FederationError("USAGE", `tier federated needs ${missing.join(", ")}`);
+    throw new FederationError(
+      "USAGE",
+      `tier federated needs ${missing.join(", ")}; "mosaic step-ca prepare --help" makes the two files`,
+    );
   }
   return {
     // The root is put beside the configuration.

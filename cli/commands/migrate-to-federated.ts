@@ -28,9 +28,7 @@ const EXAMPLES = [
 /** `mosaic migrate-to-federated` */
 export function migrateToFederatedCommand(): Command {
   const command = new Command("migrate-to-federated")
-    .description(
-      "Move a stopped gateway from its embedded database to an empty Postgres, all or nothing. With Valkey and step-ca it is of tier federated then, without them standalone.",
-    )
+    .description("Move a stopped gateway from its embedded database to an empty Postgres, all or nothing.")
     .requiredOption("--from <folder>", "directory of the gateway; it is left as it is")
     .addOption(
       new Option("--to <url>", "an administrator's connection string of an empty Postgres 15 to 18")

@@ -130,6 +130,12 @@ function refusalOf(answer: { status: number; text: string }, hostname: string): 
       "the enrollment URL has been used or has expired (15 minutes); ask the administrator who made it for a new one",
     );
   }
+  if (answer.status === 503 || answer.status === 429) {
+    return new FederationError(
+      "PEER_UNREACHABLE",
+      `${hostname} cannot enroll anybody for now (${answer.status}); the enrollment URL is still good: try again in a minute`,
+    );
+  }
   return new FederationError("PEER_PROTOCOL", `${hostname} refused the enrollment (${answer.status})`);
 }
 

@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto";
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { EventEmitter, once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { request } from "undici";
 import { Agent } from "undici";
@@ -187,6 +188,33 @@ describe("a gateway that began on PGlite and has peers", () => {
     expect(readX509(leaf, "CERTIFICATE_INVALID").checkIssued(readX509(intermediate, "CERTIFICATE_INVALID"))).toBe(true);
     await expect(rowsAtWork(await createToken(home.directory, "bob-at-home"))).resolves.toBeDefined();
     expect(await rowsAtWork()).toEqual(before);
+  });
+
+  test("serves on while step-ca is away; enrolling waits, and its token stays good", async () => {
+    const { grantId, url } = await createGrant(moved, "carol", SCOPE);
+    const ended = once(ownStepCa ?? new EventEmitter(), "exit");
+    ownStepCa?.kill("SIGTERM");
+    await ended;
+    expect(await rowsAtWork()).toEqual(before);
+    await expect(addPeer(home.directory, "bob-at-home", url)).rejects.toMatchObject({ code: "PEER_UNREACHABLE" });
+    const state = async (): Promise<unknown> =>
+      onDatabase(databaseUrl, async (client) => {
+        const { rows } = await client.query<{ status: string }>(
+          "select status from federation.list_grants() where id = $1",
+          [grantId],
+        );
+        return rows[0]?.status;
+      });
+    expect(await state()).toBe("pending");
+    // Rows are written at most 200 ms after the answer.
+    await sleep(500);
+    const { rows: audited } = await onDatabase(databaseUrl, (client) =>
+      client.query("select code from federation.federation_audit_log where verb = 'enroll' and outcome = 'failed'"),
+    );
+    expect(audited).toEqual([{ code: "UNAVAILABLE" }]);
+    await startStepCa();
+    await addPeer(home.directory, "bob-at-home", url);
+    expect(await state()).toBe("active");
   });
 
   test("is not raised twice", async () => {

@@ -1,4 +1,4 @@
-import { connect } from "node:net";
+import { createServer } from "node:net";
 import { loadConfig, readSecret } from "../../config/load.ts";
 import { gatewayPaths, SECRET_VARIABLES } from "../../config/paths.ts";
 import type { GatewayPaths } from "../../config/paths.ts";
@@ -92,14 +92,20 @@ async function lookAtGateway(
   );
 }
 
+/** By listening there for a moment: who connects would leave a refused handshake in the gateway's own audit log. */
 async function lookAtPort(address: string, port: number): Promise<Found> {
-  const answered = await new Promise<boolean>((resolve) => {
-    const socket = connect({ host: address, port, timeout: 2_000 });
-    const end = (there: boolean) => () => {
-      socket.destroy();
-      resolve(there);
-    };
-    socket.once("connect", end(true)).once("error", end(false)).once("timeout", end(false));
-  });
-  return { status: "green", detail: answered ? "something listens" : "free; the gateway is not running" };
+  const server = createServer();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject).listen({ host: address, port, exclusive: true }, resolve);
+    });
+    return { status: "green", detail: "free; the gateway is not running" };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EADDRINUSE") {
+      return { status: "green", detail: "something listens" };
+    }
+    throw error;
+  } finally {
+    server.close();
+  }
 }
