@@ -182,6 +182,19 @@ describe("a token", () => {
 });
 
 describe("step-ca", () => {
+  test("issues anew for the same grant by a new token: another serial, which the old one's revocation leaves alone", async () => {
+    const who = identity();
+    const issue = (): Promise<{ serial: string }> =>
+      authority.issueClientCertificate({ csrPem: csr(), identity: who, lifetimeSeconds: 3_600 });
+    const [first, second] = [await issue(), await issue()];
+    expect(first.serial).not.toBe(second.serial);
+    const { der } = await authority.publishCrl({
+      revoked: [{ serial: first.serial, revokedAt: new Date(), reason: "superseded" }],
+    });
+    const { revokedSerials } = readCrl(der, openIntermediate().certificateDer);
+    expect([revokedSerials.has(first.serial), revokedSerials.has(second.serial)]).toEqual([true, false]);
+  });
+
   test("renews nothing by a certificate alone, so that every serial is one that the gateway asked for", async () => {
     const issued = await authority.issueClientCertificate({
       csrPem: csr(),
