@@ -16,14 +16,20 @@ begin
     return;
   end if;
   if exists (select from federation.federation_authorities a where a.retired_at is null)
-    and exists (select from federation.federation_grants g where g.status not in ('revoked', 'expired')) then
+    and exists (
+      select from federation.federation_grants g
+      where g.status not in ('revoked', 'expired') and coalesce(g.expires_at > now(), true)
+    ) then
     raise exception 'Peers have pinned another root than the one of this authority.'
       using errcode = 'MF031',
         hint = 'Let step-ca sign below the root that they know (mosaic step-ca prepare --below), or revoke every grant first.';
   end if;
   update federation.federation_authorities a set retired_at = now() where a.retired_at is null;
   insert into federation.federation_authorities (id, kind, certificate_der, fingerprint, sealed_key)
-  values (add_authority.id, add_authority.kind, add_authority.certificate_der, add_authority.fingerprint, add_authority.sealed_key);
+  values (add_authority.id, add_authority.kind, add_authority.certificate_der, add_authority.fingerprint, add_authority.sealed_key)
+  -- One that was retired before comes back with the key that it had.
+  on conflict on constraint federation_authorities_fingerprint_key do update
+  set kind = excluded.kind, retired_at = null, created_at = now();
 end;
 $$;
 revoke all on function federation.add_authority(uuid, text, bytea, text, bytea) from public;

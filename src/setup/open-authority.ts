@@ -52,19 +52,22 @@ export async function openAuthority(
       sealedKey: seal(keyring, root.privateKeyDer, id),
     });
     log("certificate authority made");
+  } else {
+    // It may have been step-ca's root for a while.
+    await addAuthority(client, "embedded", root.certificateDer);
   }
   return createEmbeddedAuthority({ ...root, oidArc: config.oidArc, crlUrl: `${publicUrl(config)}/crl` });
 }
 
 /**
- * The root that the gateway signs with itself, if there is one.
+ * The root whose key the gateway has, if there is one: it signs with it, or step-ca does below it.
  *
  * @param client of an administrator
  * @throws FederationError SEAL_BROKEN
  */
 export async function readEmbeddedRoot(client: ClientBase, keyring: Keyring): Promise<EmbeddedRoot | undefined> {
   const { rows } = await client.query<{ id: string; certificate_der: Buffer; sealed_key: Buffer }>(
-    "select id, certificate_der, sealed_key from federation.list_authorities() where kind = 'embedded' and retired_at is null",
+    "select id, certificate_der, sealed_key from federation.list_authorities() where sealed_key is not null and retired_at is null",
   );
   const row = rows[0];
   return row === undefined

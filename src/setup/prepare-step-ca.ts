@@ -67,7 +67,7 @@ async function rootOf(directory: string): Promise<EmbeddedRoot> {
     asAdministrator(adminUrl, (client) => readEmbeddedRoot(client, keyring)),
   );
   if (root === undefined) {
-    throw new FederationError("CONFIG_INVALID", `the gateway of ${directory} does not sign with a root of its own`);
+    throw new FederationError("CONFIG_INVALID", `the gateway of ${directory} has no root of its own`);
   }
   return root;
 }

@@ -217,6 +217,31 @@ describe("a gateway that began on PGlite and has peers", () => {
     expect(await state()).toBe("active");
   });
 
+  test("can give step-ca another intermediate, and go back to signing itself; peers of both kinds stay", async () => {
+    const again = join(folder, "step-ca-again");
+    const made = await runMosaic([
+      ...["step-ca", "prepare", "--out", again, "--below", moved, "--password-file", join(folder, "password")],
+      ...["--crl-url", "https://work.localhost/crl", "--json"],
+    ]);
+    expect(made.code).toBe(0);
+    expect(readFileSync(join(again, "root.pem"), "utf8")).toBe(readFileSync(join(ca, "root.pem"), "utf8"));
+    await work?.stop();
+    const file = join(moved, "mosaic.config.json");
+    const federated = readFileSync(file, "utf8");
+    writeFileSync(file, JSON.stringify({ ...(JSON.parse(federated) as object), tier: "standalone" }));
+    work = await start(moved);
+    expect(await rowsAtWork()).toEqual(before);
+    await expect(rowsAtWork(await createToken(home.directory, "bob-at-home"))).resolves.toBeDefined();
+    const { rows } = await onDatabase(databaseUrl, (client) =>
+      client.query("select kind from federation.federation_authorities where retired_at is null"),
+    );
+    expect(rows).toEqual([{ kind: "embedded" }]);
+    await work.stop();
+    writeFileSync(file, federated);
+    work = await start(moved);
+    expect(await rowsAtWork()).toEqual(before);
+  });
+
   test("is not raised twice", async () => {
     await work?.stop();
     const again = await runMosaic([

@@ -477,7 +477,7 @@ create function federation.add_authority(id uuid, kind text, certificate_der byt
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 6dccee41b5d66f3f017aa45c2bcd5cc48191a0c02e00353407bdbe3e75c8597e; -- owner federation_owner
+  as sha256 e48e4eaeed96d90aec26a3fc0951f937df0b754eb3a25c0b736b1f9a2d14f5d1; -- owner federation_owner
 comment on function federation.add_authority(uuid,text,bytea,text,bytea) is 'Makes an authority the one that signs, its key sealed. Raises MF031 where peers have pinned another root.';
 
 create function federation.add_peer(id uuid, owner_user_id text, host text, federation_url text, public_url text, grant_id uuid, root_certificate_der bytea, certificate_chain_der bytea[], certificate_serial text, certificate_not_after timestamp with time zone, sealed_key bytea)
