@@ -157,13 +157,34 @@ create table federation.federation_audit_archive (
   bytes_out bigint not null,
   latency_ms real not null,
   request_id text,
+  chain text,
+  "position" bigint,
+  previous_hash bytea,
+  hash bytea,
+  trace_id text,
+  actor text,
+  details jsonb,
   constraint federation_audit_archive_pkey PRIMARY KEY (at, id),
   constraint federation_audit_log_outcome CHECK ((outcome = ANY (ARRAY['served'::text, 'denied'::text, 'failed'::text]))),
   constraint federation_audit_log_query_hash CHECK ((octet_length(query_hash) = 32))
 ) partition by RANGE (at); -- owner federation_owner
 alter table federation.federation_audit_archive enable row level security;
 alter table federation.federation_audit_archive force row level security;
+CREATE INDEX federation_audit_archive_chain_idx ON ONLY federation.federation_audit_archive USING btree (chain, "position");
 comment on table federation.federation_audit_archive is 'The cold tier of the audit log: whole partitions, moved there by attach.';
+
+create table federation.federation_audit_chains (
+  chain text not null,
+  "position" bigint default 0 not null,
+  hash bytea default '\x'::bytea not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint federation_audit_chains_hash CHECK ((octet_length(hash) = ANY (ARRAY[0, 32]))),
+  constraint federation_audit_chains_name CHECK ((chain ~ '^(admin|requests-[0-9]{1,2})$'::text)),
+  constraint federation_audit_chains_pkey PRIMARY KEY (chain)
+); -- owner federation_owner
+alter table federation.federation_audit_chains enable row level security;
+alter table federation.federation_audit_chains force row level security;
+comment on table federation.federation_audit_chains is 'The head of each chain of audit rows: what a truncated tail is told by.';
 
 create table federation.federation_audit_log (
   id bigint generated always as identity not null,
@@ -181,19 +202,31 @@ create table federation.federation_audit_log (
   bytes_out bigint default 0 not null,
   latency_ms real default 0 not null,
   request_id text,
+  chain text,
+  "position" bigint,
+  previous_hash bytea,
+  hash bytea,
+  trace_id text,
+  actor text,
+  details jsonb,
   constraint federation_audit_log_outcome CHECK ((outcome = ANY (ARRAY['served'::text, 'denied'::text, 'failed'::text]))),
   constraint federation_audit_log_pkey PRIMARY KEY (at, id),
   constraint federation_audit_log_query_hash CHECK ((octet_length(query_hash) = 32))
 ) partition by RANGE (at); -- owner federation_owner
 alter table federation.federation_audit_log enable row level security;
 alter table federation.federation_audit_log force row level security;
+CREATE INDEX federation_audit_log_chain_idx ON ONLY federation.federation_audit_log USING btree (chain, "position");
 CREATE INDEX federation_audit_log_grant_id_idx ON ONLY federation.federation_audit_log USING btree (grant_id, at);
 comment on table federation.federation_audit_log is 'One row for each federated request, served or refused; append-only by trigger. Holds no body and no parameter.';
 comment on column federation.federation_audit_log.query_hash is 'SHA-256 of the normalised parameters.';
+comment on column federation.federation_audit_log.hash is 'SHA-256 over the hash before it and the content of the row.';
+comment on column federation.federation_audit_log.actor is 'Who made a change: the database login.';
+comment on column federation.federation_audit_log.details is 'Of a change, what was there before and after, without secrets; of a gap, its count and time.';
 
 create table federation.federation_audit_log_default partition of federation.federation_audit_log DEFAULT; -- owner federation_owner
 alter table federation.federation_audit_log_default enable row level security;
 alter table federation.federation_audit_log_default force row level security;
+CREATE INDEX federation_audit_log_default_chain_position_idx ON federation.federation_audit_log_default USING btree (chain, "position");
 CREATE INDEX federation_audit_log_default_grant_id_at_idx ON federation.federation_audit_log_default USING btree (grant_id, at);
 
 create table federation.federation_authorities (
@@ -487,12 +520,19 @@ create function federation.add_peer(id uuid, owner_user_id text, host text, fede
   as sha256 53ab3432d217ed979b93fceb6738acf974172cbcf38baaf50ce4f5317a6a6493; -- owner federation_owner
 comment on function federation.add_peer(uuid,text,text,text,text,uuid,bytea,bytea[],text,timestamp with time zone,bytea) is 'Stores a peer that a local user enrolled with; an earlier one of the same user, host and authority is replaced. Raises MF021, MF031.';
 
-create function federation.append_audit(entries jsonb)
+create function federation.append_audit(entries jsonb, chain text DEFAULT 'requests-0'::text)
   returns integer
   language sql volatile security definer
   set search_path=""
-  as sha256 d57369a0747521aeb83a85ff587ad5403ac373a67f3610ae674fc12e46145aee; -- owner federation_owner
-comment on function federation.append_audit(jsonb) is 'Writes a batch of audit rows in one statement; returns how many.';
+  as sha256 26b3f41a734b5a933256009761ae41e410a630a8a902db61bfc13c815422c3bb; -- owner federation_owner
+comment on function federation.append_audit(jsonb,text) is 'Writes a batch of audit rows to a chain; returns how many. Gateways that write to different chains do not wait for each other.';
+
+create function federation.append_to_chain(chain text, entries federation.federation_audit_log[])
+  returns integer
+  language plpgsql volatile
+  set search_path=""
+  as sha256 2e0913329461604fbad3a53f858bb91d0ea9e90e3625930ef1e5988aec118362; -- owner federation_owner
+comment on function federation.append_to_chain(text,federation.federation_audit_log[]) is 'Writes rows to the end of a chain, in their order; returns how many. Position and hashes that they bring are replaced.';
 
 create function federation.assume_identity(subject text)
   returns void
@@ -500,6 +540,27 @@ create function federation.assume_identity(subject text)
   set search_path=""
   as sha256 6fe351707fcd2b4f204d94ba3084b95b3635034dc75ab0a6e1ec82f7cc5f9b12; -- owner federation_owner
 comment on function federation.assume_identity(text) is 'Writes the identity settings of every resource, "{subject}" replaced, for the rest of the transaction.';
+
+create function federation.audit_hash(previous_hash bytea, entry federation.federation_audit_log)
+  returns bytea
+  language sql immutable
+  set search_path=""
+  as sha256 6c000b96fa8144dfae1be7045aa638cd5c66d310ecfc74086d4f66a280bbd1ce; -- owner federation_owner
+comment on function federation.audit_hash(bytea,federation.federation_audit_log) is 'SHA-256 over the hash before a row and everything that the row says.';
+
+create function federation.audit_hash_exists(chain text, hash bytea)
+  returns boolean
+  language sql stable
+  set search_path=""
+  as sha256 2db381ade156904fcdba3c679206b314237b42a825bb352100ecafb5eaf9636b; -- owner federation_owner
+comment on function federation.audit_hash_exists(text,bytea) is 'Whether a row of the chain has this hash.';
+
+create function federation.audit_heads()
+  returns TABLE(chain text, "position" bigint, hash text, updated_at timestamp with time zone)
+  language sql stable security definer rows 1000
+  set search_path=""
+  as sha256 ad2342718e62ba40382fc03ee9019e82bc2d862947493a72ad86ccd629349f7b; -- owner federation_owner
+comment on function federation.audit_heads() is 'The head of each chain: kept elsewhere, it shows a tail that was cut off together with its head.';
 
 create function federation.bind_identity(users_table regclass, user_column name, memberships_table regclass DEFAULT NULL::regclass, member_user_column name DEFAULT NULL::name, member_team_column name DEFAULT NULL::name)
   returns void
@@ -1111,6 +1172,13 @@ create function federation.suspend_grant(grant_id uuid)
   as sha256 c7bf14093a691e0c45fb6936442217ccf9d1a2dc0877dbe79b561f8ef5be2d63; -- owner federation_owner
 comment on function federation.suspend_grant(uuid) is 'Suspends an active grant until federation.resume_grant. Raises MF011, MF031.';
 
+create function federation.tg_audit_changes()
+  returns trigger
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 165622d0f4ad7ce60435db1c800feda8e3bcd3492113f8e64afdbfc192bfc983; -- owner federation_owner
+comment on function federation.tg_audit_changes() is 'Writes a change to the audit log. Arguments: what is changed, and its secret columns, as an array.';
+
 create function federation.tg_federation_audit_log__append_only()
   returns trigger
   language plpgsql volatile
@@ -1153,6 +1221,20 @@ create function federation.user_of_token(token text)
   as sha256 4eeda26846353987ec17fd36031462e45b4438ef349cba8c6842782e492a95ba; -- owner federation_owner
 comment on function federation.user_of_token(text) is 'The local user of a live bearer token; null otherwise.';
 
+create function federation.verify_audit()
+  returns TABLE(chain text, entries bigint, fault text, fault_position bigint, fault_id bigint, fault_at timestamp with time zone)
+  language sql stable security definer rows 1000
+  set search_path=""
+  as sha256 be1004dcd00fd339c5c027224421b606071378b82edb0e790b3896a482bc76d7; -- owner federation_owner
+comment on function federation.verify_audit() is 'Walks every chain of the audit log; of each, how many rows hold and the first that does not: changed, removed, inserted or reordered.';
+
+create function federation.verify_chain(chain text)
+  returns TABLE(entries bigint, fault text, fault_position bigint, fault_id bigint, fault_at timestamp with time zone)
+  language plpgsql stable rows 1000
+  set search_path=""
+  as sha256 6f2b4efcba98a9beec28be59ffb1fe472cf15f8f62ea366e0d842ea157430534; -- owner federation_owner
+comment on function federation.verify_chain(text) is 'Walks one chain, log and archive, to its first fault or to its head: changed, removed, inserted or reordered.';
+
 create function federation_api.capabilities()
   returns jsonb
   language sql stable
@@ -1188,7 +1270,21 @@ CREATE TRIGGER _100_append_only BEFORE DELETE OR UPDATE ON federation.federation
 
 CREATE TRIGGER _110_append_only_truncate BEFORE TRUNCATE ON federation.federation_audit_log_default FOR EACH STATEMENT EXECUTE FUNCTION federation.tg_federation_audit_log__append_only();
 
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_authorities FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('authority', '{sealed_key}');
+
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_certificates FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('certificate', '{}');
+
 CREATE TRIGGER _100_lifecycle BEFORE INSERT OR UPDATE ON federation.federation_grants FOR EACH ROW EXECUTE FUNCTION federation.tg_federation_grants__lifecycle();
+
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_grants FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('grant', '{}');
+
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_identity FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('identity', '{}');
+
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_peers FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('peer', '{sealed_key}');
+
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_resources FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('resource', '{}');
+
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_user_tokens FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('token', '{token_hash}');
 
 -- policies
 
@@ -1266,6 +1362,11 @@ create policy federation_audit_archive_native on federation.federation_audit_arc
   using (true)
   with check (true);
 comment on policy federation_audit_archive_native on federation.federation_audit_archive is 'The functions of federation_owner are the only way in; no other role has a policy or a privilege.';
+
+create policy federation_audit_chains_native on federation.federation_audit_chains as permissive for all to federation_owner
+  using (true)
+  with check (true);
+comment on policy federation_audit_chains_native on federation.federation_audit_chains is 'The functions of federation_owner are the only way in; no other role has a policy or a privilege.';
 
 create policy federation_audit_log_native on federation.federation_audit_log as permissive for all to federation_owner
   using (true)

@@ -1,0 +1,95 @@
+-- Guarantees: each audit row carries a hash over its content and over the hash before it; rows of one chain are written one after the other.
+-- Relies on: the head of the chain, locked until its transaction ends.
+create or replace function federation.audit_hash(previous_hash bytea, entry federation.federation_audit_log) returns bytea
+language sql
+immutable
+set search_path = ''
+as $$
+  -- Whole numbers for times: the text of a time and of a float changes with settings of the session.
+  select sha256(previous_hash || convert_to(
+    jsonb_build_array(
+      entry.chain, entry.position, (extract(epoch from entry.at) * 1000000)::bigint, entry.grant_id, entry.peer_host, entry.subject_user_id,
+      entry.certificate_serial, entry.verb, entry.resource, encode(entry.query_hash, 'hex'), entry.outcome, entry.code, entry.row_count,
+      entry.bytes_out, (entry.latency_ms::float8 * 1000)::bigint, entry.request_id, entry.trace_id, entry.actor, entry.details
+    )::text,
+    'UTF8'
+  ));
+$$;
+revoke all on function federation.audit_hash(bytea, federation.federation_audit_log) from public;
+comment on function federation.audit_hash(bytea, federation.federation_audit_log) is 'SHA-256 over the hash before a row and everything that the row says.';
+
+create or replace function federation.append_to_chain(chain text, entries federation.federation_audit_log[]) returns integer
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+  head federation.federation_audit_chains;
+  entry federation.federation_audit_log;
+  written integer := 0;
+begin
+  insert into federation.federation_audit_chains (chain) values (append_to_chain.chain) on conflict do nothing;
+  select c.* into strict head from federation.federation_audit_chains c where c.chain = append_to_chain.chain for update;
+  foreach entry in array entries loop
+    head.position := head.position + 1;
+    entry.chain := head.chain;
+    entry.position := head.position;
+    entry.previous_hash := head.hash;
+    -- What the table keeps is what is hashed: microseconds.
+    entry.hash := federation.audit_hash(head.hash, entry);
+    head.hash := entry.hash;
+    insert into federation.federation_audit_log (
+      at, grant_id, peer_host, subject_user_id, certificate_serial, verb, resource, query_hash, outcome, code, row_count, bytes_out,
+      latency_ms, request_id, trace_id, actor, details, chain, position, previous_hash, hash
+    ) values (
+      entry.at, entry.grant_id, entry.peer_host, entry.subject_user_id, entry.certificate_serial, entry.verb, entry.resource,
+      entry.query_hash, entry.outcome, entry.code, entry.row_count, entry.bytes_out, entry.latency_ms, entry.request_id, entry.trace_id,
+      entry.actor, entry.details, entry.chain, entry.position, entry.previous_hash, entry.hash
+    );
+    written := written + 1;
+  end loop;
+  update federation.federation_audit_chains c
+  set position = head.position, hash = head.hash, updated_at = now()
+  where c.chain = head.chain;
+  return written;
+end;
+$$;
+revoke all on function federation.append_to_chain(text, federation.federation_audit_log[]) from public;
+comment on function federation.append_to_chain(text, federation.federation_audit_log[]) is
+  'Writes rows to the end of a chain, in their order; returns how many. Position and hashes that they bring are replaced.';
+
+create or replace function federation.append_audit(entries jsonb, chain text default 'requests-0') returns integer
+language sql
+volatile
+security definer -- the gateway has no right on the log itself
+set search_path = ''
+as $$
+  select federation.append_to_chain(
+    append_audit.chain,
+    array(
+      select (
+        null, coalesce(e.at, clock_timestamp()), e.grant_id, coalesce(e.peer_host, g.peer_host), e.subject_user_id, e.certificate_serial, e.verb,
+        -- A name that is no resource is the caller's text, and the log holds no parameter.
+        (select r.name from federation.federation_resources r where r.name = e.resource), decode(e.query_hash, 'hex'), e.outcome, e.code,
+        coalesce(e.row_count, 0), coalesce(e.bytes_out, 0), coalesce(e.latency_ms, 0), e.request_id, null, null, null, null, e.trace_id,
+        null, e.details
+      )::federation.federation_audit_log
+      from rows from (
+        jsonb_to_recordset(entries) as (
+          at timestamptz, grant_id text, peer_host text, subject_user_id text, certificate_serial text, verb text, resource text,
+          query_hash text, outcome text, code text, row_count integer, bytes_out bigint, latency_ms real, request_id text, trace_id text,
+          details jsonb
+        )
+      ) with ordinality as e (
+        at, grant_id, peer_host, subject_user_id, certificate_serial, verb, resource, query_hash, outcome, code, row_count, bytes_out,
+        latency_ms, request_id, trace_id, details, ordinal
+      )
+      left join federation.federation_grants g on g.id::text = e.grant_id
+      order by e.ordinal
+    )
+  );
+$$;
+revoke all on function federation.append_audit(jsonb, text) from public;
+grant execute on function federation.append_audit(jsonb, text) to federation_gateway;
+comment on function federation.append_audit(jsonb, text) is
+  'Writes a batch of audit rows to a chain; returns how many. Gateways that write to different chains do not wait for each other.';
