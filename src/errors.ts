@@ -110,6 +110,11 @@ export const ERROR_TABLE = {
     sqlstate: "MF022",
     meaning: "A table, column, expression or setting cannot be registered or bound as it was given.",
   },
+  AUDIT_BROKEN: {
+    status: 409,
+    exit: 65,
+    meaning: "A row of the audit log was changed, removed, inserted or reordered.",
+  },
   IDENTITY_UNBOUND: {
     status: 409,
     exit: 78,

@@ -1,11 +1,13 @@
 import { Command } from "commander";
+import { auditCommand } from "./audit.ts";
 import { grantCommand } from "./grant.ts";
 import { peerCommand } from "./peer.ts";
 
 /** `mosaic federation` */
 export function federationCommand(): Command {
   return new Command("federation")
-    .description("Grants that we give, and peers that we enrolled with.")
+    .description("Grants that we give, peers that we enrolled with, and the audit log.")
     .addCommand(grantCommand())
-    .addCommand(peerCommand());
+    .addCommand(peerCommand())
+    .addCommand(auditCommand());
 }

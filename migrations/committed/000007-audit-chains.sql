@@ -1,5 +1,5 @@
 --! Previous: sha1:e79d96cfa3f65b3352899827a88f53ce06a73bca
---! Hash: sha1:18438c622d3d6793d53c2173adacbf6581742059
+--! Hash: sha1:539cb1ab588304307ef9a701f5dd7e611caa70bf
 --! Message: audit chains
 
 -- A chain of hashes over the audit log, and room for changes that administrators make.
@@ -40,3 +40,5 @@ reset role;
 
 -- It takes the chain from now on; sql/ makes it anew.
 drop function if exists federation.append_audit(jsonb);
+-- It takes filters from now on.
+drop function if exists federation.list_audit(text, integer);

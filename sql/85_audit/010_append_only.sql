@@ -19,20 +19,3 @@ for each statement execute function federation.tg_federation_audit_log__append_o
 
 create or replace trigger _110_append_only_truncate before truncate on federation.federation_audit_log_default
 for each statement execute function federation.tg_federation_audit_log__append_only();
-
-create or replace function federation.list_audit(grant_id text default null, limit_rows integer default 100)
-returns setof federation.federation_audit_log
-language sql
-stable
-security definer -- administrators read the log through this function only
-set search_path = ''
-as $$
-  select a.*
-  from federation.federation_audit_log a
-  where list_audit.grant_id is null or a.grant_id = list_audit.grant_id
-  order by a.at desc, a.id desc
-  limit least(greatest(limit_rows, 1), 10000);
-$$;
-revoke all on function federation.list_audit(text, integer) from public;
-grant execute on function federation.list_audit(text, integer) to federation_admin;
-comment on function federation.list_audit(text, integer) is 'The newest audit rows, of one grant or of all.';

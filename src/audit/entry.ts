@@ -18,6 +18,8 @@ export interface AuditEntry {
   bytes_out?: number;
   latency_ms?: number;
   request_id: string;
+  /** Of a gap: since when and until when rows are missing. */
+  details?: Record<string, string>;
 }
 
 /** SHA-256 over the parameters with their keys in order, so that equal queries have equal hashes; hex. */

@@ -1,10 +1,14 @@
+import { randomInt, randomUUID } from "node:crypto";
 import type { Logger } from "pino";
 import type { Sessions } from "../database/session.ts";
 import type { AuditEntry } from "./entry.ts";
 
+/** How many chains gateways spread their rows over. */
+const CHAINS = 16;
+
 /** Takes audit rows off the request's path and writes them in batches. */
 export interface AuditQueue {
-  /** Never waits and never throws. A full queue drops the entry and counts it. */
+  /** Never waits and never throws. A full queue drops the entry, counts it, and says so in the log by a row of its own. */
   push(entry: AuditEntry): void;
   /** Whether what a request will have to say can be kept: a verb does not run without. */
   readonly hasRoom: boolean;
@@ -24,8 +28,11 @@ export function createAuditQueue(
   log: Logger,
   options = { capacity: 50_000, batchSize: 1000, intervalMs: 200 },
 ): AuditQueue {
+  // Gateways that write to different chains do not wait for each other.
+  const chain = `requests-${randomInt(CHAINS)}`;
   const entries: AuditEntry[] = [];
   let dropped = 0;
+  let gap: { count: number; since: string; until: string } | undefined;
   let running: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
   let failures = 0;
@@ -33,8 +40,17 @@ export function createAuditQueue(
   const write = async (): Promise<void> => {
     while (entries.length > 0) {
       const batch = entries.slice(0, options.batchSize);
-      await sessions.asGateway((client) => client.query("select federation.append_audit($1)", [JSON.stringify(batch)]));
+      const missing = gap;
+      const rows = missing === undefined ? batch : [...batch, gapEntry(missing)];
+      await sessions.asGateway((client) =>
+        client.query("select federation.append_audit($1, $2)", [JSON.stringify(rows), chain]),
+      );
       entries.splice(0, batch.length);
+      if (gap === missing) {
+        gap = undefined;
+      } else if (gap !== undefined && missing !== undefined) {
+        gap = { ...gap, count: gap.count - missing.count };
+      }
       failures = 0;
     }
   };
@@ -67,6 +83,7 @@ export function createAuditQueue(
     push: (entry) => {
       if (entries.length >= options.capacity) {
         dropped += 1;
+        gap = { count: (gap?.count ?? 0) + 1, since: gap?.since ?? entry.at, until: entry.at };
         return;
       }
       entries.push(entry);
@@ -90,5 +107,18 @@ export function createAuditQueue(
         log.error({ lost: entries.length + dropped }, "audit rows were lost");
       }
     },
+  };
+}
+
+/** The trail itself says what is missing from it. */
+function gapEntry({ count, since, until }: { count: number; since: string; until: string }): AuditEntry {
+  return {
+    at: new Date().toISOString(),
+    verb: "gap",
+    outcome: "failed",
+    code: "DROPPED",
+    row_count: count,
+    request_id: randomUUID(),
+    details: { since, until },
   };
 }

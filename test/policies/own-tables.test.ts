@@ -105,15 +105,19 @@ describe("the audit log", () => {
 
   test.each(["postgres", "federation_owner"])("takes rows and gives none up, even to %s", async (role) => {
     await database.transaction(async (client) => {
+      const before = await count(client, LOG);
+      expect(before).toBeGreaterThan(0);
       for (const change of [...changes(LOG), ...changes(`${LOG}_default`)]) {
         expect(await refusal(asRole(client, role, () => client.query(change))), change).toBe("CONFLICT");
       }
-      expect(await count(client, LOG)).toBe(1);
+      expect(await count(client, LOG)).toBe(before);
     });
   });
 
   test.each(OTHERS)("is changed by %s no more than read", async (role) => {
     await database.transaction(async (client) => {
+      const before = await count(client, LOG);
+      expect(before).toBeGreaterThan(0);
       for (const change of [
         ...changes(LOG),
         `select from ${LOG}`,
@@ -121,7 +125,7 @@ describe("the audit log", () => {
       ]) {
         expect(await refusal(asRole(client, role, () => client.query(change))), change).toBe(DENIED);
       }
-      expect(await count(client, LOG)).toBe(1);
+      expect(await count(client, LOG)).toBe(before);
     });
   });
 

@@ -524,7 +524,7 @@ create function federation.append_audit(entries jsonb, chain text DEFAULT 'reque
   returns integer
   language sql volatile security definer
   set search_path=""
-  as sha256 26b3f41a734b5a933256009761ae41e410a630a8a902db61bfc13c815422c3bb; -- owner federation_owner
+  as sha256 f01827592b2d33edffb3d7d4230290e6542d7995e3acf9f5908d0bb093cefcac; -- owner federation_owner
 comment on function federation.append_audit(jsonb,text) is 'Writes a batch of audit rows to a chain; returns how many. Gateways that write to different chains do not wait for each other.';
 
 create function federation.append_to_chain(chain text, entries federation.federation_audit_log[])
@@ -791,12 +791,12 @@ create function federation.keyset_condition(names name[], types text[], nullable
   as sha256 03aebdb0c3234490d80fb15763884de099d89ac6981053e62d1267454b50ed22; -- owner federation_owner
 comment on function federation.keyset_condition(name[],text[],boolean[],boolean[],text[]) is 'The condition for the rows after a position, whose values it refers to as ($3)[n].';
 
-create function federation.list_audit(grant_id text DEFAULT NULL::text, limit_rows integer DEFAULT 100)
+create function federation.list_audit(grant_id text DEFAULT NULL::text, limit_rows integer DEFAULT 100, subject_user_id text DEFAULT NULL::text, verb text DEFAULT NULL::text, outcome text DEFAULT NULL::text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, until timestamp with time zone DEFAULT NULL::timestamp with time zone, before_id bigint DEFAULT NULL::bigint)
   returns SETOF federation.federation_audit_log
   language sql stable security definer rows 1000
   set search_path=""
-  as sha256 f6a1dc2d86574172749517c460cb3e3e4236404424bd9639a5e6fcf759b34c6d; -- owner federation_owner
-comment on function federation.list_audit(text,integer) is 'The newest audit rows, of one grant or of all.';
+  as sha256 d4ad3952b740d93cb1723083528a958291872c5bf12798fe657f18042e83dcec; -- owner federation_owner
+comment on function federation.list_audit(text,integer,text,text,text,timestamp with time zone,timestamp with time zone,bigint) is 'Audit rows, newest first: of one grant, subject, verb, outcome or time, and those before an id for the next page.';
 
 create function federation.list_authorities()
   returns SETOF federation.federation_authorities
@@ -1177,7 +1177,7 @@ create function federation.tg_audit_changes()
   language plpgsql volatile security definer
   set search_path=""
   as sha256 165622d0f4ad7ce60435db1c800feda8e3bcd3492113f8e64afdbfc192bfc983; -- owner federation_owner
-comment on function federation.tg_audit_changes() is 'Writes a change to the audit log. Arguments: what is changed, and its secret columns, as an array.';
+comment on function federation.tg_audit_changes() is 'Writes a change to the audit log. Arguments: what is changed, and the columns that are secret or long, as an array.';
 
 create function federation.tg_federation_audit_log__append_only()
   returns trigger
@@ -1270,7 +1270,7 @@ CREATE TRIGGER _100_append_only BEFORE DELETE OR UPDATE ON federation.federation
 
 CREATE TRIGGER _110_append_only_truncate BEFORE TRUNCATE ON federation.federation_audit_log_default FOR EACH STATEMENT EXECUTE FUNCTION federation.tg_federation_audit_log__append_only();
 
-CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_authorities FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('authority', '{sealed_key}');
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_authorities FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('authority', '{sealed_key,certificate_der}');
 
 CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_certificates FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('certificate', '{}');
 
@@ -1280,7 +1280,7 @@ CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federat
 
 CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_identity FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('identity', '{}');
 
-CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_peers FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('peer', '{sealed_key}');
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_peers FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('peer', '{sealed_key,root_certificate_der,certificate_chain_der}');
 
 CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_resources FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('resource', '{}');
 
