@@ -37,8 +37,8 @@ begin
   entry.peer_host := coalesce(after, before) ->> 'peer_host';
   entry.actor := session_user;
   entry.details := jsonb_strip_nulls(jsonb_build_object(
-    'before', (select jsonb_object_agg(s.key, before -> s.key) from unnest(shown) as s (key)),
-    'after', (select jsonb_object_agg(s.key, after -> s.key) from unnest(shown) as s (key))
+    'before', (select jsonb_object_agg(s.key, before -> s.key) from unnest(shown) as s (key) where before is not null),
+    'after', (select jsonb_object_agg(s.key, after -> s.key) from unnest(shown) as s (key) where after is not null)
   ));
   perform federation.append_to_chain('admin', array[entry]);
   return null;

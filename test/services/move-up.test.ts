@@ -151,12 +151,17 @@ describe("a gateway that began on PGlite and has peers", () => {
     await work.stop();
   });
 
-  test("brings its embeddings and their index, which registration still knows as its own", async () => {
+  test("brings its audit log, whose chains hold, its embeddings, and their index, which registration still knows as its own", async () => {
     await onDatabase(databaseUrl, async (client) => {
       const count = async (): Promise<unknown> =>
         (await client.query("select from pg_indexes where tablename = 'ideas' and indexdef ~ 'hnsw'")).rowCount;
       const { rows } = await client.query("select id from app.ideas order by meaning <=> '[7,1,2]' limit 1");
       expect(rows).toEqual([{ id: 7 }]);
+      const { rows: chains } = await client.query<{ fault: string | null }>(
+        "select fault from federation.verify_audit()",
+      );
+      expect(chains.length).toBeGreaterThan(1);
+      expect(chains.filter(({ fault }) => fault !== null)).toEqual([]);
       await client.query("begin");
       expect(await count()).toBe(1);
       await client.query("select federation.unregister_resource('ideas')");

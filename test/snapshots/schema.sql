@@ -1176,7 +1176,7 @@ create function federation.tg_audit_changes()
   returns trigger
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 165622d0f4ad7ce60435db1c800feda8e3bcd3492113f8e64afdbfc192bfc983; -- owner federation_owner
+  as sha256 ac3c1124c0fc9924a3bc28b670eda980ba3f883b12be5a860292c9a38c5454e9; -- owner federation_owner
 comment on function federation.tg_audit_changes() is 'Writes a change to the audit log. Arguments: what is changed, and the columns that are secret or long, as an array.';
 
 create function federation.tg_federation_audit_log__append_only()
