@@ -1,5 +1,5 @@
 --! Previous: sha1:e79d96cfa3f65b3352899827a88f53ce06a73bca
---! Hash: sha1:539cb1ab588304307ef9a701f5dd7e611caa70bf
+--! Hash: sha1:04353b9563173d073beb30b1a7e83b2f184642d0
 --! Message: audit chains
 
 -- A chain of hashes over the audit log, and room for changes that administrators make.
@@ -21,6 +21,7 @@ alter table federation.federation_audit_log
   add column trace_id text,
   add column actor text,
   add column details jsonb;
+create index federation_audit_log_id_idx on federation.federation_audit_log (id);
 create index federation_audit_log_chain_idx on federation.federation_audit_log (chain, position);
 comment on column federation.federation_audit_log.hash is 'SHA-256 over the hash before it and the content of the row.';
 comment on column federation.federation_audit_log.actor is 'Who made a change: the database login.';
@@ -34,6 +35,7 @@ alter table federation.federation_audit_archive
   add column trace_id text,
   add column actor text,
   add column details jsonb;
+create index federation_audit_archive_id_idx on federation.federation_audit_archive (id);
 create index federation_audit_archive_chain_idx on federation.federation_audit_archive (chain, position);
 
 reset role;

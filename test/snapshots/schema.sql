@@ -171,6 +171,7 @@ create table federation.federation_audit_archive (
 alter table federation.federation_audit_archive enable row level security;
 alter table federation.federation_audit_archive force row level security;
 CREATE INDEX federation_audit_archive_chain_idx ON ONLY federation.federation_audit_archive USING btree (chain, "position");
+CREATE INDEX federation_audit_archive_id_idx ON ONLY federation.federation_audit_archive USING btree (id);
 comment on table federation.federation_audit_archive is 'The cold tier of the audit log: whole partitions, moved there by attach.';
 
 create table federation.federation_audit_chains (
@@ -217,6 +218,7 @@ alter table federation.federation_audit_log enable row level security;
 alter table federation.federation_audit_log force row level security;
 CREATE INDEX federation_audit_log_chain_idx ON ONLY federation.federation_audit_log USING btree (chain, "position");
 CREATE INDEX federation_audit_log_grant_id_idx ON ONLY federation.federation_audit_log USING btree (grant_id, at);
+CREATE INDEX federation_audit_log_id_idx ON ONLY federation.federation_audit_log USING btree (id);
 comment on table federation.federation_audit_log is 'One row for each federated request, served or refused; append-only by trigger. Holds no body and no parameter.';
 comment on column federation.federation_audit_log.query_hash is 'SHA-256 of the normalised parameters.';
 comment on column federation.federation_audit_log.hash is 'SHA-256 over the hash before it and the content of the row.';
@@ -228,6 +230,7 @@ alter table federation.federation_audit_log_default enable row level security;
 alter table federation.federation_audit_log_default force row level security;
 CREATE INDEX federation_audit_log_default_chain_position_idx ON federation.federation_audit_log_default USING btree (chain, "position");
 CREATE INDEX federation_audit_log_default_grant_id_at_idx ON federation.federation_audit_log_default USING btree (grant_id, at);
+CREATE INDEX federation_audit_log_default_id_idx ON federation.federation_audit_log_default USING btree (id);
 
 create table federation.federation_authorities (
   id uuid default gen_random_uuid() not null,
