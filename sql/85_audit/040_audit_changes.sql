@@ -48,23 +48,30 @@ revoke all on function federation.tg_audit_changes() from public;
 comment on function federation.tg_audit_changes() is
   'Writes a change to the audit log. Arguments: what is changed, and the columns that are secret or long, as an array.';
 
-create or replace trigger _900_audit after insert or update or delete on federation.federation_grants
-for each row execute function federation.tg_audit_changes('grant', '{}');
-
-create or replace trigger _900_audit after insert or update or delete on federation.federation_certificates
-for each row execute function federation.tg_audit_changes('certificate', '{}');
-
-create or replace trigger _900_audit after insert or update or delete on federation.federation_resources
-for each row execute function federation.tg_audit_changes('resource', '{}');
-
-create or replace trigger _900_audit after insert or update or delete on federation.federation_identity
-for each row execute function federation.tg_audit_changes('identity', '{}');
-
-create or replace trigger _900_audit after insert or update or delete on federation.federation_peers
-for each row execute function federation.tg_audit_changes('peer', '{sealed_key,root_certificate_der,certificate_chain_der}');
-
-create or replace trigger _900_audit after insert or update or delete on federation.federation_authorities
-for each row execute function federation.tg_audit_changes('authority', '{sealed_key,certificate_der}');
-
-create or replace trigger _900_audit after insert or update or delete on federation.federation_user_tokens
-for each row execute function federation.tg_audit_changes('token', '{token_hash}');
+-- Deferred: the head of the chain is locked at the end of a transaction and not while it waits for something, a certificate server for example,
+-- so that nobody who makes a change, a revocation above all, waits for another who does.
+do $$
+declare
+  audited record;
+begin
+  for audited in
+    select *
+    from (values
+      ('federation_grants', 'grant', '{}'),
+      ('federation_certificates', 'certificate', '{}'),
+      ('federation_resources', 'resource', '{}'),
+      ('federation_identity', 'identity', '{}'),
+      ('federation_peers', 'peer', '{sealed_key,root_certificate_der,certificate_chain_der}'),
+      ('federation_authorities', 'authority', '{sealed_key,certificate_der}'),
+      ('federation_user_tokens', 'token', '{token_hash}')
+    ) as v (table_name, what, left_out)
+  loop
+    execute format('drop trigger if exists _900_audit on federation.%I', audited.table_name);
+    execute format(
+      'create constraint trigger _900_audit after insert or update or delete on federation.%I deferrable initially deferred
+        for each row execute function federation.tg_audit_changes(%L, %L)',
+      audited.table_name, audited.what, audited.left_out
+    );
+  end loop;
+end;
+$$;

@@ -240,6 +240,7 @@ create table federation.federation_authorities (
   sealed_key bytea,
   created_at timestamp with time zone default now() not null,
   retired_at timestamp with time zone,
+  constraint _900_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
   constraint federation_authorities_embedded_key CHECK (((kind <> 'embedded'::text) OR (sealed_key IS NOT NULL))),
   constraint federation_authorities_fingerprint CHECK ((fingerprint ~ '^[0-9a-f]{64}$'::text)),
   constraint federation_authorities_fingerprint_key UNIQUE (fingerprint),
@@ -261,6 +262,7 @@ create table federation.federation_certificates (
   renewed_from text,
   revoked_at timestamp with time zone,
   revocation_reason text,
+  constraint _900_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
   constraint federation_certificates_fingerprint CHECK ((fingerprint ~ '^[0-9a-f]{64}$'::text)),
   constraint federation_certificates_fingerprint_key UNIQUE (fingerprint),
   constraint federation_certificates_grant_id_fkey FOREIGN KEY (grant_id) REFERENCES federation.federation_grants(id) ON DELETE RESTRICT,
@@ -306,6 +308,7 @@ create table federation.federation_grants (
   expires_at timestamp with time zone,
   ended_at timestamp with time zone,
   end_reason text,
+  constraint _900_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
   constraint federation_grants_ended CHECK (((status = ANY (ARRAY['revoked'::text, 'expired'::text])) = (ended_at IS NOT NULL))),
   constraint federation_grants_peer_host CHECK ((peer_host ~ '^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$'::text)),
   constraint federation_grants_pkey PRIMARY KEY (id),
@@ -331,6 +334,7 @@ create table federation.federation_identity (
   member_team_column name,
   bound_at timestamp with time zone default now() not null,
   bound_by text default SESSION_USER not null,
+  constraint _900_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
   constraint federation_identity_memberships CHECK ((((memberships_table IS NULL) = (member_user_column IS NULL)) AND ((memberships_table IS NULL) = (member_team_column IS NULL)))),
   constraint federation_identity_pkey PRIMARY KEY (singleton),
   constraint federation_identity_singleton CHECK (singleton)
@@ -368,6 +372,7 @@ create table federation.federation_peers (
   state text default 'active'::text not null,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
+  constraint _900_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
   constraint federation_peers_host CHECK ((host ~ '^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$'::text)),
   constraint federation_peers_owner CHECK (((length(owner_user_id) >= 1) AND (length(owner_user_id) <= 256))),
   constraint federation_peers_owner_user_id_host_key UNIQUE (owner_user_id, host),
@@ -414,6 +419,7 @@ create table federation.federation_resources (
   registered_by text default SESSION_USER not null,
   embedding_column name,
   embedding_dimensions integer,
+  constraint _900_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
   constraint federation_resources_columns CHECK ((cardinality(columns) > 0)),
   constraint federation_resources_embedding CHECK (((embedding_column IS NULL) = (embedding_dimensions IS NULL))),
   constraint federation_resources_name CHECK ((name ~ '^[a-z][a-z0-9_]{0,49}$'::text)),
@@ -446,6 +452,7 @@ create table federation.federation_user_tokens (
   created_at timestamp with time zone default now() not null,
   expires_at timestamp with time zone,
   revoked_at timestamp with time zone,
+  constraint _900_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
   constraint federation_user_tokens_hash CHECK ((octet_length(token_hash) = 32)),
   constraint federation_user_tokens_pkey PRIMARY KEY (id),
   constraint federation_user_tokens_token_hash_key UNIQUE (token_hash),
@@ -1273,21 +1280,21 @@ CREATE TRIGGER _100_append_only BEFORE DELETE OR UPDATE ON federation.federation
 
 CREATE TRIGGER _110_append_only_truncate BEFORE TRUNCATE ON federation.federation_audit_log_default FOR EACH STATEMENT EXECUTE FUNCTION federation.tg_federation_audit_log__append_only();
 
-CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_authorities FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('authority', '{sealed_key,certificate_der}');
+CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_authorities DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('authority', '{sealed_key,certificate_der}');
 
-CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_certificates FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('certificate', '{}');
+CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_certificates DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('certificate', '{}');
 
 CREATE TRIGGER _100_lifecycle BEFORE INSERT OR UPDATE ON federation.federation_grants FOR EACH ROW EXECUTE FUNCTION federation.tg_federation_grants__lifecycle();
 
-CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_grants FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('grant', '{}');
+CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_grants DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('grant', '{}');
 
-CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_identity FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('identity', '{}');
+CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_identity DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('identity', '{}');
 
-CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_peers FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('peer', '{sealed_key,root_certificate_der,certificate_chain_der}');
+CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_peers DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('peer', '{sealed_key,root_certificate_der,certificate_chain_der}');
 
-CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_resources FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('resource', '{}');
+CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_resources DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('resource', '{}');
 
-CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_user_tokens FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('token', '{token_hash}');
+CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_user_tokens DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('token', '{token_hash}');
 
 -- policies
 
