@@ -139,6 +139,7 @@ create table federation.federation_alerts (
 ); -- owner federation_owner
 alter table federation.federation_alerts enable row level security;
 alter table federation.federation_alerts force row level security;
+CREATE UNIQUE INDEX federation_alerts_open_idx ON federation.federation_alerts USING btree (code, subject) WHERE (resolved_at IS NULL);
 comment on table federation.federation_alerts is 'Conditions that an administrator should look at, until they are resolved.';
 
 create table federation.federation_audit_archive (
@@ -308,10 +309,16 @@ create table federation.federation_grants (
   expires_at timestamp with time zone,
   ended_at timestamp with time zone,
   end_reason text,
+  requests_per_minute integer,
+  burst integer,
+  audit_mode text default 'async'::text not null,
   constraint _900_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
+  constraint federation_grants_audit_mode CHECK ((audit_mode = ANY (ARRAY['async'::text, 'strict'::text]))),
+  constraint federation_grants_burst CHECK (((burst >= 1) AND (burst <= 1000000))),
   constraint federation_grants_ended CHECK (((status = ANY (ARRAY['revoked'::text, 'expired'::text])) = (ended_at IS NOT NULL))),
   constraint federation_grants_peer_host CHECK ((peer_host ~ '^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$'::text)),
   constraint federation_grants_pkey PRIMARY KEY (id),
+  constraint federation_grants_requests_per_minute CHECK (((requests_per_minute >= 1) AND (requests_per_minute <= 1000000))),
   constraint federation_grants_scope CHECK ((jsonb_typeof(scope) = 'object'::text)),
   constraint federation_grants_started CHECK (((status <> ALL (ARRAY['active'::text, 'suspended'::text])) OR (activated_at IS NOT NULL))),
   constraint federation_grants_status CHECK ((status = ANY (ARRAY['pending'::text, 'active'::text, 'suspended'::text, 'revoked'::text, 'expired'::text]))),
@@ -324,6 +331,9 @@ CREATE INDEX federation_grants_subject_user_id_idx ON federation.federation_gran
 comment on table federation.federation_grants is 'One peer, one subject, one scope, one lifecycle: pending → active ⇄ suspended → revoked or expired.';
 comment on column federation.federation_grants.subject_user_id is 'The local user whose native rights bound what the peer may read.';
 comment on column federation.federation_grants.scope is 'What narrows the subject''s rights; checked by federation.check_scope.';
+comment on column federation.federation_grants.requests_per_minute is 'Requests that the grant may make in a minute; null is what the gateway''s configuration says.';
+comment on column federation.federation_grants.burst is 'The most of them in one second; null is no limit but that of the minute.';
+comment on column federation.federation_grants.audit_mode is 'strict: an answer leaves only after its audit row is durable. async: what had to be dropped is said by a gap row.';
 
 create table federation.federation_identity (
   singleton boolean default true not null,
@@ -419,6 +429,8 @@ create table federation.federation_resources (
   registered_by text default SESSION_USER not null,
   embedding_column name,
   embedding_dimensions integer,
+  search_config text default 'simple'::text not null,
+  search_indexed boolean default false not null,
   constraint _900_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
   constraint federation_resources_columns CHECK ((cardinality(columns) > 0)),
   constraint federation_resources_embedding CHECK (((embedding_column IS NULL) = (embedding_dimensions IS NULL))),
@@ -432,6 +444,22 @@ comment on table federation.federation_resources is 'Tables registered for feder
 comment on column federation.federation_resources.columns is 'The columns that may leave, as of registration: a column added to the table later stays at home.';
 comment on column federation.federation_resources.native_policy is 'True where the table had no row-level security and registration installed the owner-or-team policy.';
 comment on column federation.federation_resources.embedding_column is 'A column of type vector for searches; never among the columns that leave.';
+comment on column federation.federation_resources.search_config is 'The text search configuration by which words of a row are told.';
+comment on column federation.federation_resources.search_indexed is 'True where triggers keep federation_search_documents: the policies are ours, and owner and team are columns.';
+
+create table federation.federation_search_documents (
+  resource_name text not null,
+  row_key text not null,
+  document tsvector not null,
+  scoped tsvector not null,
+  constraint federation_search_documents_pkey PRIMARY KEY (resource_name, row_key),
+  constraint federation_search_documents_resource_name_fkey FOREIGN KEY (resource_name) REFERENCES federation.federation_resources(name) ON DELETE CASCADE
+); -- owner federation_owner
+alter table federation.federation_search_documents enable row level security;
+alter table federation.federation_search_documents force row level security;
+CREATE INDEX federation_search_documents_scoped_idx ON federation.federation_search_documents USING gin (scoped) WITH (fastupdate=off);
+comment on table federation.federation_search_documents is 'The words of rows, kept by triggers; what a search finds candidates by, which are then read under the policies.';
+comment on column federation.federation_search_documents.scoped is 'Each word behind a hash of the row''s owner and of its team: a search enters the index below its own owner and teams only.';
 
 create table federation.federation_settings (
   name text not null,
@@ -475,7 +503,7 @@ create view home_api.grants with (security_barrier=true) as
     expires_at,
     ended_at,
     end_reason
-   FROM federation.grants_of_current_user() g(id, subject_user_id, peer_host, scope, status, created_at, created_by, activated_at, expires_at, ended_at, end_reason); -- owner federation_owner
+   FROM federation.grants_of_current_user() g(id, subject_user_id, peer_host, scope, status, created_at, created_by, activated_at, expires_at, ended_at, end_reason, requests_per_minute, burst, audit_mode); -- owner federation_owner
 comment on view home_api.grants is '@name grant
 @primaryKey id
 The grants by which peers read what the user may see.';
@@ -1432,6 +1460,11 @@ create policy federation_resources_native on federation.federation_resources as 
   using (true)
   with check (true);
 comment on policy federation_resources_native on federation.federation_resources is 'The functions of federation_owner are the only way in; no other role has a policy or a privilege.';
+
+create policy federation_search_documents_native on federation.federation_search_documents as permissive for all to federation_owner
+  using (true)
+  with check (true);
+comment on policy federation_search_documents_native on federation.federation_search_documents is 'The functions of federation_owner are the only way in; no other role has a policy or a privilege.';
 
 create policy federation_settings_native on federation.federation_settings as permissive for all to federation_owner
   using (true)
