@@ -1,12 +1,12 @@
 --! Previous: sha1:04353b9563173d073beb30b1a7e83b2f184642d0
---! Hash: sha1:c7235dcbdb23760a6814fa1bae07cf7df8439d0c
+--! Hash: sha1:4adc7fb5e8045a4843e22fd0294d9a9c7fb99246
 --! Message: search, limits and rollover
 
 -- What a search finds rows by, what a grant may take, and partitions of the audit log by week.
 set local role federation_owner;
 
 alter table federation.federation_resources
-  add column search_config text not null default 'simple',
+  add column search_config text not null default 'pg_catalog.simple',
   add column search_indexed boolean not null default false;
 comment on column federation.federation_resources.search_config is 'The text search configuration by which words of a row are told.';
 comment on column federation.federation_resources.search_indexed is

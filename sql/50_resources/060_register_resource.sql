@@ -12,7 +12,8 @@ create or replace function federation.register_resource(
   key_column name default null,
   hidden_columns name[] default '{}',
   identity_settings jsonb default '{}',
-  embedding_column name default null
+  embedding_column name default null,
+  search_config regconfig default 'pg_catalog.simple'
 ) returns void
 language plpgsql
 volatile
@@ -28,6 +29,8 @@ declare
   needed record;
   held boolean;
   dimensions integer;
+  indexed boolean;
+  config text;
 begin
   if name is null or name !~ '^[a-z][a-z0-9_]{0,49}$' then
     raise exception 'A resource name has up to 50 lower-case letters, digits and underscores.' using errcode = 'MF022';
@@ -77,6 +80,15 @@ begin
     raise exception 'A hidden column can be neither key nor text nor time column.' using errcode = 'MF022';
   end if;
 
+  select n.nspname || '.' || c.cfgname into config
+  from pg_catalog.pg_ts_config c join pg_catalog.pg_namespace n on n.oid = c.cfgnamespace
+  where c.oid = search_config and n.nspname !~ '\.' and c.cfgname !~ '\.';
+  if config is null then
+    raise exception 'There is no text search configuration of this name, or its name has a dot.' using errcode = 'MF022';
+  end if;
+  -- Where others decide which rows are visible, owner and team do not tell; such tables are read row by row.
+  indexed := native and cardinality(text_columns) > 0 and federation.can_index_search(table_id, key_column, owner, team);
+
   if embedding_column is not null then
     perform federation.make_embedding_index(table_id, embedding_column);
   end if;
@@ -85,7 +97,7 @@ begin
       'name', name, 'table_id', table_id::oid::bigint, 'key_column', key_column, 'owner', owner, 'team', team,
       'hidden_columns', to_jsonb(hidden_columns), 'text_columns', to_jsonb(text_columns), 'time_column', time_column,
       'order_by', order_by, 'identity_settings', identity_settings, 'native_policy', native,
-      'embedding_column', embedding_column, 'embedding_dimensions', dimensions
+      'embedding_column', embedding_column, 'embedding_dimensions', dimensions, 'search_config', config, 'search_indexed', indexed
     ),
     columns
   );
@@ -115,10 +127,14 @@ begin
     'A peer sees what its grant''s scope leaves, while the grant is active. Made by federation.register_resource.'
   );
 
+  if indexed then
+    perform federation.install_search_triggers(name, table_id);
+  end if;
+
   policies := array(select p.polname from pg_catalog.pg_policy p where p.polrelid = table_id);
   for needed in
     select n.role_name, n.object_kind, n.object_id, n.column_number
-    from federation.needed_privileges(table_id, columns, policies, (identity_settings ->> 'role')::name) n
+    from federation.needed_privileges(table_id, columns || embedding_column, policies, (identity_settings ->> 'role')::name) n
   loop
     held := federation.privilege_held(needed.role_name, needed.object_kind, needed.object_id, needed.column_number);
     if not held then
@@ -130,7 +146,7 @@ begin
   end loop;
 end;
 $$;
-revoke all on function federation.register_resource(text, regclass, text, text, name[], name, jsonb, name, name[], jsonb, name) from public;
-grant execute on function federation.register_resource(text, regclass, text, text, name[], name, jsonb, name, name[], jsonb, name) to federation_admin;
-comment on function federation.register_resource(text, regclass, text, text, name[], name, jsonb, name, name[], jsonb, name) is
-  'Makes a table a resource: installs the scope policy, where it has no policies the owner-or-team policy, and an HNSW index for an embedding. Raises MF022, MF031.';
+revoke all on function federation.register_resource(text, regclass, text, text, name[], name, jsonb, name, name[], jsonb, name, regconfig) from public;
+grant execute on function federation.register_resource(text, regclass, text, text, name[], name, jsonb, name, name[], jsonb, name, regconfig) to federation_admin;
+comment on function federation.register_resource(text, regclass, text, text, name[], name, jsonb, name, name[], jsonb, name, regconfig) is
+  'Makes a table a resource: the scope policy; where it has no policies, the owner-or-team policy and an index of words; an HNSW index. Raises MF022, MF031.';

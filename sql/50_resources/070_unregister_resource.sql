@@ -1,4 +1,4 @@
--- Guarantees: the table is left as it was found: our policies go, and row-level security, privileges and index where registration brought them.
+-- Guarantees: the table is left as it was found: our policies go, and row-level security, privileges, triggers and index where registration brought them.
 create or replace function federation.unregister_resource(name text) returns void
 language plpgsql
 volatile
@@ -26,6 +26,8 @@ begin
       execute format('drop policy if exists %I on %s', name || '_others', resource.table_id);
     end if;
     perform federation.drop_embedding_index(resource.table_id);
+    execute format('drop trigger if exists %I on %s', name || '_words', resource.table_id);
+    execute format('drop trigger if exists %I on %s', name || '_words_truncate', resource.table_id);
     -- Policies that were added since would be without force.
     if resource.native_policy and not exists (select from pg_catalog.pg_policy p where p.polrelid = resource.table_id) then
       execute format('alter table %s disable row level security', resource.table_id);

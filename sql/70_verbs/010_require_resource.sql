@@ -42,3 +42,15 @@ $$;
 revoke all on function federation.require_resource(text) from public;
 grant execute on function federation.require_resource(text) to federation_peer;
 comment on function federation.require_resource(text) is 'Raises MF001 to MF007 unless the grant is active, MF010 unless its scope admits the resource.';
+
+create or replace function federation.require_active() returns void
+language sql
+stable
+security definer -- peers cannot read grants
+set search_path = ''
+as $$
+  select federation.require_session_grant();
+$$;
+revoke all on function federation.require_active() from public;
+grant execute on function federation.require_active() to federation_peer;
+comment on function federation.require_active() is 'Raises MF001 to MF007 unless the grant of this session is active.';

@@ -18,7 +18,7 @@ set search_path = ''
 as $$
   select jsonb_build_object(
     'protocol', 1,
-    'verbs', jsonb_build_array('capabilities', 'list', 'get'),
+    'verbs', jsonb_build_array('capabilities', 'list', 'get', 'search'),
     'host', (select s.value from federation.federation_settings s where s.name = 'host'),
     'resources', coalesce(
       (
@@ -26,6 +26,8 @@ as $$
           jsonb_build_object(
             'name', r.name,
             'key', r.key_column,
+            'searchable', cardinality(r.text_columns) > 0 or r.embedding_column is not null,
+            'embeddingDimensions', r.embedding_dimensions,
             'columns', (
               select jsonb_agg(
                 jsonb_build_object('name', c.name, 'type', c.type, 'nullable', c.is_nullable, 'comparable', c.kind <> 'opaque')

@@ -2,6 +2,7 @@ import { createServer } from "node:net";
 import type { Socket } from "node:net";
 import { parentPort, workerData } from "node:worker_threads";
 import { PGlite } from "@electric-sql/pglite";
+import { pg_trgm } from "@electric-sql/pglite/contrib/pg_trgm";
 import { vector } from "@electric-sql/pglite-pgvector";
 import { PGLiteSocketHandler } from "@electric-sql/pglite-socket";
 import type { PGLiteSocketHandlerOptions } from "@electric-sql/pglite-socket";
@@ -12,7 +13,7 @@ import type { DumpAnswer, DumpSection, EmbeddedOptions } from "./embedded.ts";
 const IDLE_MS = 60_000;
 
 const { dataFolder, socketFile } = workerData as EmbeddedOptions & { socketFile: string };
-const db = await PGlite.create({ dataDir: dataFolder, extensions: { vector } });
+const db = await PGlite.create({ dataDir: dataFolder, extensions: { vector, pg_trgm } });
 const sockets = new Map<number, Socket>();
 const queue = createBackendQueue(db, {
   idleMs: IDLE_MS,

@@ -38,12 +38,33 @@ export async function migrateDatabase(options: {
         }
       }),
     });
+    await makeTrigrams(client, log);
     if (await applySql(client, readSqlFiles(join(root, "sql")))) {
       log?.("functions, policies and triggers applied");
     }
   } finally {
     await client.query("select pg_advisory_unlock($1)", [MIGRATION_LOCK]).catch(() => undefined);
     await client.end();
+  }
+}
+
+/** Searches tolerate typos where pg_trgm is; a database without it, or whose administrator may not install it, is searched without. */
+async function makeTrigrams(client: Client, log?: (line: string) => void): Promise<void> {
+  const { rows } = await client.query<{ installed: boolean; allowed: boolean }>(
+    `select e.installed_version is not null as installed,
+       coalesce(has_schema_privilege(to_regnamespace('public'), 'create'), false)
+         and has_database_privilege(current_database(), 'create') as allowed
+     from pg_catalog.pg_available_extensions e where e.name = 'pg_trgm'`,
+  );
+  const [extension] = rows;
+  if (extension?.installed === true) {
+    return;
+  }
+  if (extension?.allowed === true) {
+    // A trusted extension: whoever may create in the database may install it (PostgreSQL documentation, CREATE EXTENSION).
+    await client.query("create extension if not exists pg_trgm schema public");
+  } else {
+    log?.("searches tolerate no typos: the extension pg_trgm is not installed in this database");
   }
 }
 

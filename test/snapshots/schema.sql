@@ -429,7 +429,7 @@ create table federation.federation_resources (
   registered_by text default SESSION_USER not null,
   embedding_column name,
   embedding_dimensions integer,
-  search_config text default 'simple'::text not null,
+  search_config text default 'pg_catalog.simple'::text not null,
   search_indexed boolean default false not null,
   constraint _900_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
   constraint federation_resources_columns CHECK ((cardinality(columns) > 0)),
@@ -558,6 +558,13 @@ create function federation.add_peer(id uuid, owner_user_id text, host text, fede
   as sha256 53ab3432d217ed979b93fceb6738acf974172cbcf38baaf50ce4f5317a6a6493; -- owner federation_owner
 comment on function federation.add_peer(uuid,text,text,text,text,uuid,bytea,bytea[],text,timestamp with time zone,bytea) is 'Stores a peer that a local user enrolled with; an earlier one of the same user, host and authority is replaced. Raises MF021, MF031.';
 
+create function federation.alike_words(config regconfig, texts text[], query text)
+  returns tsquery
+  language plpgsql stable
+  set search_path=""
+  as sha256 3c45fb31fc07a0cbad9f7121f57ee070c3950e0603e26c3ed66f36b56cc29e00; -- owner federation_owner
+comment on function federation.alike_words(regconfig,text[],text) is 'The words of a row that are like those asked for, as a query by which to mark them.';
+
 create function federation.append_audit(entries jsonb, chain text DEFAULT 'requests-0'::text)
   returns integer
   language sql volatile security definer
@@ -614,6 +621,20 @@ create function federation.bound_identity()
   as sha256 bd0edfc2ec32d5d0dc6182aefac1ec0ddb648e25ce6752fa7b9b98232864a450; -- owner federation_owner
 comment on function federation.bound_identity() is 'The bound identity; no row where none is bound.';
 
+create function federation.can_index_search(table_id regclass, key_column name, owner text, team text)
+  returns boolean
+  language sql stable
+  set search_path=""
+  as sha256 5b1c8e95ede25500c2401e229295960aaa837243a8fd0182276aecf8c1e1735c; -- owner federation_owner
+comment on function federation.can_index_search(regclass,name,text,text) is 'Whether owner and team are columns by which an index of words can be told apart; expressions are not.';
+
+create function federation.canonical_keys(keys text[], type text)
+  returns text[]
+  language plpgsql stable
+  set search_path=""
+  as sha256 72c7e559a42ec4de9e80483bf37a397829b829a709303cefc32588d430cabae4; -- owner federation_owner
+comment on function federation.canonical_keys(text[],text) is 'Ids as a column of this type writes them: 007 and 7 are one integer.';
+
 create function federation.check_identity_settings(resource text, identity_settings jsonb)
   returns void
   language plpgsql stable security definer
@@ -627,6 +648,13 @@ create function federation.check_scope(scope jsonb)
   set search_path=""
   as sha256 6ba77644b76f6b0a6890247b77eef235a026f2b0e9c6de0a2644c6511a58f5a2; -- owner federation_owner
 comment on function federation.check_scope(jsonb) is 'Raises MF020, with the path in detail, unless the scope is well-formed and names only registered resources.';
+
+create function federation.check_search(query text, first integer, mode text, vector double precision[])
+  returns void
+  language plpgsql stable
+  set search_path=""
+  as sha256 310bbc4f1844b5eb2b1d4723f32fbd73f135614a8664aeba9e2683825a072aad; -- owner federation_owner
+comment on function federation.check_search(text,integer,text,double precision[]) is 'Raises MF012, with the path in detail, unless a search is well-formed.';
 
 create function federation.check_values(vals text[], casts text[])
   returns void
@@ -711,7 +739,7 @@ create function federation.describe_capabilities()
   returns jsonb
   language sql stable security definer
   set search_path=""
-  as sha256 d05d8c8cf05224e09d8c96dbc19a0539532a4679e314cd773264b4e3e41847f0; -- owner federation_owner
+  as sha256 50a268494319562a35cd4e4b2daf6796718a550d5dedc941584e17fd8c837b3b; -- owner federation_owner
 comment on function federation.describe_capabilities() is 'The answer of the verb capabilities. Raises MF001 to MF007.';
 
 create function federation.describe_resource(resource text)
@@ -720,6 +748,13 @@ create function federation.describe_resource(resource text)
   set search_path=""
   as sha256 e2de1504a0a10b3fee01ffcb7540fad8e784f7708c52532a30298d5dedd432f1; -- owner federation_owner
 comment on function federation.describe_resource(text) is 'What a query over a resource may name, and whether row-level security and the scope policy are still on its table.';
+
+create function federation.describe_search(resource text)
+  returns TABLE(table_id regclass, key_column name, key_type text, search_path text, text_columns name[], config text, is_indexed boolean, embedding_column name, embedding_dimensions integer)
+  language sql stable security definer rows 1
+  set search_path=""
+  as sha256 d9ec83cfb0dbc3e63e292e3891c72d0783161aac2ae5f193f0cb64e80a9660f2; -- owner federation_owner
+comment on function federation.describe_search(text) is 'What a search over a resource may name, and whether the index of its words can be relied on.';
 
 create function federation.drop_embedding_index(table_id regclass)
   returns void
@@ -800,6 +835,13 @@ create function federation.grants_of_current_user()
   set search_path=""
   as sha256 0a204d60b1cb48d6408698afd05f38f7feffffc9f348a800f95c4a30bbbb9c8e; -- owner federation_owner
 comment on function federation.grants_of_current_user() is 'The grants that speak for the local user of this session.';
+
+create function federation.install_search_triggers(name text, table_id regclass)
+  returns void
+  language plpgsql volatile
+  set search_path=""
+  as sha256 4763a68e4118b72841f7b98c194deea2d857cc29d4d4f5c913db31e89564aa53; -- owner federation_owner
+comment on function federation.install_search_triggers(text,regclass) is 'Keeps the words of a table''s rows from now on, and of those that are there.';
 
 create function federation.is_of_kind(kind text, value jsonb)
   returns boolean
@@ -895,6 +937,13 @@ create function federation.make_embedding_index(table_id regclass, embedding_col
   as sha256 2cb467ac6eea5e1568f63f785916c8ec267654b8619ab539004d7597139a7c3c; -- owner federation_owner
 comment on function federation.make_embedding_index(regclass,name) is 'Makes an HNSW index for cosine distance where the table has none for this column.';
 
+create function federation.marked_parts(headline text)
+  returns jsonb
+  language sql immutable strict
+  set search_path=""
+  as sha256 af0d3392de9d4c3ce617c7c61a6ca683850bd1ab98dcedea7dd8191ee1bd2106; -- owner federation_owner
+comment on function federation.marked_parts(text) is 'A headline as its parts, in order, each with whether it is a match: nothing in it has to be escaped or taken for markup.';
+
 create function federation.native_policy_statement(name text, table_id regclass, owner text, team text)
   returns text
   language sql stable
@@ -958,12 +1007,43 @@ create function federation.publish_settings(settings jsonb)
   as sha256 687ffc0d8e1911d433641f7c71500dfbd83061de8a0e8b45e825405735a6834e; -- owner federation_owner
 comment on function federation.publish_settings(jsonb) is 'Writes the host, URLs and root fingerprint of this gateway.';
 
+create function federation.put_search_document(resource text, entry jsonb)
+  returns void
+  language sql volatile security definer
+  set search_path=""
+  as sha256 0686da18b7218c5bad9dafbf9820144dc6dd57577f907afab4d82b66bdd162ff; -- owner federation_owner
+comment on function federation.put_search_document(text,jsonb) is 'Keeps the words of a row, which is given as JSON.';
+
 create function federation.random_token()
   returns text
   language sql volatile
   set search_path=""
   as sha256 2df12b10c0d546fd6670d93e316f6f191beb735f62361434d25874c97112c503; -- owner federation_owner
 comment on function federation.random_token() is 'A secret of 256 bits from 366 random ones, base64url, 43 characters.';
+
+create function federation.ranked_by_both(resources text[], stage text, query text, vector double precision[], rank_from double precision, resource_from text, key_from text, row_limit integer)
+  returns TABLE(resource text, row_key text, rank double precision)
+  language sql stable rows 1000
+  set search_path=""
+  as sha256 0a216ecbedfc2ced4d57030443e1860908282e450674e725e8db4ffe050a90c1; -- owner federation_owner
+comment on function federation.ranked_by_both(text[],text,text,double precision[],double precision,text,text,integer) is 'The best rows by words and by nearness of embeddings, fused by their places in both lists. Raises MF013.';
+
+create function federation.ranked_by_words(resources text[], stage text, query text, rank_from double precision, resource_from text, key_from text, row_limit integer)
+  returns TABLE(resource text, row_key text, rank double precision)
+  language sql stable rows 1000
+  set search_path=""
+  as sha256 67716e1a30481280b181e336af11bc59a216384bd1dd5219700f064bf8bc609f; -- owner federation_owner
+comment on function federation.ranked_by_words(text[],text,text,double precision,text,text,integer) is 'The best rows of several resources after a position, in one list. Raises MF013.';
+
+create function federation.read_hits(resource text, keys text[], query text, stage text)
+  returns TABLE(row_key text, content jsonb, snippet jsonb)
+  language plpgsql stable rows 1000
+  set DateStyle=ISO, MDY
+  set IntervalStyle=postgres
+  set TimeZone=UTC
+  set search_path=""
+  as sha256 1ac38e877b67abba052f0e89ebb722745f61b658efaf286eef625ba3448a4f58; -- owner federation_owner
+comment on function federation.read_hits(text,text[],text,text) is 'Rows by their keys, as JSON, each with its snippet.';
 
 create function federation.rebuild_identity_functions()
   returns void
@@ -997,7 +1077,7 @@ create function federation.record_resource(entry jsonb, columns name[])
   returns void
   language sql volatile security definer
   set search_path=""
-  as sha256 31c46f32ede105acb16f20a3415bc61643f5c6fd12d1bca0096840b1ae63aa4b; -- owner federation_owner
+  as sha256 447579cf83d93f16feea54db4985c8c9aa290e6aeba6f9303d4a3fc0cf66ac19; -- owner federation_owner
 comment on function federation.record_resource(jsonb,name[]) is 'Writes the row behind federation.register_resource, which is what administrators call.';
 
 create function federation.redeem_enrollment_token(enrollment_token text)
@@ -1007,12 +1087,12 @@ create function federation.redeem_enrollment_token(enrollment_token text)
   as sha256 70d1da27beef8eca76aaaf36f4a435ddbf9fd884826dd09be767576eff5c0852; -- owner federation_owner
 comment on function federation.redeem_enrollment_token(text) is 'Spends a token and activates its grant, in the transaction that records the certificate. Raises MF030.';
 
-create function federation.register_resource(name text, table_id regclass, owner text DEFAULT NULL::text, team text DEFAULT NULL::text, text_columns name[] DEFAULT '{}'::name[], time_column name DEFAULT NULL::name, order_by jsonb DEFAULT NULL::jsonb, key_column name DEFAULT NULL::name, hidden_columns name[] DEFAULT '{}'::name[], identity_settings jsonb DEFAULT '{}'::jsonb, embedding_column name DEFAULT NULL::name)
+create function federation.register_resource(name text, table_id regclass, owner text DEFAULT NULL::text, team text DEFAULT NULL::text, text_columns name[] DEFAULT '{}'::name[], time_column name DEFAULT NULL::name, order_by jsonb DEFAULT NULL::jsonb, key_column name DEFAULT NULL::name, hidden_columns name[] DEFAULT '{}'::name[], identity_settings jsonb DEFAULT '{}'::jsonb, embedding_column name DEFAULT NULL::name, search_config regconfig DEFAULT 'simple'::regconfig)
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 c11b7dc2337000748e9ed4073a4484bf6da4da4042427e0da04e4128ba69630d; -- owner federation_owner
-comment on function federation.register_resource(text,regclass,text,text,name[],name,jsonb,name,name[],jsonb,name) is 'Makes a table a resource: installs the scope policy, where it has no policies the owner-or-team policy, and an HNSW index for an embedding. Raises MF022, MF031.';
+  as sha256 f292121693a02e96531055b0e36206f8a684a701cf8bd29c9a10a72cbdbc42a3; -- owner federation_owner
+comment on function federation.register_resource(text,regclass,text,text,name[],name,jsonb,name,name[],jsonb,name,regconfig) is 'Makes a table a resource: the scope policy; where it has no policies, the owner-or-team policy and an index of words; an HNSW index. Raises MF022, MF031.';
 
 create function federation.remove_peer(owner_user_id text, host text)
   returns void
@@ -1021,12 +1101,33 @@ create function federation.remove_peer(owner_user_id text, host text)
   as sha256 642a172faf592fc1a77a6e99c75b6d1431630f3e329e4087ce2159cb0b03b02c; -- owner federation_owner
 comment on function federation.remove_peer(text,text) is 'Forgets a peer, its certificate and its key. Raises MF011.';
 
+create function federation.require_active()
+  returns void
+  language sql stable security definer
+  set search_path=""
+  as sha256 a5bb524753ccd764ae3fb406f39ea1d5aa2c1290aa1323cb28a3de2a0adbaf24; -- owner federation_owner
+comment on function federation.require_active() is 'Raises MF001 to MF007 unless the grant of this session is active.';
+
+create function federation.require_protected(resource text)
+  returns void
+  language plpgsql stable
+  set search_path=""
+  as sha256 9087f7bac8d8cf5af3d041ae98f81c67d8f6de41b38b27f54891f7ad638d9e10; -- owner federation_owner
+comment on function federation.require_protected(text) is 'Raises MF013 where row-level security or the scope policy was taken from a table.';
+
 create function federation.require_resource(resource text)
   returns void
   language plpgsql stable security definer
   set search_path=""
   as sha256 2f2281bd12a2954dd39659b7076e3f23c6da5f829526215c1e52dcd3239c2dff; -- owner federation_owner
 comment on function federation.require_resource(text) is 'Raises MF001 to MF007 unless the grant is active, MF010 unless its scope admits the resource.';
+
+create function federation.require_searchable(resources text[])
+  returns text[]
+  language plpgsql stable
+  set search_path=""
+  as sha256 2c821c1888341c46df33914ec99d5cf87cdf60ce9c062f485424d2540c2877c8; -- owner federation_owner
+comment on function federation.require_searchable(text[]) is 'The resources of a search, all that the session may search where none is named. Raises MF010 where it may not search one of them, MF012.';
 
 create function federation.require_session_grant()
   returns federation.federation_grants
@@ -1140,12 +1241,116 @@ create function federation.scope_teams()
   as sha256 5a1e6690eca0979c4623f840368821b6311e2b5a05ae844136f523b7994ba575; -- owner federation_owner
 comment on function federation.scope_teams() is 'The teams in scope: those that the scope includes and the subject is a member of now; none where the scope is silent.';
 
+create function federation.scoped_query(prefix text, query tsquery)
+  returns tsquery
+  language sql immutable
+  set search_path=""
+  as sha256 2d3773a2c22bb43bde7b72579a39e29884eea7c1cf4361925a93f55c89d21ec5; -- owner federation_owner
+comment on function federation.scoped_query(text,tsquery) is 'A query for the same words behind a prefix; finds all that the query finds there, and more.';
+
+create function federation.scoped_words(prefixes text[], document tsvector)
+  returns tsvector
+  language sql immutable
+  set search_path=""
+  as sha256 0b9a1b234f84460ed34dd9634384101868ab5e93dd5514ee977f5b0c6174ae6c; -- owner federation_owner
+comment on function federation.scoped_words(text[],tsvector) is 'Each word of a row behind each of its prefixes.';
+
 create function federation.sealed_values()
   returns TABLE(kind text, id uuid, sealed bytea)
   language sql stable security definer rows 1000
   set search_path=""
   as sha256 03e6308c5ea66784ef6cb56e16e6ac4e6cc3387825c1dbdea5c28821e78ac395; -- owner federation_owner
 comment on function federation.sealed_values() is 'Every sealed value and the row it belongs to: what a rotation of the sealing key seals again.';
+
+create function federation.search_by_likeness(resource text, query text, rank_from double precision, tied_after text, row_limit integer)
+  returns TABLE(row_key text, rank double precision)
+  language plpgsql stable rows 1000
+  set DateStyle=ISO, MDY
+  set TimeZone=UTC
+  set search_path=""
+  as sha256 ff331ef8ca6b9f886a9699bd11f295b49b7872c7f49800afa8d388fc654679e1; -- owner federation_owner
+comment on function federation.search_by_likeness(text,text,double precision,text,integer) is 'Keys of visible rows of a resource with words like those asked for, for queries that were mistyped, best first. Raises MF013.';
+
+create function federation.search_by_vector(resource text, vector double precision[], row_limit integer)
+  returns TABLE(row_key text, distance double precision)
+  language plpgsql stable rows 1000
+  set search_path=""
+  as sha256 2cadccac6ecf5b11ca37f96bd44c637f91ecf626db9159941518c2232d3ee54f; -- owner federation_owner
+comment on function federation.search_by_vector(text,double precision[],integer) is 'Keys of the visible rows of a resource whose embeddings are nearest by cosine distance; none where its embeddings have other dimensions. Raises MF013.';
+
+create function federation.search_by_words(resource text, stage text, query text, rank_from double precision, tied_after text, row_limit integer)
+  returns TABLE(row_key text, rank double precision)
+  language plpgsql stable rows 1000
+  set DateStyle=ISO, MDY
+  set TimeZone=UTC
+  set search_path=""
+  as sha256 03da1206e03e6a4ee1af2267cf26d17dfa4579d65e67d2da864724521199e716; -- owner federation_owner
+comment on function federation.search_by_words(text,text,text,double precision,text,integer) is 'Keys of visible rows of a resource that hold the words asked for, best first. Raises MF013.';
+
+create function federation.search_candidates(resource text, query tsquery, rank_from double precision, tied_after text, row_limit integer)
+  returns TABLE(row_key text, rank double precision)
+  language sql stable security definer rows 1000
+  set enable_seqscan=off
+  set search_path=""
+  as sha256 5576ee3d8bc531e77c8ceb816b09ebcaf3f0f09ae200016410f638d5d9b2b545; -- owner federation_owner
+comment on function federation.search_candidates(text,tsquery,double precision,text,integer) is 'Keys of rows that a query finds behind this session''s prefixes, best first: of a rank below rank_from, or of that rank with a key after tied_after.';
+
+create function federation.search_config_of(config text)
+  returns regconfig
+  language sql stable
+  set search_path=""
+  as sha256 3bfab2685e65b5d2c402a4ebadabf58840e2bb91ff004f8f2367380c8e55746b; -- owner federation_owner
+comment on function federation.search_config_of(text) is 'A text search configuration by its schema and name; simple where there is none of that name.';
+
+create function federation.search_document(config regconfig, texts text[])
+  returns tsvector
+  language plpgsql immutable
+  set search_path=""
+  as sha256 0cab7b4b9711ffd9ebac42eca630955a2e0ca3c71c21a80740e9a94011b4c142; -- owner federation_owner
+comment on function federation.search_document(regconfig,text[]) is 'The words of a row''s text columns, the first column''s weighing most; of 32 768 characters in all, and none beyond.';
+
+create function federation.search_prefix(resource text, kind text, key text)
+  returns text
+  language sql immutable strict
+  set search_path=""
+  as sha256 3bec52af00916d7c46edeee6dc5db08b86725579b7b26bed6ad0305ee58679b8; -- owner federation_owner
+comment on function federation.search_prefix(text,text,text) is 'Twelve hex digits before each word of a row: of its team, of its owner, or of the owner of a personal row. Two that meet cost time, not secrets.';
+
+create function federation.search_query(config regconfig, query text, stage text)
+  returns tsquery
+  language sql stable
+  set search_path=""
+  as sha256 d0352e64d9eeca0e67c2291834473c68f6de7a5a80bbc0396ad041bf3872bddf; -- owner federation_owner
+comment on function federation.search_query(regconfig,text,text) is 'What a person wrote ("a phrase", or, -not) as a query; at the stage prefix each word stands for all that begin with it.';
+
+create function federation.search_rows(query text, resources text[], first integer, after text, mode text, vector double precision[], cap integer)
+  returns jsonb
+  language plpgsql stable
+  set extra_float_digits=1
+  set search_path=""
+  as sha256 c202bdbd0d49025dd84aca0396500fc8a167dbc6b553c14f0a6c0a4b162d834f; -- owner federation_owner
+comment on function federation.search_rows(text,text[],integer,text,text,double precision[],integer) is 'A page of hits of a search: {"hits", "nextCursor", "capped"}; words as they are, else their beginnings, else words like them. Raises MF012, MF013.';
+
+create function federation.search_snippet(config regconfig, columns name[], texts text[], query text, stage text)
+  returns jsonb
+  language plpgsql stable
+  set search_path=""
+  as sha256 fa1ea5a4cee4f48acbe6c2b53b828b94ee3ebf854eab92c2a99005f80654aa52; -- owner federation_owner
+comment on function federation.search_snippet(regconfig,name[],text[],text,text) is 'Where a row holds what was asked for: {"column", "parts": [{"text", "match"}]}, of the first column that does; else how its text begins.';
+
+create function federation.search_terms(query tsquery)
+  returns text[]
+  language sql stable
+  set search_path=""
+  as sha256 025a57dbf7ffc24a564c2e75d101887b7f195e6d93fbe69decde1253902142c6; -- owner federation_owner
+comment on function federation.search_terms(tsquery) is 'The words that a query asks for, each as a query of its own.';
+
+create function federation.searchable_resources()
+  returns text[]
+  language sql stable security definer
+  set search_path=""
+  as sha256 72dab10bad384beb50cb43e1941cb60c2dc54ae77ac398fb4e66fc69ed1c3c9d; -- owner federation_owner
+comment on function federation.searchable_resources() is 'The resources that this session may search, by name.';
 
 create function federation.select_columns(resource text)
   returns text
@@ -1160,6 +1365,13 @@ create function federation.session_grant()
   set search_path=""
   as sha256 8d31441c7035e0cf011be8dbcda325116ccfa66f869bb24e10a2474c12e53c9b; -- owner federation_owner
 comment on function federation.session_grant() is 'The active grant of this transaction''s session, read now; no row where there is none.';
+
+create function federation.session_prefixes(resource text)
+  returns text[]
+  language plpgsql stable security definer
+  set search_path=""
+  as sha256 761df3138247f3e4443642c380c29465d66621256c93d12e9c20c273c7e5ecb8; -- owner federation_owner
+comment on function federation.session_prefixes(text) is 'Behind which prefixes this session finds rows of a resource whose policies are ours: the rows that those policies show, and no others.';
 
 create function federation.session_stamp()
   returns text
@@ -1210,6 +1422,13 @@ create function federation.suspend_grant(grant_id uuid)
   as sha256 c7bf14093a691e0c45fb6936442217ccf9d1a2dc0877dbe79b561f8ef5be2d63; -- owner federation_owner
 comment on function federation.suspend_grant(uuid) is 'Suspends an active grant until federation.resume_grant. Raises MF011, MF031.';
 
+create function federation.text_array(columns name[])
+  returns text
+  language sql immutable
+  set search_path=""
+  as sha256 adeb3594b54e24f7968fcb169ba433af1b803c813e05f791c07333ee82895edd; -- owner federation_owner
+comment on function federation.text_array(name[]) is 'The text columns of the row alias t as an array expression.';
+
 create function federation.tg_audit_changes()
   returns trigger
   language plpgsql volatile security definer
@@ -1231,12 +1450,27 @@ create function federation.tg_federation_grants__lifecycle()
   as sha256 906f402699efa2c63feed9c54407b266873ddfda09da26a4d747b084e2503cc0; -- owner federation_owner
 comment on function federation.tg_federation_grants__lifecycle() is 'Refuses a change of status that the lifecycle does not know.';
 
+create function federation.tg_resources__keep_words()
+  returns trigger
+  language plpgsql volatile security definer
+  set client_min_messages=warning
+  set search_path=""
+  as sha256 fa22e9b7b64b51ea0b8c58ce193502b2e61c0f75fb6525acb2ac758ab4aafacc; -- owner federation_owner
+comment on function federation.tg_resources__keep_words() is 'Keeps the words of a resource''s rows as they are written. Argument: the resource.';
+
 create function federation.tg_users__revoke_grants()
   returns trigger
   language plpgsql volatile security definer
   set search_path=""
   as sha256 d7eaf4430a4408f88c012b90f9b0df0fda15c358296927d81894e415559910cf; -- owner federation_owner
 comment on function federation.tg_users__revoke_grants() is 'Revokes every live grant whose subject is the row that goes.';
+
+create function federation.trigram_schema()
+  returns text
+  language sql stable
+  set search_path=""
+  as sha256 b37bf4694e4ab2264c37d506fd49202e1988b263e1b00a07281febc92cad1515; -- owner federation_owner
+comment on function federation.trigram_schema() is 'The schema of pg_trgm, quoted; null where there is none that the current role can use.';
 
 create function federation.unbind_identity()
   returns void
@@ -1249,7 +1483,7 @@ create function federation.unregister_resource(name text)
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 0412c308f0a8824d21c53dc228e1c8c4839a4ecddaf4d4253a6c4d292a0f2542; -- owner federation_owner
+  as sha256 7e76a45d6e464836142aec21ad0a556e242b965defccb8b618225556b1cbc874; -- owner federation_owner
 comment on function federation.unregister_resource(text) is 'Drops a registration and leaves the table as it was found. Raises MF011, and MF031 while a live grant names the resource.';
 
 create function federation.user_of_token(token text)
@@ -1293,6 +1527,13 @@ create function federation_api.list(resource text, filter jsonb DEFAULT NULL::js
   set search_path=""
   as sha256 7ed55b6f009a58e52933ba70ca70535eb2bc80f232891b7e8c85b3dbc0290f6f; -- owner federation_owner
 comment on function federation_api.list(text,jsonb,jsonb,integer,text) is 'A keyset page of a resource: {"rows", "nextCursor", "capped"}.';
+
+create function federation_api.search(query text, resources text[] DEFAULT NULL::text[], first integer DEFAULT NULL::integer, after text DEFAULT NULL::text, mode text DEFAULT NULL::text, vector double precision[] DEFAULT NULL::double precision[])
+  returns jsonb
+  language plpgsql stable
+  set search_path=""
+  as sha256 814dc4dcd5fa9f890069360936d3b77cd9b6d6088754f2c413452ffd89631dab; -- owner federation_owner
+comment on function federation_api.search(text,text[],integer,text,text,double precision[]) is 'A page of ranked hits over resources: {"hits", "nextCursor", "capped"}.';
 
 -- triggers
 
