@@ -23,10 +23,19 @@ export function createOutput(json: boolean): Output {
   };
 }
 
+/** Text of ours with styles in it, which a table shows as it is; what of it came from elsewhere was made visible before. */
+export class Styled {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
 /** Text of rows in columns; values are shown as they are, with control characters made visible. */
 export function table(head: string[], rows: unknown[][]): string {
   const drawn = new Table({ head: head.map((text) => bold(text)), style: { head: [], border: [] }, chars: PLAIN });
-  drawn.push(...rows.map((row) => row.map(visible)));
+  drawn.push(...rows.map((row) => row.map((cell) => (cell instanceof Styled ? cell.text : visible(cell)))));
   return drawn.toString();
 }
 

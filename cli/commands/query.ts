@@ -1,11 +1,14 @@
-import { Command } from "commander";
+import { readFileSync } from "node:fs";
+import { Command, Option } from "commander";
 import { Pool } from "pg";
 import { createPeerConnections } from "../../src/client/peer-connections.ts";
 import { createSessions } from "../../src/database/session.ts";
 import { useDatabase } from "../../src/setup/use-database.ts";
-import type { FederatedPage, HomeQueries } from "../../src/source/home-queries.ts";
+import type { FederatedHits, FederatedPage, HomeQueries, SourceOutcome } from "../../src/source/home-queries.ts";
 import { createHomeQueries } from "../../src/source/home-queries.ts";
-import { dim, red, table, visible } from "../output.ts";
+import { FederationError } from "../../src/errors.ts";
+import type { FusedHit } from "../../src/source/fuse.ts";
+import { bold, dim, red, Styled, table, visible } from "../output.ts";
 import type { CommonOptions } from "../command.ts";
 import { common, gatewayCommand, integerOption, jsonOption } from "../command.ts";
 
@@ -19,7 +22,8 @@ export function queryCommand(): Command {
   return new Command("query")
     .description("Rows that a local user may see: the own ones, a peer's, or all.")
     .addCommand(listCommand())
-    .addCommand(getCommand());
+    .addCommand(getCommand())
+    .addCommand(searchCommand());
 }
 
 function userCommand(name: string, description: string, examples: string[]): Command {
@@ -48,7 +52,7 @@ function listCommand(): Command {
           const [column, direction] = term.split(":");
           return { column, ...(direction === undefined ? {} : { direction }) };
         });
-        await show(options, (queries) =>
+        await show(options, pageForPeople, (queries) =>
           queries.list(options.user, options.source, {
             resource,
             filter: options.filter,
@@ -68,11 +72,55 @@ function getCommand(): Command {
     .argument("<resource>", "the name of a resource")
     .argument("<id>", "the row's key")
     .action(async (resource: string, id: string, options: QueryOptions) => {
-      await show(options, (queries) => queries.get(options.user, options.source, { resource, id }));
+      await show(options, pageForPeople, (queries) => queries.get(options.user, options.source, { resource, id }));
     });
 }
 
-async function show(options: QueryOptions, ask: (queries: HomeQueries) => Promise<FederatedPage>): Promise<void> {
+function searchCommand(): Command {
+  return userCommand("search", "Rows that hold words, best first, of all sources in one list.", [
+    "query search certificate --user alice --source all",
+    `query search '"failover plan" or dentist -draft' --user alice --resource tasks notes`,
+    "query search renewal --user alice --mode hybrid --vector embedding.json",
+  ])
+    .argument("<text>", 'words, "a phrase", or, -not')
+    .option("--resource <names...>", "only in these resources")
+    .option("--first <hits>", "hits of each source", integerOption)
+    .option("--after <cursor>", "the nextCursor of the page before")
+    .addOption(new Option("--mode <mode>", "by words, or by words and embeddings").choices(["keyword", "hybrid"]))
+    .option("--vector <file>", "for hybrid: a JSON array of numbers, the embedding of the text; - for standard input")
+    .action(
+      async (
+        query: string,
+        options: QueryOptions & { resource?: string[]; first?: number; after?: string; mode?: string; vector?: string },
+      ) => {
+        const vector = options.vector === undefined ? undefined : readVector(options.vector);
+        await show(options, hitsForPeople, (queries) =>
+          queries.search(options.user, options.source, {
+            query,
+            resources: options.resource,
+            first: options.first,
+            after: options.after,
+            mode: options.mode ?? (vector === undefined ? undefined : "hybrid"),
+            vector,
+          }),
+        );
+      },
+    );
+}
+
+function readVector(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file === "-" ? 0 : file, "utf8"));
+  } catch (cause) {
+    throw new FederationError("USAGE", `${file} cannot be read, or is no JSON array of numbers`, { cause });
+  }
+}
+
+async function show<T>(
+  options: QueryOptions,
+  forPeople: (answer: T) => string,
+  ask: (queries: HomeQueries) => Promise<T>,
+): Promise<void> {
   const { directory, output } = common(options);
   const page = await useDatabase(directory, async ({ config, keyring, gatewayUrl }) => {
     const pool = new Pool({ connectionString: gatewayUrl, max: 4 });
@@ -85,7 +133,7 @@ async function show(options: QueryOptions, ask: (queries: HomeQueries) => Promis
       await pool.end();
     }
   });
-  output.result(page, () => pageForPeople(page));
+  output.result(page, () => forPeople(page));
 }
 
 /** A page as a table, and below it what every source said. */
@@ -99,14 +147,37 @@ export function pageForPeople(page: FederatedPage): string {
           page.rows.map((row) => [row["_source"], ...columns.map((name) => row[name])]),
         ),
     "",
-    ...page.sources.map(({ source, status, rows, capped, error }) =>
+    ...sourcesForPeople(page),
+  ];
+  return lines.join("\n");
+}
+
+function hitsForPeople(page: FederatedHits): string {
+  return [
+    page.hits.length === 0
+      ? "No hits."
+      : table(
+          ["_source", "resource", "id", "match"],
+          page.hits.map((hit) => [hit._source, hit.resource, hit.id, snippetForPeople(hit)]),
+        ),
+    "",
+    ...sourcesForPeople(page),
+  ].join("\n");
+}
+
+function snippetForPeople({ snippet }: FusedHit): Styled {
+  return new Styled(
+    (snippet?.parts ?? []).map(({ text, match }) => (match ? bold(visible(text)) : visible(text))).join(""),
+  );
+}
+
+function sourcesForPeople({ sources, nextCursor }: { sources: SourceOutcome[]; nextCursor: string | null }): string[] {
+  return [
+    ...sources.map(({ source, status, rows, capped, error }) =>
       status === "ok"
         ? dim(`${source}: ${rows} ${rows === 1 ? "row" : "rows"}${capped ? ", cut by the cap of the grant" : ""}`)
         : red(`${source}: ${error?.code ?? "error"}: ${visible(error?.message)}`),
     ),
+    ...(nextCursor === null ? [] : [dim(`more: --after ${nextCursor}`)]),
   ];
-  if (page.nextCursor !== null) {
-    lines.push(dim(`more: --after ${page.nextCursor}`));
-  }
-  return lines.join("\n");
 }

@@ -25,6 +25,7 @@ interface RegisterOptions extends CommonOptions {
   orderBy?: unknown;
   identitySettings?: unknown;
   embedding?: string;
+  searchConfig: string;
 }
 
 function registerCommand(): Command {
@@ -46,6 +47,7 @@ function registerCommand(): Command {
     .option("--time <column>", "when the row was made")
     .option("--hide <columns...>", "columns that never leave", [])
     .option("--embedding <column>", "a column of type vector, for searches; it never leaves, and gets an HNSW index")
+    .option("--search-config <name>", "by which words are told, for example english", "simple")
     .option("--order-by <json>", "the order where none is asked for", jsonOption)
     .option("--identity-settings <json>", "the settings that the table's own policies read", jsonOption)
     .action(async (name: string, options: RegisterOptions) => {
@@ -58,7 +60,7 @@ function registerCommand(): Command {
               `select federation.register_resource(
                  name => $1, table_id => $2::regclass, owner => $3, team => $4, text_columns => $5, time_column => $6,
                  order_by => $7, key_column => $8, hidden_columns => $9, identity_settings => coalesce($10, '{}'::jsonb),
-                 embedding_column => $11
+                 embedding_column => $11, search_config => $12::regconfig
                )`,
               [
                 name,
@@ -72,6 +74,7 @@ function registerCommand(): Command {
                 options.hide,
                 options.identitySettings === undefined ? null : JSON.stringify(options.identitySettings),
                 options.embedding ?? null,
+                options.searchConfig,
               ],
             ),
           "own",

@@ -44,6 +44,20 @@ const typeDefs = gql`
     ): FederatedPage!
     "The row with this key, from each of the sources that has one."
     get(resource: String!, id: String!, source: String! = "local"): FederatedPage!
+    """
+    Rows that hold the words of \`query\` (as in web searches: \`"a phrase"\`, \`or\`, \`-not\`), best first, of all sources in one list.
+    Where no row holds them, those with words that begin so, else those with words like them. \`first\` counts hits of each source.
+    \`mode: "hybrid"\` ranks by the nearness of embeddings to \`vector\`, too.
+    """
+    search(
+      query: String!
+      resources: [String!]
+      source: String! = "local"
+      first: Int
+      after: String
+      mode: String
+      vector: [Float!]
+    ): FederatedHits!
     "What each source can do."
     capabilities(source: String! = "local"): [SourceCapabilities!]!
   }
@@ -51,6 +65,13 @@ const typeDefs = gql`
     rows: [JSON!]!
     nextCursor: String
     "Whether the cap of a source cut what was asked for."
+    capped: Boolean!
+    sources: [SourceOutcome!]!
+  }
+  type FederatedHits {
+    "Each with _source, resource, id, snippet and row; score orders them, rank is the source's own."
+    hits: [JSON!]!
+    nextCursor: String
     capped: Boolean!
     sources: [SourceOutcome!]!
   }
@@ -98,6 +119,7 @@ export async function createHomeExecutor(pool: Pool, sessions: Sessions, queries
             plans: {
               list: asked((userId, source, args) => queries.list(userId, source, args)),
               get: asked((userId, source, args) => queries.get(userId, source, args)),
+              search: asked((userId, source, args) => queries.search(userId, source, args)),
               capabilities: asked((userId, source) => queries.capabilities(userId, source)),
             },
           },

@@ -170,9 +170,7 @@ export function createFederationListener(options: FederationListenerOptions): Se
     const verbRequest = readVerbRequest(await readJsonBody(request, { bytes: MAX_BODY_BYTES, ms: BODY_MS }));
     entry.verb = verbRequest.verb;
     entry.query_hash = queryHash(verbRequest.variables);
-    if ("resource" in verbRequest.variables) {
-      entry.resource = verbRequest.variables.resource;
-    }
+    entry.resource = resourceOf(verbRequest);
     return { verbRequest, result: await options.verbs.execute(verbRequest, identity) };
   }
 
@@ -183,11 +181,20 @@ function newEntry(): AuditEntry {
   return { at: new Date().toISOString(), verb: "unknown", outcome: "served", code: "OK", request_id: randomUUID() };
 }
 
-function rowCount(request: VerbRequest, result: unknown): number {
-  if (request.verb === "list" && typeof result === "object" && result !== null && "rows" in result) {
-    return Array.isArray(result.rows) ? result.rows.length : 0;
+/** The one resource that a request names; a search may go through several. */
+function resourceOf({ variables }: VerbRequest): string | undefined {
+  if ("resource" in variables) {
+    return variables.resource;
   }
-  return request.verb === "get" ? 1 : 0;
+  return "resources" in variables && variables.resources?.length === 1 ? variables.resources[0] : undefined;
+}
+
+function rowCount(request: VerbRequest, result: unknown): number {
+  if (typeof result !== "object" || result === null) {
+    return 0;
+  }
+  const rows = request.verb === "list" && "rows" in result ? result.rows : "hits" in result ? result.hits : undefined;
+  return request.verb === "get" ? 1 : Array.isArray(rows) && request.verb !== "capabilities" ? rows.length : 0;
 }
 
 function errorCode(error: Error): string {

@@ -6,6 +6,8 @@ import { readVerbRequest } from "../verbs/variables.ts";
 import type { VerbVariables } from "../verbs/variables.ts";
 import { decodeCursors, encodeCursors } from "./cursor.ts";
 import { createLocalSource } from "./local-source.ts";
+import { fuse } from "./fuse.ts";
+import type { FusedHit } from "./fuse.ts";
 import { mergeSorted } from "./merge.ts";
 import { createPeerSource } from "./peer-source.ts";
 import { peersOfUser } from "./peers-of-user.ts";
@@ -30,6 +32,14 @@ export interface FederatedPage {
   sources: SourceOutcome[];
 }
 
+/** Hits of one or more sources in one list, best first. */
+export interface FederatedHits {
+  hits: FusedHit[];
+  nextCursor: string | null;
+  capped: boolean;
+  sources: SourceOutcome[];
+}
+
 /** What one source can do, or why it does not say. */
 export interface SourceCapabilities {
   source: string;
@@ -44,6 +54,7 @@ export interface SourceCapabilities {
 export interface HomeQueries {
   list(userId: string, source: string, variables: unknown): Promise<FederatedPage>;
   get(userId: string, source: string, variables: unknown): Promise<FederatedPage>;
+  search(userId: string, source: string, variables: unknown): Promise<FederatedHits>;
   capabilities(userId: string, source: string): Promise<SourceCapabilities[]>;
 }
 
@@ -82,13 +93,10 @@ export function createHomeQueries(options: { sessions: Sessions; connections: Pe
         return { ...page, rows: page.rows.map((row) => ({ ...row, _source: source.name })) };
       });
       const pages = answers.flatMap(({ source, value }) => (value === undefined ? [] : [{ source, page: value }]));
-      const next = Object.fromEntries(
-        pages.flatMap(({ source, page }) => (page.nextCursor === null ? [] : [[source.name, page.nextCursor]])),
-      );
       const lists = pages.map(({ page }) => page.rows);
       return {
         rows: variables.order == null ? lists.flat() : mergeSorted(lists, variables.order),
-        nextCursor: selector === "all" ? encodeCursors(next) : (pages[0]?.page.nextCursor ?? null),
+        nextCursor: nextCursorOf(selector, pages),
         capped: pages.some(({ page }) => page.capped),
         sources: answers.map(({ source, value, error }) => outcome(source, error, value?.rows.length, value?.capped)),
       };
@@ -109,6 +117,23 @@ export function createHomeQueries(options: { sessions: Sessions; connections: Pe
         sources: answers.map(({ source, value, error }) =>
           outcome(source, error?.code === "NOT_FOUND" ? undefined : error, value === undefined ? 0 : 1),
         ),
+      };
+    },
+    search: async (userId, selector, raw) => {
+      const cursorOf = cursorReader(selector, raw);
+      const sources = (await sourcesOf(userId, selector)).filter((source) => cursorOf(source.name) !== "ended");
+      const checked = readVerbRequest({ documentId: "search", variables: withoutCursor(raw) });
+      // The variables of `search`, by the document id above.
+      const variables = checked.variables as VerbVariables["search"];
+      const answers = await askAll(sources, selector, (source) =>
+        source.search({ ...variables, after: cursorOf(source.name) ?? null }),
+      );
+      const pages = answers.flatMap(({ source, value }) => (value === undefined ? [] : [{ source, page: value }]));
+      return {
+        hits: fuse(pages.map(({ source, page }) => ({ source: source.name, hits: page.hits }))),
+        nextCursor: nextCursorOf(selector, pages),
+        capped: pages.some(({ page }) => page.capped),
+        sources: answers.map(({ source, value, error }) => outcome(source, error, value?.hits.length, value?.capped)),
       };
     },
     capabilities: async (userId, selector) => {
@@ -155,6 +180,20 @@ function outcome(source: QuerySource, error: FederationError | undefined, rows =
     capped,
     error: error === undefined ? null : { code: error.code, message: error.message },
   };
+}
+
+function nextCursorOf(
+  selector: string,
+  pages: { source: QuerySource; page: { nextCursor: string | null } }[],
+): string | null {
+  if (selector !== "all") {
+    return pages[0]?.page.nextCursor ?? null;
+  }
+  return encodeCursors(
+    Object.fromEntries(
+      pages.flatMap(({ source, page }) => (page.nextCursor === null ? [] : [[source.name, page.nextCursor]])),
+    ),
+  );
 }
 
 function withoutCursor(raw: unknown): unknown {

@@ -1,5 +1,5 @@
 import type { Sessions } from "../database/session.ts";
-import type { QuerySource, Row, RowPage } from "./query-source.ts";
+import type { HitPage, QuerySource, Row, RowPage } from "./query-source.ts";
 
 /** The most rows that a local user gets in one page; the same as the ceiling of a grant. */
 const LOCAL_CAP = 10_000;
@@ -26,6 +26,15 @@ export function createLocalSource(sessions: Sessions, userId: string): QuerySour
         client.query<{ found: Row }>("select federation.get_row($1, $2) as found", [resource, id]),
       );
       return rows[0]?.found ?? {};
+    },
+    search: async ({ query, resources, first, after, mode, vector }) => {
+      const { rows } = await sessions.asUser(userId, (client) =>
+        client.query<{ page: HitPage }>(
+          "select federation.search_rows($1, federation.require_searchable($2), $3, $4, $5, $6, $7) as page",
+          [query, resources, first, after, mode, vector, LOCAL_CAP],
+        ),
+      );
+      return rows[0]?.page ?? { hits: [], nextCursor: null, capped: false };
     },
     capabilities: async () => {
       const { rows } = await sessions.asUser(userId, (client) =>

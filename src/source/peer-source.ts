@@ -11,6 +11,26 @@ const row = z.record(z.string(), z.unknown());
 const ANSWERS = {
   list: z.object({ rows: z.array(row).max(10_000), nextCursor: z.string().max(8192).nullable(), capped: z.boolean() }),
   get: row,
+  search: z.object({
+    hits: z
+      .array(
+        z.object({
+          resource: z.string().max(50),
+          id: z.string().max(8192),
+          rank: z.number(),
+          snippet: z
+            .object({
+              column: z.string().max(63),
+              parts: z.array(z.object({ text: z.string().max(65_536), match: z.boolean() })).max(1_000),
+            })
+            .nullable(),
+          row,
+        }),
+      )
+      .max(10_000),
+    nextCursor: z.string().max(8192).nullable(),
+    capped: z.boolean(),
+  }),
   capabilities: row,
 };
 
@@ -53,6 +73,7 @@ export function createPeerSource(peer: Peer, connections: PeerConnections, sessi
     name: `federated:${peer.host}`,
     list: (variables) => say("list", variables),
     get: (variables) => say("get", variables),
+    search: (variables) => say("search", variables),
     capabilities: () => say("capabilities", {}),
   };
 }

@@ -8,6 +8,9 @@ export const VERB_DOCUMENTS = {
     list(resource: $resource, filter: $filter, order: $order, first: $first, after: $after)
   }`,
   get: "query get($resource: String!, $id: String!) { get(resource: $resource, id: $id) }",
+  search: `query search($query: String!, $resources: [String], $first: Int, $after: String, $mode: String, $vector: [Float]) {
+    search(query: $query, resources: $resources, first: $first, after: $after, mode: $mode, vector: $vector)
+  }`,
 } as const;
 
 /** The name of a verb: document id on the wire, function in `federation_api`. */

@@ -24,6 +24,14 @@ const VARIABLES = {
     after: z.string().max(8192).nullish(),
   }),
   get: z.strictObject({ resource: text, id: text }),
+  search: z.strictObject({
+    query: text.max(256),
+    resources: z.array(text).min(1).max(50).nullish(),
+    first: z.int().min(1).max(2_147_483_647).nullish(),
+    after: z.string().max(8192).nullish(),
+    mode: z.enum(["keyword", "hybrid"]).nullish(),
+    vector: z.array(z.number()).min(1).max(2_000).nullish(),
+  }),
 } as const satisfies Record<Verb, z.ZodType>;
 
 /** The variables of each verb. */
@@ -36,7 +44,7 @@ export interface VerbRequest {
 }
 
 const requestBody = z.strictObject({
-  documentId: z.enum(["capabilities", "list", "get"] satisfies Verb[]),
+  documentId: z.enum(["capabilities", "list", "get", "search"] satisfies Verb[]),
   variables: z.record(z.string(), z.unknown()).default({}),
 });
 
@@ -62,6 +70,8 @@ function badRequest(error: z.ZodError, prefix?: string): FederationError {
   const issue = error.issues[0];
   // A key that the caller made up is the caller's text: it goes no further than its place.
   const path = [...(prefix === undefined ? [] : [prefix]), ...(issue?.path ?? [])].slice(0, 2).map(String).join(".");
-  const known = /^(documentId|variables(\.(resource|filter|order|first|after|id))?)$/.test(path);
+  const known = /^(documentId|variables(\.(resource|filter|order|first|after|id|query|resources|mode|vector))?)$/.test(
+    path,
+  );
   return new FederationError("BAD_REQUEST", `The request is not well-formed${known ? ` at "${path}"` : ""}.`);
 }

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
 import { activeGrant, asPeer, asUser, seedPeople, seedRows } from "./actors.ts";
-import type { Grant } from "./actors.ts";
+import type { Grant, Scope } from "./actors.ts";
 import { IDEAS, makeIdeas, search, searchAll, texts } from "./search.ts";
 import type { SearchArguments } from "./search.ts";
 import { refusal } from "./verbs.ts";
@@ -22,7 +22,7 @@ const SCOPE = {
 };
 
 /** Olga of T1 and T2, Hugo of T2; their rows in tables with policies of their own and in one whose policies are ours. */
-async function withWorld<T>(work: (client: PoolClient, grant: Grant) => Promise<T>, scope: object = SCOPE): Promise<T> {
+async function withWorld<T>(work: (client: PoolClient, grant: Grant) => Promise<T>, scope: Scope = SCOPE): Promise<T> {
   return database.transaction(async (client) => {
     await seedPeople(client, { olga: ["T1", "T2"], hugo: ["T2"] });
     await makeIdeas(client, [
@@ -76,7 +76,11 @@ describe("a search", () => {
     ["all of several words", "certificate renew", ["Renew the certificate"]],
     ["one or another", "zebra or fox", ["The quick brown fox jumps", "Zebra crossing"]],
     ["a word but not another", "certificate -renew -lunch", ["Order a certificate holder"]],
-    ["the beginning of a word, where no word is so", "certif", ["Lunch", "Order a certificate holder", "Renew the certificate"]],
+    [
+      "the beginning of a word, where no word is so",
+      "certif",
+      ["Lunch", "Order a certificate holder", "Renew the certificate"],
+    ],
     ["a word that was mistyped, where none begins so", "zebbra", ["Zebra crossing"]],
     ["a word with a letter too few", "certficate renw", ["Renew the certificate"]],
     ["what only a row out of scope and another's hold", "walrus", []],
@@ -92,7 +96,11 @@ describe("a search", () => {
 
   test("goes page by page over all resources, and no row comes twice or not at all", async () => {
     await withWorld(async (client, grant) => {
-      await seedRows(client, "notes", Array.from({ length: 7 }, () => ({ owner: "olga", team: "T1", label: "same words" })));
+      await seedRows(
+        client,
+        "notes",
+        Array.from({ length: 7 }, () => ({ owner: "olga", team: "T1", label: "same words" })),
+      );
       await client.query(
         `insert into app.ideas (id, owner_id, team_id, title) select n, 'olga', 'T1', 'same words' from generate_series(11, 17) as n`,
       );
@@ -171,8 +179,10 @@ describe("a search", () => {
         [grant, "lunch", {}],
         [grant, "certificate", { resources: [IDEAS] }],
         [other, "certificate", {}],
-      ] as const) {
-        expect(await refusal(asPeer(client, who, () => search(client, query, { ...options, after })))).toBe("BAD_REQUEST");
+      ] satisfies [Grant, string, SearchArguments][]) {
+        expect(await refusal(asPeer(client, who, () => search(client, query, { ...options, after })))).toBe(
+          "BAD_REQUEST",
+        );
       }
     });
   });
@@ -208,7 +218,9 @@ describe("the index of words", () => {
       await client.query(`select federation.unregister_resource('${IDEAS}')`);
       expect(await kept(client)).toEqual([]);
       await client.query("insert into app.ideas (id, owner_id, title) values (2, 'olga', 'y')");
-      const { rows } = await client.query("select from pg_trigger where tgrelid = 'app.ideas'::regclass and not tgisinternal");
+      const { rows } = await client.query(
+        "select from pg_trigger where tgrelid = 'app.ideas'::regclass and not tgisinternal",
+      );
       expect(rows).toEqual([]);
     });
   });
@@ -251,10 +263,14 @@ describe("the index of words", () => {
         `insert into app.ideas (id, owner_id, title) select n, 'hugo', 'walrus ' || n from generate_series(100, 2100) as n`,
       );
       await client.query("analyze federation.federation_search_documents");
-      const { rows } = await client.query<{ prefixes: string[] }>("select federation.search_prefix('ideas', 'personal', 'hugo') as prefixes");
+      const { rows } = await client.query<{ prefixes: string[] }>(
+        "select federation.search_prefix('ideas', 'personal', 'hugo') as prefixes",
+      );
       expect(rows).toHaveLength(1);
       await asPeer(client, grant, async () => {
-        const candidates = await client.query("select * from federation.search_candidates('ideas', 'walrus', null, null, 10)");
+        const candidates = await client.query(
+          "select * from federation.search_candidates('ideas', 'walrus', null, null, 10)",
+        );
         expect(candidates.rows).toEqual([]);
       });
     });

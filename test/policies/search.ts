@@ -28,14 +28,17 @@ export interface SearchArguments {
 
 /** One page, as whoever the transaction is. */
 export async function search(client: PoolClient, query: string, options: SearchArguments = {}): Promise<HitPage> {
-  const { rows } = await client.query<{ page: HitPage }>("select federation_api.search($1, $2, $3, $4, $5, $6) as page", [
-    query,
-    options.resources ?? null,
-    options.first ?? null,
-    options.after ?? null,
-    options.mode ?? null,
-    options.vector ?? null,
-  ]);
+  const { rows } = await client.query<{ page: HitPage }>(
+    "select federation_api.search($1, $2, $3, $4, $5, $6) as page",
+    [
+      query,
+      options.resources ?? null,
+      options.first ?? null,
+      options.after ?? null,
+      options.mode ?? null,
+      options.vector ?? null,
+    ],
+  );
   return only(rows).page;
 }
 

@@ -1268,7 +1268,7 @@ create function federation.search_by_likeness(resource text, query text, rank_fr
   set DateStyle=ISO, MDY
   set TimeZone=UTC
   set search_path=""
-  as sha256 ff331ef8ca6b9f886a9699bd11f295b49b7872c7f49800afa8d388fc654679e1; -- owner federation_owner
+  as sha256 a5e2804fc79a2507a94fdac898cbc86446cc9bda00dbbc35db9fc44a1f2983d8; -- owner federation_owner
 comment on function federation.search_by_likeness(text,text,double precision,text,integer) is 'Keys of visible rows of a resource with words like those asked for, for queries that were mistyped, best first. Raises MF013.';
 
 create function federation.search_by_vector(resource text, vector double precision[], row_limit integer)
