@@ -173,11 +173,18 @@ export class FederationError extends Error {
   readonly code: ErrorCode;
   /** Seconds after which a retry makes sense; sent as `Retry-After`. */
   readonly retryAfter: number | undefined;
+  /** Numbers for programs, sent beside the code. */
+  readonly details: Readonly<Record<string, number>>;
 
-  constructor(code: ErrorCode, message: string, options: { cause?: unknown; retryAfter?: number } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { cause?: unknown; retryAfter?: number; details?: Record<string, number> } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.retryAfter = options.retryAfter;
+    this.details = options.details ?? {};
   }
 
   /** The HTTP status of the code. */

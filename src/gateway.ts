@@ -1,9 +1,11 @@
 import type { Server } from "node:http";
 import { Pool } from "pg";
 import type { Logger } from "pino";
-import { createBucket, createSharedBucket } from "./admission/bucket.ts";
-import { requireCapacity } from "./admission/capacity.ts";
+import { createBucket } from "./admission/bucket.ts";
+import { createCapacity } from "./admission/capacity.ts";
+import { createSharedBucket } from "./admission/shared-bucket.ts";
 import { connectShared } from "./admission/shared.ts";
+import { createTerms } from "./admission/terms.ts";
 import { createAuditQueue } from "./audit/queue.ts";
 import { createAuthenticator } from "./auth/authenticate.ts";
 import { createPeerConnections } from "./client/peer-connections.ts";
@@ -13,6 +15,7 @@ import type { Config } from "./config/schema.ts";
 import { lockDirectory } from "./database/directory-lock.ts";
 import { openDatabase } from "./database/open.ts";
 import { createSessions } from "./database/session.ts";
+import type { Sessions } from "./database/session.ts";
 import { createEnrollment } from "./enrollment/enroll.ts";
 import { FederationError } from "./errors.ts";
 import { createHomeExecutor } from "./graphile/home-schema.ts";
@@ -45,11 +48,11 @@ export interface Gateway {
 /** What running requests and unwritten audit rows get before they are given up, ms. */
 const SHUTDOWN_MS = 10_000;
 
-/** Refused handshakes that the audit log keeps of each minute. */
-const HANDSHAKES_PER_MINUTE = 60;
+/** How long a verb waits for its turn, ms. */
+const TURN_MS = 5_000;
 
-/** Attempts to enroll that one address may make in a minute. */
-const ENROLLMENTS_PER_MINUTE = 60;
+/** Connections that verbs leave to everything else: audit rows, terms of grants, local users. */
+const CONNECTIONS_LEFT = 2;
 
 /**
  * Starts the gateway of a directory that `initGateway` made.
@@ -113,10 +116,11 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
 
     const shared =
       config.tier === "federated"
-        ? connectShared(readSecret(paths.valkeyUrl, SECRET_VARIABLES.valkeyUrl), config.host, log)
+        ? connectShared(readSecret(paths.valkeyUrl, SECRET_VARIABLES.valkeyUrl), config.host, log, (away) => {
+            void sayWhetherAway(sessions, directory, away, log);
+          })
         : undefined;
     closers.push(() => shared?.close() ?? Promise.resolve());
-    const { requestsPerMinute } = config.limits;
 
     const makeIdentity = (): Promise<ServerIdentity> =>
       createServerIdentity(authority, config, SERVER_LIFETIME_SECONDS);
@@ -132,11 +136,14 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
         }
         return peer;
       },
-      bucket: shared === undefined ? createBucket(requestsPerMinute) : createSharedBucket(requestsPerMinute, shared),
-      handshakes: createBucket(HANDSHAKES_PER_MINUTE),
-      requireCapacity: () => {
-        requireCapacity(pool, config.limits.waitingRequests);
-      },
+      bucket: shared === undefined ? createBucket() : createSharedBucket(shared, log),
+      handshakes: createBucket(),
+      terms: createTerms(sessions, config.limits.requestsPerMinute, log),
+      capacity: createCapacity({
+        concurrency: Math.max(1, config.limits.databaseConnections - CONNECTIONS_LEFT),
+        waiting: config.limits.waitingRequests,
+        waitMs: TURN_MS,
+      }),
       verbs: await createVerbExecutor(pool, sessions),
       audit,
       log,
@@ -153,7 +160,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
         oidArc: config.oidArc,
         certificateLifetimeDays: config.certificateLifetimeDays,
       }),
-      attempts: createBucket(ENROLLMENTS_PER_MINUTE),
+      attempts: createBucket(),
       crl: createCrlSource(sessions, authority),
       healthy: () =>
         pool.query("select 1").then(
@@ -208,4 +215,22 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
     failed: fault.promise,
     stop,
   };
+}
+
+/** Puts an absent Valkey into the list of what an administrator should look at, and takes it out again. */
+async function sayWhetherAway(sessions: Sessions, gateway: string, away: boolean, log: Logger): Promise<void> {
+  const [statement, values] = away
+    ? [
+        "select federation.raise_alert('warning', 'VALKEY_AWAY', $1, $2)",
+        [
+          gateway,
+          "Valkey does not answer: each gateway counts requests by itself, so that a grant has a bucket at each.",
+        ],
+      ]
+    : ["select federation.resolve_alert('VALKEY_AWAY', $1)", [gateway]];
+  try {
+    await sessions.asGateway((client) => client.query(statement, values));
+  } catch (error) {
+    log.warn({ err: error }, "an alert could not be written");
+  }
 }

@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
-import { Command } from "commander";
+import { Argument, Command } from "commander";
 import { asAdministrator } from "../../src/database/administrator.ts";
 import { FederationError } from "../../src/errors.ts";
 import { useDatabase } from "../../src/setup/use-database.ts";
 import { bold, table } from "../output.ts";
 import type { CommonOptions } from "../command.ts";
-import { common, gatewayCommand, timeOption } from "../command.ts";
+import { common, gatewayCommand, integerOption, timeOption } from "../command.ts";
 
 interface GrantRow {
   id: string;
@@ -27,7 +27,9 @@ export function grantCommand(): Command {
     .addCommand(showCommand())
     .addCommand(changeCommand("revoke", "End a grant for good, at once.", "revoke_grant"))
     .addCommand(changeCommand("suspend", "Stop a grant until it is resumed.", "suspend_grant"))
-    .addCommand(changeCommand("resume", "Let a suspended grant serve again.", "resume_grant"));
+    .addCommand(changeCommand("resume", "Let a suspended grant serve again.", "resume_grant"))
+    .addCommand(limitCommand())
+    .addCommand(auditModeCommand());
 }
 
 function createCommand(): Command {
@@ -159,6 +161,62 @@ function showCommand(): Command {
     });
 }
 
+function limitCommand(): Command {
+  return gatewayCommand("limit", "How many requests a grant may make; holds for the next one, on every gateway.", [
+    "federation grant limit 0190b6e2-… --per-minute 600",
+    "federation grant limit 0190b6e2-… --per-minute 600 --burst 50",
+    "federation grant limit 0190b6e2-…                     # back to what the configuration says",
+  ])
+    .argument("<id>", "the grant's id")
+    .option(
+      "--per-minute <number>",
+      "requests in a minute; without it, limits.requestsPerMinute of the configuration",
+      integerOption,
+    )
+    .option("--burst <number>", "the most of them in one second; without it, as many as in a minute", integerOption)
+    .action(async (id: string, options: CommonOptions & { perMinute?: number; burst?: number }) => {
+      const { perMinute = null, burst = null } = options;
+      await changeGrant(id, options, "set_grant_limits", [perMinute, burst]);
+      common(options).output.result(
+        { grantId: id, requestsPerMinute: perMinute, burst },
+        () =>
+          `Grant ${id} may make ${perMinute ?? "as many requests as the configuration says"} a minute${burst === null ? "" : `, ${burst} in one second`}.`,
+      );
+    });
+}
+
+function auditModeCommand(): Command {
+  return gatewayCommand(
+    "audit",
+    "How completely a grant is audited. strict: an answer leaves only after its audit row is durable, and is refused where that cannot be had.",
+    ["federation grant audit 0190b6e2-… strict", "federation grant audit 0190b6e2-… async"],
+  )
+    .argument("<id>", "the grant's id")
+    .addArgument(new Argument("<mode>", "strict or async").choices(["strict", "async"]))
+    .action(async (id: string, mode: string, options: CommonOptions) => {
+      await changeGrant(id, options, "set_grant_audit", [mode]);
+      common(options).output.result({ grantId: id, auditMode: mode }, () => `Grant ${id} is audited ${mode}.`);
+    });
+}
+
+/** Calls an admin function whose first argument is a grant. */
+async function changeGrant(
+  id: string,
+  options: CommonOptions,
+  adminFunction: string,
+  values: unknown[],
+): Promise<void> {
+  if (!/^[0-9a-f-]{36}$/.test(id)) {
+    throw new FederationError("USAGE", "a grant is named by its id, a UUID");
+  }
+  const placeholders = ["$1", ...values.map((_, index) => `$${index + 2}`)].join(", ");
+  await useDatabase(common(options).directory, ({ adminUrl }) =>
+    asAdministrator(adminUrl, (client) =>
+      client.query(`select federation.${adminFunction}(${placeholders})`, [id, ...values]),
+    ),
+  );
+}
+
 function changeCommand(name: string, description: string, adminFunction: string): Command {
   const command = gatewayCommand(name, description, [`federation grant ${name} 0190b6e2-…`]).argument(
     "<id>",
@@ -168,17 +226,7 @@ function changeCommand(name: string, description: string, adminFunction: string)
     command.option("--reason <text>", "why, for the record");
   }
   return command.action(async (id: string, options: CommonOptions & { reason?: string }) => {
-    const { directory, output } = common(options);
-    if (!/^[0-9a-f-]{36}$/.test(id)) {
-      throw new FederationError("USAGE", "a grant is named by its id, a UUID");
-    }
-    const parameters = options.reason === undefined ? [id] : [id, options.reason];
-    const placeholders = parameters.map((_, index) => `$${index + 1}`).join(", ");
-    await useDatabase(directory, ({ adminUrl }) =>
-      asAdministrator(adminUrl, (client) =>
-        client.query(`select federation.${adminFunction}(${placeholders})`, parameters),
-      ),
-    );
-    output.result({ grantId: id, done: name }, () => `Done: ${name} ${id}.`);
+    await changeGrant(id, options, adminFunction, options.reason === undefined ? [] : [options.reason]);
+    common(options).output.result({ grantId: id, done: name }, () => `Done: ${name} ${id}.`);
   });
 }

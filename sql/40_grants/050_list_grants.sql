@@ -3,7 +3,7 @@ create or replace function federation.list_grants()
 returns table (
   id uuid, subject_user_id text, peer_host text, status text, scope jsonb, created_at timestamptz, created_by text,
   activated_at timestamptz, expires_at timestamptz, ended_at timestamptz, end_reason text,
-  certificate_serial text, certificate_not_after timestamptz
+  certificate_serial text, certificate_not_after timestamptz, requests_per_minute integer, burst integer, audit_mode text
 )
 language sql
 stable
@@ -13,7 +13,8 @@ as $$
   select
     g.id, g.subject_user_id, g.peer_host,
     case when g.ended_at is null and g.expires_at <= now() then 'expired' else g.status end,
-    g.scope, g.created_at, g.created_by, g.activated_at, g.expires_at, g.ended_at, g.end_reason, c.serial, c.not_after
+    g.scope, g.created_at, g.created_by, g.activated_at, g.expires_at, g.ended_at, g.end_reason, c.serial, c.not_after,
+    g.requests_per_minute, g.burst, g.audit_mode
   from federation.federation_grants g
   left join lateral (
     select c.serial, c.not_after

@@ -14,8 +14,9 @@ export interface Shared {
  *
  * @param url for example `valkey://:password@127.0.0.1:6380` (`redis:` and `rediss:`, too)
  * @param prefix the host of the gateways that share
+ * @param onChange is told when Valkey goes away and when it is back
  */
-export function connectShared(url: string, prefix: string, log: Logger): Shared {
+export function connectShared(url: string, prefix: string, log: Logger, onChange: (away: boolean) => void): Shared {
   const client = new Redis(url.replace(/^valkey(s?):/, "redis$1:"), {
     connectTimeout: 5_000,
     commandTimeout: 2_000,
@@ -29,12 +30,14 @@ export function connectShared(url: string, prefix: string, log: Logger): Shared 
     if (!away) {
       away = true;
       log.warn({ reason: error.message }, "Valkey is away; each gateway counts by itself meanwhile");
+      onChange(true);
     }
   });
   client.on("ready", () => {
     if (away) {
       away = false;
       log.info("Valkey is back");
+      onChange(false);
     }
   });
   return {

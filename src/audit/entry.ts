@@ -18,6 +18,8 @@ export interface AuditEntry {
   bytes_out?: number;
   latency_ms?: number;
   request_id: string;
+  /** 32 hex digits (W3C Trace Context). */
+  trace_id?: string;
   /** Of a gap: since when and until when rows are missing. */
   details?: Record<string, string>;
 }

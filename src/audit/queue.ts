@@ -1,6 +1,7 @@
 import { randomInt, randomUUID } from "node:crypto";
 import type { Logger } from "pino";
 import type { Sessions } from "../database/session.ts";
+import { FederationError } from "../errors.ts";
 import type { AuditEntry } from "./entry.ts";
 
 /** How many chains gateways spread their rows over. */
@@ -10,6 +11,12 @@ const CHAINS = 16;
 export interface AuditQueue {
   /** Never waits and never throws. A full queue drops the entry, counts it, and says so in the log by a row of its own. */
   push(entry: AuditEntry): void;
+  /**
+   * Settles once the entry is durable. Where it is not in time, it rejects, and the entry, if it still waits, says that its request failed.
+   *
+   * @throws FederationError UNAVAILABLE
+   */
+  pushDurable(entry: AuditEntry): Promise<void>;
   /** Whether what a request will have to say can be kept: a verb does not run without. */
   readonly hasRoom: boolean;
   /** Entries dropped since the start. */
@@ -26,7 +33,7 @@ export interface AuditQueue {
 export function createAuditQueue(
   sessions: Sessions,
   log: Logger,
-  options = { capacity: 50_000, batchSize: 1000, intervalMs: 200 },
+  options = { capacity: 50_000, batchSize: 1000, intervalMs: 200, durableMs: 5_000 },
 ): AuditQueue {
   // Gateways that write to different chains do not wait for each other.
   const chain = `requests-${randomInt(CHAINS)}`;
@@ -36,6 +43,7 @@ export function createAuditQueue(
   let running: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
   let failures = 0;
+  const awaited = new Map<AuditEntry, () => void>();
 
   const write = async (): Promise<void> => {
     while (entries.length > 0) {
@@ -46,6 +54,9 @@ export function createAuditQueue(
         client.query("select federation.append_audit($1, $2)", [JSON.stringify(rows), chain]),
       );
       entries.splice(0, batch.length);
+      for (const entry of batch) {
+        awaited.get(entry)?.();
+      }
       if (gap === missing) {
         gap = undefined;
       } else if (gap !== undefined && missing !== undefined) {
@@ -79,15 +90,41 @@ export function createAuditQueue(
       Math.min(options.intervalMs * 2 ** failures, 10_000),
     );
   };
+  const keep = (entry: AuditEntry): boolean => {
+    if (entries.length >= options.capacity) {
+      dropped += 1;
+      gap = { count: (gap?.count ?? 0) + 1, since: gap?.since ?? entry.at, until: entry.at };
+      return false;
+    }
+    entries.push(entry);
+    return true;
+  };
   return {
     push: (entry) => {
-      if (entries.length >= options.capacity) {
-        dropped += 1;
-        gap = { count: (gap?.count ?? 0) + 1, since: gap?.since ?? entry.at, until: entry.at };
-        return;
+      if (keep(entry)) {
+        schedule();
       }
-      entries.push(entry);
-      schedule();
+    },
+    pushDurable: async (entry) => {
+      if (!keep(entry)) {
+        throw new FederationError("UNAVAILABLE", "The audit queue is full.");
+      }
+      const written = new Promise<void>((resolve, reject) => {
+        const timer = setTimeout(() => {
+          awaited.delete(entry);
+          // What the row will say once it is written after all: nothing left.
+          Object.assign(entry, { outcome: "failed", code: "UNAVAILABLE", row_count: 0, bytes_out: 0 });
+          reject(new FederationError("UNAVAILABLE", "The audit row was not written in time."));
+        }, options.durableMs);
+        awaited.set(entry, () => {
+          clearTimeout(timer);
+          awaited.delete(entry);
+          resolve();
+        });
+      });
+      // One that is running takes this entry along; one that fails is tried again.
+      flush().catch(schedule);
+      await written;
     },
     get hasRoom() {
       // The rest is for requests that are running already, and for refusals.

@@ -2,6 +2,7 @@ import { Pool } from "undici";
 import { z } from "zod";
 import { ERROR_TABLE, FederationError } from "../errors.ts";
 import type { ErrorCode } from "../errors.ts";
+import { newTraceparent } from "../observability/trace.ts";
 import type { Keyring } from "../seal/keyring.ts";
 import { unseal } from "../seal/seal.ts";
 import { nestingOf } from "./nesting.ts";
@@ -69,7 +70,11 @@ export function createPeerConnections(options: { keyring: () => Keyring; timeout
     const { statusCode, body: answer } = await poolOf(peer).request({
       path: new URL(peer.federationUrl).pathname.replace(/\/$/, "") + "/federation",
       method: "POST",
-      headers: { "content-type": "application/json", accept: "application/json" },
+      headers: {
+        "content-type": "application/json",
+        accept: "application/json",
+        traceparent: newTraceparent(),
+      },
       body,
       signal: AbortSignal.timeout(options.timeoutMs),
     });

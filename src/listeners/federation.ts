@@ -4,21 +4,32 @@ import { createServer } from "node:https";
 import type { Server } from "node:https";
 import type { SecureContextOptions } from "node:tls";
 import type { Logger } from "pino";
-import type { Bucket } from "../admission/bucket.ts";
+import { rateLimitHeaders, takeToken } from "../admission/admit.ts";
+import type { Admission } from "../admission/admit.ts";
+import { rateLimited } from "../admission/bucket.ts";
+import type { Bucket, Limits } from "../admission/bucket.ts";
+import type { Capacity } from "../admission/capacity.ts";
+import type { Terms } from "../admission/terms.ts";
 import type { AuditEntry } from "../audit/entry.ts";
 import { queryHash } from "../audit/entry.ts";
 import type { AuditQueue } from "../audit/queue.ts";
 import { asFederationError, FederationError } from "../errors.ts";
 import type { VerbExecutor } from "../graphile/verb-schema.ts";
+import { traceIdOf } from "../observability/trace.ts";
 import type { PeerIdentity } from "../pki/identity.ts";
+import { resourceOf, rowCount } from "../verbs/outcome.ts";
 import { readVerbRequest } from "../verbs/variables.ts";
 import type { VerbRequest } from "../verbs/variables.ts";
 import type { ServerIdentity } from "./server-identity.ts";
-import { endWithError, readJsonBody, sendError, sendJson } from "./http.ts";
+import { endWith, errorAnswer, jsonAnswer, readJsonBody, sendAnswer } from "./http.ts";
+import type { Answer } from "./http.ts";
 
 /** The longest body that a peer may send, bytes. */
 const MAX_BODY_BYTES = 65_536;
 const BODY_MS = 10_000;
+
+/** Refused handshakes that the audit log keeps of each minute. */
+const HANDSHAKES: Limits = { requestsPerMinute: 60, burst: null };
 
 /** What the federation listener stands on. */
 export interface FederationListenerOptions {
@@ -27,11 +38,12 @@ export interface FederationListenerOptions {
   trustedRoots: string[];
   /** Reads who a client certificate speaks for. Throws FederationError IDENTITY_MALFORMED. */
   readIdentity(certificateDer: Buffer): PeerIdentity;
-  /** Throws FederationError UNAVAILABLE when no more work can be taken. */
-  requireCapacity(): void;
+  /** Runs verbs, so many at once. */
+  capacity: Capacity;
   bucket: Bucket;
   /** How many refused handshakes are put down. */
   handshakes: Bucket;
+  terms: Terms;
   verbs: VerbExecutor;
   audit: AuditQueue;
   log: Logger;
@@ -86,13 +98,12 @@ export function createFederationListener(options: FederationListenerOptions): Se
   });
   server.on("tlsClientError", (error) => {
     // Anybody can fail a handshake, as often as the network lets them: the log keeps some of each minute.
-    options.handshakes.take("refused").then(
-      () => {
+    void options.handshakes.take("refused", HANDSHAKES).then(({ allowed }) => {
+      if (allowed) {
         options.audit.push({ ...newEntry(), verb: "handshake", outcome: "denied", code: "TLS_REFUSED" });
         log.info({ reason: errorCode(error) }, "a TLS handshake was refused");
-      },
-      () => undefined,
-    );
+      }
+    });
   });
   server.on("clientError", (error, socket) => {
     const identity = identities.get(socket);
@@ -104,60 +115,109 @@ export function createFederationListener(options: FederationListenerOptions): Se
       errorCode(error) === "ERR_HTTP_REQUEST_TIMEOUT"
         ? new FederationError("REQUEST_TIMEOUT", "The request took too long to arrive.")
         : new FederationError("BAD_REQUEST", "The request is not HTTP as it should be.");
-    const entry = newEntry();
-    audit(entry, identity, refusal);
-    endWithError(socket, refusal, entry.request_id);
+    void refuse(newEntry(), identity, refusal).then((ready) => {
+      endWith(socket, ready);
+    });
   });
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const started = performance.now();
-    const entry = newEntry();
+    const entry = newEntry(request);
+    const admission: { granted?: Admission } = {};
+    let ready: Answer;
+    let refusal: FederationError | undefined;
     try {
-      const { verbRequest, result } = await serve(request, entry);
+      const { verbRequest, result } = await serve(request, response, entry, admission);
       entry.row_count = rowCount(verbRequest, result);
-      entry.bytes_out = sendJson(
-        response,
-        200,
-        { data: { [verbRequest.verb]: result } },
-        { "x-request-id": entry.request_id },
-      );
+      ready = jsonAnswer(200, { data: { [verbRequest.verb]: result } }, { "x-request-id": entry.request_id });
     } catch (error) {
-      const refusal = asFederationError(error);
+      refusal = asFederationError(error);
+      ready = errorAnswer(refusal, entry.request_id);
+    }
+    entry.latency_ms = performance.now() - started;
+    ready = await audited(entry, ready, refusal, admission.granted);
+    if (!response.headersSent) {
+      sendAnswer(response, ready);
+    }
+  }
+
+  /**
+   * An answer as it may leave: with what is left of the grant's share, and for a grant that is audited strictly once its audit row is durable.
+   * Where that cannot be had it becomes a refusal that holds nothing of it.
+   */
+  async function audited(
+    entry: AuditEntry,
+    ready: Answer,
+    refusal: FederationError | undefined,
+    granted: Admission | undefined,
+  ): Promise<Answer> {
+    if (refusal !== undefined) {
       entry.outcome = refusal.status < 500 ? "denied" : "failed";
       entry.code = refusal.code;
       if (refusal.code === "INTERNAL") {
         log.error({ err: refusal.cause, requestId: entry.request_id }, "a request failed");
       }
-      if (!response.headersSent) {
-        entry.bytes_out = sendError(response, refusal, entry.request_id);
+    }
+    entry.bytes_out = ready.body.length;
+    let leaving = ready;
+    if (granted?.terms.auditMode === "strict") {
+      try {
+        await options.audit.pushDurable(entry);
+      } catch (error) {
+        log.error({ err: error, requestId: entry.request_id }, "an answer was held back: it cannot be audited");
+        leaving = errorAnswer(
+          new FederationError("UNAVAILABLE", "The request cannot be audited for now.", { retryAfter: 5 }),
+          entry.request_id,
+        );
       }
+    } else {
+      options.audit.push(entry);
     }
-    entry.latency_ms = performance.now() - started;
-    options.audit.push(entry);
+    return { ...leaving, headers: { ...leaving.headers, ...rateLimitHeaders(granted) } };
   }
 
-  function audit(entry: AuditEntry, identity: PeerIdentity | FederationError, refusal: FederationError): void {
-    if (!(identity instanceof FederationError)) {
-      entry.grant_id = identity.grantId;
-      entry.subject_user_id = identity.subjectUserId;
-      entry.certificate_serial = identity.serial;
-    }
-    options.audit.push({ ...entry, outcome: "denied", code: refusal.code });
-  }
-
-  async function serve(
-    request: IncomingMessage,
+  /** The answer to a request that could not be read; it costs a token like any other. */
+  async function refuse(
     entry: AuditEntry,
-  ): Promise<{ verbRequest: VerbRequest; result: unknown }> {
-    const identity = identities.get(request.socket);
+    identity: PeerIdentity | FederationError,
+    refusal: FederationError,
+  ): Promise<Answer> {
+    const admission: { granted?: Admission } = {};
+    let error = refusal;
+    try {
+      await admit(identity, entry, admission);
+    } catch (denied) {
+      error = asFederationError(denied);
+    }
+    return audited(entry, errorAnswer(error, entry.request_id), error, admission.granted);
+  }
+
+  /** Takes a token for whoever the certificate speaks for. Throws FederationError RATE_LIMITED, IDENTITY_MALFORMED. */
+  async function admit(
+    identity: PeerIdentity | FederationError | undefined,
+    entry: AuditEntry,
+    admission: { granted?: Admission },
+  ): Promise<PeerIdentity> {
     if (identity === undefined || identity instanceof FederationError) {
       throw identity ?? new FederationError("IDENTITY_MALFORMED", "The certificate does not say who it speaks for.");
     }
     entry.grant_id = identity.grantId;
     entry.subject_user_id = identity.subjectUserId;
     entry.certificate_serial = identity.serial;
-    await options.bucket.take(identity.grantId);
-    options.requireCapacity();
+    admission.granted = await takeToken(options.bucket, options.terms, identity.grantId);
+    if (!admission.granted.taken.allowed) {
+      throw rateLimited(admission.granted.taken);
+    }
+    return identity;
+  }
+
+  async function serve(
+    request: IncomingMessage,
+    response: ServerResponse,
+    entry: AuditEntry,
+    admission: { granted?: Admission },
+  ): Promise<{ verbRequest: VerbRequest; result: unknown }> {
+    const identity = await admit(identities.get(request.socket), entry, admission);
     if (!options.audit.hasRoom) {
       throw new FederationError("UNAVAILABLE", "The gateway is busy.", { retryAfter: 5 });
     }
@@ -171,30 +231,30 @@ export function createFederationListener(options: FederationListenerOptions): Se
     entry.verb = verbRequest.verb;
     entry.query_hash = queryHash(verbRequest.variables);
     entry.resource = resourceOf(verbRequest);
-    return { verbRequest, result: await options.verbs.execute(verbRequest, identity) };
+    const hangUp = new AbortController();
+    response.once("close", () => {
+      hangUp.abort();
+    });
+    const result = await options.capacity.run(
+      identity.grantId,
+      () => options.verbs.execute(verbRequest, identity),
+      hangUp.signal,
+    );
+    return { verbRequest, result };
   }
 
   return server;
 }
 
-function newEntry(): AuditEntry {
-  return { at: new Date().toISOString(), verb: "unknown", outcome: "served", code: "OK", request_id: randomUUID() };
-}
-
-/** The one resource that a request names; a search may go through several. */
-function resourceOf({ variables }: VerbRequest): string | undefined {
-  if ("resource" in variables) {
-    return variables.resource;
-  }
-  return "resources" in variables && variables.resources?.length === 1 ? variables.resources[0] : undefined;
-}
-
-function rowCount(request: VerbRequest, result: unknown): number {
-  if (typeof result !== "object" || result === null) {
-    return 0;
-  }
-  const rows = request.verb === "list" && "rows" in result ? result.rows : "hits" in result ? result.hits : undefined;
-  return request.verb === "get" ? 1 : Array.isArray(rows) && request.verb !== "capabilities" ? rows.length : 0;
+function newEntry(request?: IncomingMessage): AuditEntry {
+  return {
+    at: new Date().toISOString(),
+    verb: "unknown",
+    outcome: "served",
+    code: "OK",
+    request_id: randomUUID(),
+    trace_id: traceIdOf(request?.headers["traceparent"]),
+  };
 }
 
 function errorCode(error: Error): string {

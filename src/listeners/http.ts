@@ -66,35 +66,51 @@ function refusePrototype(key: string, value: unknown): unknown {
   return value;
 }
 
-/** Sends JSON and returns the length of the body in bytes. */
-export function sendJson(
-  response: ServerResponse,
-  status: number,
-  body: unknown,
-  headers: Record<string, string> = {},
-): number {
-  const bytes = Buffer.from(JSON.stringify(body));
+/** An answer that is ready to leave. */
+export interface Answer {
+  status: number;
+  headers: Record<string, string>;
+  /** JSON. */
+  body: Buffer;
+}
+
+/** An answer of JSON. */
+export function jsonAnswer(status: number, body: unknown, headers: Record<string, string> = {}): Answer {
+  return { status, headers, body: Buffer.from(JSON.stringify(body)) };
+}
+
+/** Sends an answer and returns the length of its body in bytes. */
+export function sendAnswer(response: ServerResponse, { status, headers, body }: Answer): number {
   response.writeHead(status, {
     "content-type": "application/json; charset=utf-8",
-    "content-length": bytes.length,
+    "content-length": body.length,
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
     ...headers,
   });
-  response.end(bytes);
-  return bytes.length;
+  response.end(body);
+  return body.length;
+}
+
+/** Sends JSON and returns the length of the body in bytes. */
+export function sendJson(response: ServerResponse, status: number, body: unknown): number {
+  return sendAnswer(response, jsonAnswer(status, body));
 }
 
 function errorBody(error: FederationError, requestId: string): unknown {
-  return { errors: [{ message: error.message, extensions: { code: error.code, requestId } }] };
+  return { errors: [{ message: error.message, extensions: { code: error.code, requestId, ...error.details } }] };
 }
 
-/** Ends a connection whose request could not be read, with the same body as any other error. */
-export function endWithError(socket: Duplex, error: FederationError, requestId: string): void {
-  const body = JSON.stringify(errorBody(error, requestId));
+/** Ends a connection whose request could not be read, with an answer like any other. */
+export function endWith(socket: Duplex, { status, headers, body }: Answer): void {
+  const lines = Object.entries({
+    "content-type": "application/json; charset=utf-8",
+    "content-length": String(body.length),
+    ...headers,
+    connection: "close",
+  }).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.end(
-    `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? ""}\r\ncontent-type: application/json; charset=utf-8\r\n` +
-      `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+    Buffer.concat([Buffer.from(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n${lines.join("")}\r\n`), body]),
     () => {
       // The other side may never end its own half.
       socket.destroy();
@@ -102,13 +118,18 @@ export function endWithError(socket: Duplex, error: FederationError, requestId: 
   );
 }
 
-/** Sends the one error body of the protocol and returns its length in bytes. */
-export function sendError(response: ServerResponse, error: FederationError, requestId: string): number {
-  return sendJson(response, error.status, errorBody(error, requestId), {
+/** The one error body of the protocol. */
+export function errorAnswer(error: FederationError, requestId: string): Answer {
+  return jsonAnswer(error.status, errorBody(error, requestId), {
     ...(error.retryAfter === undefined ? {} : { "retry-after": String(error.retryAfter) }),
     // What is left of a body that was refused is not read as the next request.
     ...(["BODY_TOO_LARGE", "REQUEST_TIMEOUT", "UNSUPPORTED_MEDIA_TYPE", "METHOD_NOT_ALLOWED"].includes(error.code)
       ? { connection: "close" }
       : {}),
   });
+}
+
+/** Sends an error and returns the length of its body in bytes. */
+export function sendError(response: ServerResponse, error: FederationError, requestId: string): number {
+  return sendAnswer(response, errorAnswer(error, requestId));
 }

@@ -5,11 +5,13 @@ import type { Server } from "node:https";
 import type { SecureContextOptions } from "node:tls";
 import type { Logger } from "pino";
 import { z } from "zod";
-import type { Bucket } from "../admission/bucket.ts";
+import { rateLimited } from "../admission/bucket.ts";
+import type { Bucket, Limits } from "../admission/bucket.ts";
 import type { AuditEntry } from "../audit/entry.ts";
 import type { AuditQueue } from "../audit/queue.ts";
 import type { Enrollment } from "../enrollment/enroll.ts";
 import { asFederationError, FederationError } from "../errors.ts";
+import { traceIdOf } from "../observability/trace.ts";
 import { readJsonBody, sendError, sendJson } from "./http.ts";
 import type { ServerIdentity } from "./server-identity.ts";
 
@@ -28,6 +30,9 @@ export interface PublicListenerOptions {
   audit: AuditQueue;
   log: Logger;
 }
+
+/** Attempts to enroll that one address may make in a minute. */
+const ATTEMPTS: Limits = { requestsPerMinute: 60, burst: null };
 
 const enrollBody = z.strictObject({ token: z.string().max(256), csr: z.string().max(8_192) });
 
@@ -95,7 +100,10 @@ export function createPublicListener(options: PublicListenerOptions): Server {
 
   async function enroll(request: IncomingMessage, response: ServerResponse, requestId: string): Promise<void> {
     // Before the audit row: anybody can send these, and the log is not for anybody to fill.
-    await options.attempts.take(request.socket.remoteAddress ?? "unknown");
+    const taken = await options.attempts.take(request.socket.remoteAddress ?? "unknown", ATTEMPTS);
+    if (!taken.allowed) {
+      throw rateLimited(taken);
+    }
     const started = performance.now();
     const entry: AuditEntry = {
       at: new Date().toISOString(),
@@ -103,6 +111,7 @@ export function createPublicListener(options: PublicListenerOptions): Server {
       outcome: "served",
       code: "OK",
       request_id: requestId,
+      trace_id: traceIdOf(request.headers["traceparent"]),
     };
     try {
       const body = enrollBody.safeParse(await readJsonBody(request, { bytes: 16_384, ms: 10_000 }));

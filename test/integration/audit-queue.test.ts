@@ -39,7 +39,7 @@ async function faults(): Promise<unknown[]> {
 
 describe("the audit queue", () => {
   test("writes what it was given, in its order, to a chain that holds", async () => {
-    const queue = createAuditQueue(sessions, log, { capacity: 1_000, batchSize: 7, intervalMs: 10 });
+    const queue = createAuditQueue(sessions, log, { capacity: 1_000, batchSize: 7, intervalMs: 10, durableMs: 1_000 });
     for (let index = 0; index < 50; index += 1) {
       queue.push({ ...entry("ORDERED"), row_count: index });
     }
@@ -51,7 +51,7 @@ describe("the audit queue", () => {
   });
 
   test("that is full drops, counts, and says in the log how many and from when to when", async () => {
-    const queue = createAuditQueue(sessions, log, { capacity: 5, batchSize: 10, intervalMs: 10 });
+    const queue = createAuditQueue(sessions, log, { capacity: 5, batchSize: 10, intervalMs: 10, durableMs: 1_000 });
     const before = new Date().toISOString();
     for (let index = 0; index < 8; index += 1) {
       queue.push(entry("FULL"));
@@ -69,7 +69,7 @@ describe("the audit queue", () => {
 
   test("of many gateways at once breaks no chain, and loses and doubles no row", async () => {
     const queues = Array.from({ length: 20 }, () =>
-      createAuditQueue(sessions, log, { capacity: 1_000, batchSize: 20, intervalMs: 5 }),
+      createAuditQueue(sessions, log, { capacity: 1_000, batchSize: 20, intervalMs: 5, durableMs: 1_000 }),
     );
     for (const queue of queues) {
       for (let index = 0; index < 50; index += 1) {

@@ -45,7 +45,7 @@ test("capabilities name the resources in scope and no others, by name", async ()
     const answer = await capabilities(client, grant);
     expect(answer).toMatchObject({
       protocol: 1,
-      verbs: ["capabilities", "list", "get"],
+      verbs: ["capabilities", "list", "get", "search"],
       limits: { maxRowsPerQuery: 7, maxBodyBytes: 65_536 },
     });
     expect(answer.resources.map(({ name }) => name)).toEqual(["notes", "tasks"]);

@@ -829,6 +829,13 @@ create function federation.get_row(resource text, id text)
   as sha256 5bafa664a23707e4370d4410f96f0df991d1d2b63d877189b708430ca9d0c5a6; -- owner federation_owner
 comment on function federation.get_row(text,text) is 'One row by its key, as JSON. Raises MF010, MF011, MF012, MF013.';
 
+create function federation.grant_terms(grant_id uuid)
+  returns TABLE(requests_per_minute integer, burst integer, audit_mode text)
+  language sql stable security definer rows 1
+  set search_path=""
+  as sha256 a0224f0e695986f55ad580fb201d3c374c320a8cdc287351958109b1c172025b; -- owner federation_owner
+comment on function federation.grant_terms(uuid) is 'What a grant may take and how it is audited; no row for an unknown grant.';
+
 create function federation.grants_of_current_user()
   returns SETOF federation.federation_grants
   language sql stable security definer rows 1000
@@ -871,6 +878,13 @@ create function federation.keyset_condition(names name[], types text[], nullable
   as sha256 03aebdb0c3234490d80fb15763884de099d89ac6981053e62d1267454b50ed22; -- owner federation_owner
 comment on function federation.keyset_condition(name[],text[],boolean[],boolean[],text[]) is 'The condition for the rows after a position, whose values it refers to as ($3)[n].';
 
+create function federation.list_alerts(include_resolved boolean DEFAULT false)
+  returns SETOF federation.federation_alerts
+  language sql stable security definer rows 1000
+  set search_path=""
+  as sha256 46be5ab7a7b42eacf0a527736d22b4054d5c4535c99ed262a06806829b3e2830; -- owner federation_owner
+comment on function federation.list_alerts(boolean) is 'What an administrator should look at, newest first; with what is over where that is asked for.';
+
 create function federation.list_audit(grant_id text DEFAULT NULL::text, limit_rows integer DEFAULT 100, subject_user_id text DEFAULT NULL::text, verb text DEFAULT NULL::text, outcome text DEFAULT NULL::text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, until timestamp with time zone DEFAULT NULL::timestamp with time zone, before_id bigint DEFAULT NULL::bigint)
   returns SETOF federation.federation_audit_log
   language sql stable security definer rows 1000
@@ -886,10 +900,10 @@ create function federation.list_authorities()
 comment on function federation.list_authorities() is 'Every authority, the one that signs first.';
 
 create function federation.list_grants()
-  returns TABLE(id uuid, subject_user_id text, peer_host text, status text, scope jsonb, created_at timestamp with time zone, created_by text, activated_at timestamp with time zone, expires_at timestamp with time zone, ended_at timestamp with time zone, end_reason text, certificate_serial text, certificate_not_after timestamp with time zone)
+  returns TABLE(id uuid, subject_user_id text, peer_host text, status text, scope jsonb, created_at timestamp with time zone, created_by text, activated_at timestamp with time zone, expires_at timestamp with time zone, ended_at timestamp with time zone, end_reason text, certificate_serial text, certificate_not_after timestamp with time zone, requests_per_minute integer, burst integer, audit_mode text)
   language sql stable security definer rows 1000
   set search_path=""
-  as sha256 3ce40aa08ec34c36f3213e4ab78d975088cec45d3395375e1264b8b7793a5d3e; -- owner federation_owner
+  as sha256 f63a4cff937071f965e9175e1ff397c160429c5d26edc84dfd842b7e4bc84fab; -- owner federation_owner
 comment on function federation.list_grants() is 'Every grant with its newest certificate, newest first.';
 
 create function federation.list_peers()
@@ -1013,6 +1027,13 @@ create function federation.put_search_document(resource text, entry jsonb)
   set search_path=""
   as sha256 0686da18b7218c5bad9dafbf9820144dc6dd57577f907afab4d82b66bdd162ff; -- owner federation_owner
 comment on function federation.put_search_document(text,jsonb) is 'Keeps the words of a row, which is given as JSON.';
+
+create function federation.raise_alert(severity text, code text, subject text, message text)
+  returns void
+  language sql volatile security definer
+  set search_path=""
+  as sha256 9062b9943dc183e67efc178548b631ac4a10172fba3a47c435d2681c583728e5; -- owner federation_owner
+comment on function federation.raise_alert(text,text,text,text) is 'Puts a condition into the list of what an administrator should look at; severity is warning or critical.';
 
 create function federation.random_token()
   returns text
@@ -1156,6 +1177,13 @@ create function federation.reseal_value(kind text, id uuid, before bytea, after 
   set search_path=""
   as sha256 450e04af2a57fd8047bf9e1d79b985377f6bef3cd61a48118c221fe56f4124f2; -- owner federation_owner
 comment on function federation.reseal_value(text,uuid,bytea,bytea) is 'Replaces a sealed value if it has not changed since it was read; false where it has.';
+
+create function federation.resolve_alert(code text, subject text)
+  returns void
+  language sql volatile security definer
+  set search_path=""
+  as sha256 3a05a677744d3881bb611cc684b5d3e816b8425adfdb65b8534ac744459b096f; -- owner federation_owner
+comment on function federation.resolve_alert(text,text) is 'Says that a condition is over.';
 
 create function federation.resource_catalogue()
   returns TABLE(name text, key_column text, columns jsonb)
@@ -1379,6 +1407,20 @@ create function federation.session_stamp()
   set search_path=""
   as sha256 4a4c521df5f2c75bfe01200e9696b0a3787aad31dd1ccd26bb794143f0ba7415; -- owner federation_owner
 comment on function federation.session_stamp() is 'What binds a session to one transaction: the backend and the microsecond in which the transaction began.';
+
+create function federation.set_grant_audit(grant_id uuid, audit_mode text)
+  returns void
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 f1a79d8dc2c94e6b72d8b5aadf397750c9186d9954854ab9dfcea9f3a541ee42; -- owner federation_owner
+comment on function federation.set_grant_audit(uuid,text) is 'strict: an answer leaves only after its audit row is durable. async: what was dropped is said by a gap row. Raises MF011, MF012.';
+
+create function federation.set_grant_limits(grant_id uuid, requests_per_minute integer, burst integer)
+  returns void
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 706b3638c3203d382c88a03b801e7a344818934534750979c2a21aabf8a6f6cc; -- owner federation_owner
+comment on function federation.set_grant_limits(uuid,integer,integer) is 'Requests that a grant may make in a minute (null: what the gateway says), and the most in one second (null: as many). Raises MF011, MF012.';
 
 create function federation.set_grant_suspended(grant_id uuid, suspended boolean)
   returns void

@@ -1,0 +1,90 @@
+import type { Logger } from "pino";
+import type { Sessions } from "../database/session.ts";
+import type { Limits } from "./bucket.ts";
+
+/** What holds for a grant before its verb runs. */
+export interface GrantTerms extends Limits {
+  /** `strict`: an answer leaves only after its audit row is durable. */
+  auditMode: "async" | "strict";
+}
+
+/** Where the terms of a grant come from. */
+export interface Terms {
+  /** As they were at most 100 ms ago. */
+  of(grantId: string): Promise<GrantTerms>;
+  /** As they are now, for somebody who would be refused otherwise; read at most twenty times a second. */
+  fresh(grantId: string): Promise<GrantTerms>;
+}
+
+const KNOWN_MS = 100;
+const FRESH_MS = 50;
+const SWEEP_MS = 60_000;
+
+/**
+ * Terms from the database, kept for a moment. While the database is away, the last that were known hold, else the defaults: no verb runs
+ * then in any case.
+ *
+ * @param requestsPerMinute of grants that have no limit of their own
+ */
+export function createTerms(sessions: Sessions, requestsPerMinute: number, log: Logger): Terms {
+  interface Known {
+    terms: GrantTerms;
+    readAt: number;
+    reading: Promise<GrantTerms> | undefined;
+  }
+  const grants = new Map<string, Known>();
+  let swept = performance.now();
+
+  const read = async (grantId: string): Promise<GrantTerms> => {
+    const { rows } = await sessions.asGateway((client) =>
+      client.query<{ requests_per_minute: number | null; burst: number | null; audit_mode: "async" | "strict" }>(
+        "select requests_per_minute, burst, audit_mode from federation.grant_terms($1)",
+        [grantId],
+      ),
+    );
+    return {
+      requestsPerMinute: rows[0]?.requests_per_minute ?? requestsPerMinute,
+      burst: rows[0]?.burst ?? null,
+      auditMode: rows[0]?.audit_mode ?? "async",
+    };
+  };
+  const notOlderThan = async (grantId: string, ms: number): Promise<GrantTerms> => {
+    const now = performance.now();
+    if (now - swept > SWEEP_MS) {
+      swept = now;
+      for (const [id, { readAt }] of grants) {
+        if (now - readAt > SWEEP_MS) {
+          grants.delete(id);
+        }
+      }
+    }
+    const known: Known = grants.get(grantId) ?? {
+      terms: { requestsPerMinute, burst: null, auditMode: "async" },
+      readAt: -Infinity,
+      reading: undefined,
+    };
+    grants.set(grantId, known);
+    if (now - known.readAt <= ms) {
+      return known.terms;
+    }
+    known.reading ??= read(grantId)
+      .then(
+        (terms) => {
+          known.terms = terms;
+        },
+        (error: unknown) => {
+          log.debug({ err: error }, "the terms of a grant cannot be read; the last that are known hold");
+        },
+      )
+      .then(() => {
+        known.readAt = now;
+        known.reading = undefined;
+        return known.terms;
+      });
+    return known.reading;
+  };
+  return {
+    of: (grantId) => notOlderThan(grantId, KNOWN_MS),
+    fresh: (grantId) => notOlderThan(grantId, FRESH_MS),
+  };
+}
