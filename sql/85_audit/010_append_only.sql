@@ -1,4 +1,4 @@
--- Guarantees: the audit log grows and never changes: UPDATE, DELETE and TRUNCATE are refused to every role, federation_owner included.
+-- Guarantees: the audit log and its archive never change: UPDATE, DELETE and TRUNCATE are refused to every role, federation_owner included.
 create or replace function federation.tg_federation_audit_log__append_only() returns trigger
 language plpgsql
 volatile
@@ -13,6 +13,12 @@ comment on function federation.tg_federation_audit_log__append_only() is 'Refuse
 
 create or replace trigger _100_append_only before update or delete on federation.federation_audit_log
 for each row execute function federation.tg_federation_audit_log__append_only();
+
+create or replace trigger _100_append_only before update or delete on federation.federation_audit_archive
+for each row execute function federation.tg_federation_audit_log__append_only();
+
+create or replace trigger _110_append_only_truncate before truncate on federation.federation_audit_archive
+for each statement execute function federation.tg_federation_audit_log__append_only();
 
 create or replace trigger _110_append_only_truncate before truncate on federation.federation_audit_log
 for each statement execute function federation.tg_federation_audit_log__append_only();

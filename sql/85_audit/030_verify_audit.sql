@@ -109,6 +109,26 @@ grant execute on function federation.verify_audit() to federation_admin;
 comment on function federation.verify_audit() is
   'Walks every chain of the audit log; of each, how many rows hold and the first that does not: changed, removed, inserted or reordered.';
 
+create or replace function federation.check_audit_head(chain text, "position" bigint, hash text) returns boolean
+language sql
+stable
+security definer -- administrators read the log through functions only
+set search_path = ''
+as $$
+  select "position" = 0 or exists (
+      select from federation.federation_audit_log l
+      where l.chain = check_audit_head.chain and l.position = check_audit_head.position and encode(l.hash, 'hex') = check_audit_head.hash
+    )
+    or exists (
+      select from federation.federation_audit_archive a
+      where a.chain = check_audit_head.chain and a.position = check_audit_head.position and encode(a.hash, 'hex') = check_audit_head.hash
+    );
+$$;
+revoke all on function federation.check_audit_head(text, bigint, text) from public;
+grant execute on function federation.check_audit_head(text, bigint, text) to federation_admin;
+comment on function federation.check_audit_head(text, bigint, text) is
+  'Whether a chain still holds the row that was its head once; false where its tail was cut off or written anew.';
+
 create or replace function federation.audit_heads() returns table (chain text, "position" bigint, hash text, updated_at timestamptz)
 language sql
 stable

@@ -1,4 +1,5 @@
--- Guarantees: administrators read the log and its archive as one, newest first, page by page.
+-- Guarantees: administrators read the log, and its archive where they ask for it, newest first, page by page; a local user reads what was
+-- asked for on their own behalf, and nothing else.
 create or replace function federation.list_audit(
   grant_id text default null,
   limit_rows integer default 100,
@@ -7,7 +8,8 @@ create or replace function federation.list_audit(
   outcome text default null,
   since timestamptz default null,
   until timestamptz default null,
-  before_id bigint default null
+  before_id bigint default null,
+  history boolean default false
 ) returns setof federation.federation_audit_log
 language sql
 stable
@@ -18,7 +20,7 @@ as $$
   from (
     select l.* from federation.federation_audit_log l
     union all
-    select h.* from federation.federation_audit_archive h
+    select h.* from federation.federation_audit_archive h where list_audit.history
   ) a
   where (list_audit.grant_id is null or a.grant_id = list_audit.grant_id)
     and (list_audit.subject_user_id is null or a.subject_user_id = list_audit.subject_user_id)
@@ -30,7 +32,32 @@ as $$
   order by a.id desc
   limit least(greatest(limit_rows, 1), 10000);
 $$;
-revoke all on function federation.list_audit(text, integer, text, text, text, timestamptz, timestamptz, bigint) from public;
-grant execute on function federation.list_audit(text, integer, text, text, text, timestamptz, timestamptz, bigint) to federation_admin;
-comment on function federation.list_audit(text, integer, text, text, text, timestamptz, timestamptz, bigint) is
-  'Audit rows, newest first: of one grant, subject, verb, outcome or time, and those before an id for the next page.';
+revoke all on function federation.list_audit(text, integer, text, text, text, timestamptz, timestamptz, bigint, boolean) from public;
+grant execute on function federation.list_audit(text, integer, text, text, text, timestamptz, timestamptz, bigint, boolean) to federation_admin;
+comment on function federation.list_audit(text, integer, text, text, text, timestamptz, timestamptz, bigint, boolean) is
+  'Audit rows, newest first: of one grant, subject, verb, outcome or time, those before an id for the next page, with history those of the archive, too.';
+
+create or replace function federation.audit_of_current_user() returns setof federation.federation_audit_log
+language sql
+stable
+security definer -- users have no right on the log; they see rows of their own grants here
+set search_path = ''
+as $$
+  select l.*
+  from federation.federation_audit_log l
+  where l.subject_user_id = (select s.session ->> 'user' from federation.current_session() as s (session) where s.session ->> 'kind' = 'user')
+    and l.grant_id in (select g.id::text from federation.grants_of_current_user() g)
+  order by l.at desc, l.id desc
+  limit 1000;
+$$;
+revoke all on function federation.audit_of_current_user() from public;
+grant execute on function federation.audit_of_current_user() to federation_user;
+comment on function federation.audit_of_current_user() is 'The last 1 000 audit rows of grants that speak for the local user of this session.';
+
+create or replace view home_api.audit_rows with (security_barrier) as
+select
+  a.id, a.at, a.grant_id, a.peer_host, a.verb, a.resource, a.outcome, a.code, a.row_count, a.bytes_out, a.latency_ms, a.request_id, a.trace_id
+from federation.audit_of_current_user() a;
+revoke all on home_api.audit_rows from public;
+grant select on home_api.audit_rows to federation_user;
+comment on view home_api.audit_rows is E'@name auditRow\n@primaryKey id\nWhat peers asked for on the user''s behalf, newest first.';

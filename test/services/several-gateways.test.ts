@@ -234,15 +234,35 @@ describe("three gateways on one database", () => {
     expect(await spend(await newGrant("alice"), 2 * LIMIT)).toEqual({ served: LIMIT, limited: LIMIT });
   });
 
-  test("each count by themselves while Valkey is away, serve nothing without a token, and share again", async () => {
+  test("follow a limit that an administrator changes, all of them at once", async () => {
     const grant = await newGrant("alice");
+    expect(await spend(grant, LIMIT + 3)).toEqual({ served: LIMIT, limited: 3 });
+    const changed = await runMosaic(
+      ["federation", "grant", "limit", grant.grantId, "--per-minute", "600", "--dir", directories[1] ?? ""],
+      "",
+      { MOSAIC_VALKEY_URL: valkey.url },
+    );
+    expect(changed.code).toBe(0);
+    const codes = await Promise.all([0, 1, 2].map(async (index) => (await say(at(index), grant, "capabilities")).code));
+    expect(codes).toEqual(["OK", "OK", "OK"]);
+    expect(await spend(grant, 10 * LIMIT)).toEqual({ served: 10 * LIMIT, limited: 0 });
+  });
+
+  test("each count by themselves while Valkey is away, say so, serve nothing without a token, and share again", async () => {
+    const alerts = (): Promise<{ code: string }[]> =>
+      admin("select code from federation.federation_alerts where code = 'VALKEY_AWAY' and resolved_at is null");
+    const grant = await newGrant("alice");
+    expect(await alerts()).toEqual([]);
     await proxy.close();
     expect(await spend(grant, 4 * LIMIT)).toEqual({ served: 3 * LIMIT, limited: LIMIT });
+    expect(await alerts()).toHaveLength(3);
     await proxy.open();
     const back = (): boolean => gateways.every((gateway) => gateway.log().includes("Valkey is back"));
     for (let tries = 0; !back() && tries < 200; tries += 1) {
       await sleep(100);
     }
+    await sleep(500);
+    expect(await alerts()).toEqual([]);
     expect(await spend(await newGrant("alice"), 2 * LIMIT)).toEqual({ served: LIMIT, limited: LIMIT });
   });
 
@@ -266,6 +286,52 @@ describe("three gateways on one database", () => {
     gateways[2] = await start(directories[2] ?? "");
     expect((await say(at(2), grant, "list", { resource: "tasks" })).status).toBe(200);
   });
+
+  test("put every one of 100 000 requests of 50 grants into the log, each under its own grant, in chains that hold", async () => {
+    const [GRANTS, REQUESTS] = [50, 2_000];
+    const grants: Enrolled[] = [];
+    for (let index = 0; index < GRANTS; index += 1) {
+      grants.push(await newGrant(["alice", "bob", "carol"][index % 3] ?? "", index));
+    }
+    await admin("select federation.set_grant_limits(id::uuid, 1000000, null) from unnest($1::text[]) as g (id)", [
+      grants.map(({ grantId }) => grantId),
+    ]);
+    const said = await Promise.all(
+      grants.map(async (grant, index) => {
+        const client = new Client(at(index).federationUrl, {
+          connect: { ca, cert: grant.certificate, key: grant.key },
+        });
+        const ids: string[] = [];
+        for (let count = 0; count < REQUESTS; count += 1) {
+          const { statusCode, headers, body } = await client.request({
+            method: "POST",
+            path: "/federation",
+            headers: { "content-type": "application/json" },
+            body: JSON.stringify(
+              count % 2 === 0
+                ? { documentId: "capabilities" }
+                : { documentId: "list", variables: { resource: "tasks", first: 1 } },
+            ),
+          });
+          await body.dump();
+          expect(statusCode).toBe(200);
+          ids.push(String(headers["x-request-id"]));
+        }
+        await client.destroy();
+        return ids;
+      }),
+    );
+    await sleep(1_000);
+    for (const [index, { grantId }] of grants.entries()) {
+      const rows = await admin<{ request_id: string; outcome: string }>(
+        "select request_id, outcome from federation.federation_audit_log where grant_id = $1 and verb in ('capabilities', 'list') order by request_id",
+        [grantId],
+      );
+      expect(rows.every(({ outcome }) => outcome === "served")).toBe(true);
+      expect(rows.map(({ request_id }) => request_id)).toEqual((said[index] ?? []).toSorted());
+    }
+    expect(await admin("select * from federation.verify_audit() where fault is not null")).toEqual([]);
+  }, 1_500_000);
 
   test("leave a row in the one audit log for every request of each", async () => {
     const grant = await newGrant("carol");

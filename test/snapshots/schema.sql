@@ -493,6 +493,25 @@ comment on table federation.federation_user_tokens is 'Bearer tokens of local us
 
 -- views
 
+create view home_api.audit_rows with (security_barrier=true) as
+ SELECT id,
+    at,
+    grant_id,
+    peer_host,
+    verb,
+    resource,
+    outcome,
+    code,
+    row_count,
+    bytes_out,
+    latency_ms,
+    request_id,
+    trace_id
+   FROM federation.audit_of_current_user() a(id, at, grant_id, peer_host, subject_user_id, certificate_serial, verb, resource, query_hash, outcome, code, row_count, bytes_out, latency_ms, request_id, chain, "position", previous_hash, hash, trace_id, actor, details); -- owner federation_owner
+comment on view home_api.audit_rows is '@name auditRow
+@primaryKey id
+What peers asked for on the user''s behalf, newest first.';
+
 create view home_api.grants with (security_barrier=true) as
  SELECT id,
     peer_host,
@@ -607,6 +626,20 @@ create function federation.audit_heads()
   as sha256 ad2342718e62ba40382fc03ee9019e82bc2d862947493a72ad86ccd629349f7b; -- owner federation_owner
 comment on function federation.audit_heads() is 'The head of each chain: kept elsewhere, it shows a tail that was cut off together with its head.';
 
+create function federation.audit_of_current_user()
+  returns SETOF federation.federation_audit_log
+  language sql stable security definer rows 1000
+  set search_path=""
+  as sha256 fb4146262956b8f979e5d1aa34b2620a076287b89fe02a9d75b41b8658573037; -- owner federation_owner
+comment on function federation.audit_of_current_user() is 'The last 1 000 audit rows of grants that speak for the local user of this session.';
+
+create function federation.audit_partitions()
+  returns TABLE(tier text, partition regclass, starts_at timestamp with time zone, ends_at timestamp with time zone)
+  language sql stable security definer rows 1000
+  set search_path=""
+  as sha256 0ebe8e5d45be9529734b7acb8cfcf8537db29460cbad8137c9058564068e5ba1; -- owner federation_owner
+comment on function federation.audit_partitions() is 'The parts of the audit log and of its archive, with their bounds; the default partition has none.';
+
 create function federation.bind_identity(users_table regclass, user_column name, memberships_table regclass DEFAULT NULL::regclass, member_user_column name DEFAULT NULL::name, member_team_column name DEFAULT NULL::name)
   returns void
   language plpgsql volatile
@@ -634,6 +667,13 @@ create function federation.canonical_keys(keys text[], type text)
   set search_path=""
   as sha256 72c7e559a42ec4de9e80483bf37a397829b829a709303cefc32588d430cabae4; -- owner federation_owner
 comment on function federation.canonical_keys(text[],text) is 'Ids as a column of this type writes them: 007 and 7 are one integer.';
+
+create function federation.check_audit_head(chain text, "position" bigint, hash text)
+  returns boolean
+  language sql stable security definer
+  set search_path=""
+  as sha256 461a42d10cc26b1e82d77bd7c0558242f282d70c8c3e932b163d1b0a1472c118; -- owner federation_owner
+comment on function federation.check_audit_head(text,bigint,text) is 'Whether a chain still holds the row that was its head once; false where its tail was cut off or written anew.';
 
 create function federation.check_identity_settings(resource text, identity_settings jsonb)
   returns void
@@ -885,12 +925,12 @@ create function federation.list_alerts(include_resolved boolean DEFAULT false)
   as sha256 46be5ab7a7b42eacf0a527736d22b4054d5c4535c99ed262a06806829b3e2830; -- owner federation_owner
 comment on function federation.list_alerts(boolean) is 'What an administrator should look at, newest first; with what is over where that is asked for.';
 
-create function federation.list_audit(grant_id text DEFAULT NULL::text, limit_rows integer DEFAULT 100, subject_user_id text DEFAULT NULL::text, verb text DEFAULT NULL::text, outcome text DEFAULT NULL::text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, until timestamp with time zone DEFAULT NULL::timestamp with time zone, before_id bigint DEFAULT NULL::bigint)
+create function federation.list_audit(grant_id text DEFAULT NULL::text, limit_rows integer DEFAULT 100, subject_user_id text DEFAULT NULL::text, verb text DEFAULT NULL::text, outcome text DEFAULT NULL::text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, until timestamp with time zone DEFAULT NULL::timestamp with time zone, before_id bigint DEFAULT NULL::bigint, history boolean DEFAULT false)
   returns SETOF federation.federation_audit_log
   language sql stable security definer rows 1000
   set search_path=""
-  as sha256 d4ad3952b740d93cb1723083528a958291872c5bf12798fe657f18042e83dcec; -- owner federation_owner
-comment on function federation.list_audit(text,integer,text,text,text,timestamp with time zone,timestamp with time zone,bigint) is 'Audit rows, newest first: of one grant, subject, verb, outcome or time, and those before an id for the next page.';
+  as sha256 2cf6a40b4e47e35cdbeb4cf7b0c37aa37bc72d5e5538f6e4d59619bbaee33a23; -- owner federation_owner
+comment on function federation.list_audit(text,integer,text,text,text,timestamp with time zone,timestamp with time zone,bigint,boolean) is 'Audit rows, newest first: of one grant, subject, verb, outcome or time, those before an id for the next page, with history those of the archive, too.';
 
 create function federation.list_authorities()
   returns SETOF federation.federation_authorities
@@ -986,6 +1026,13 @@ create function federation.order_terms(resource text, "order" jsonb)
   as sha256 ae2e13bed6d2f351f6f7c30b34df48ccc283a48526721825cfbb3f2d28e9ab6e; -- owner federation_owner
 comment on function federation.order_terms(text,jsonb) is 'The terms of an order, the key last. Raises MF012.';
 
+create function federation.partition_of_default(starts_at timestamp with time zone, ends_at timestamp with time zone, name text)
+  returns void
+  language plpgsql volatile
+  set search_path=""
+  as sha256 f24ef8e395e084d9058406994dbc01233d26aafa161c5db5c18f3e45979452f2; -- owner federation_owner
+comment on function federation.partition_of_default(timestamp with time zone,timestamp with time zone,text) is 'Makes the default partition with its rows one of a time, as it is, and an empty default partition in its place.';
+
 create function federation.peers_of_current_user()
   returns SETOF federation.federation_peers
   language sql stable security definer rows 1000
@@ -1013,6 +1060,13 @@ create function federation.privilege_statement(verb text, role_name name, object
   set search_path=""
   as sha256 7e32ccb12ad3134cb152fb2a5d51475da66394d9e7faa31374d251af123c8d61; -- owner federation_owner
 comment on function federation.privilege_statement(text,name,text,oid,smallint) is 'The grant or revoke statement for one privilege, every name of it from the catalogue.';
+
+create function federation.protect_audit_partition(partition regclass)
+  returns void
+  language plpgsql volatile
+  set search_path=""
+  as sha256 3eaec43aa9124f53691b85b1a7936c848e3a01ce8ee68d441db039ec916bdb5e; -- owner federation_owner
+comment on function federation.protect_audit_partition(regclass) is 'Closes a new partition like every other table of the federation.';
 
 create function federation.publish_settings(settings jsonb)
   returns void
@@ -1226,6 +1280,15 @@ create function federation.revoked_certificates()
   set search_path=""
   as sha256 5be7f604a890892bd0cccf22360a38b28f8d9c6807b838816f2a4e7a1994109e; -- owner federation_owner
 comment on function federation.revoked_certificates() is 'The revoked certificates that have not ended: what a CRL lists (RFC 5280 §5).';
+
+create function federation.roll_audit(hot interval DEFAULT '90 days'::interval)
+  returns TABLE(action text, partition text)
+  language plpgsql volatile security definer rows 1000
+  set TimeZone=UTC
+  set lock_timeout=5s
+  set search_path=""
+  as sha256 b735144449000b5187761dad174a6ba5ecdb2f071546bd8f3865e26b05f942cd; -- owner federation_owner
+comment on function federation.roll_audit(interval) is 'Makes partitions for the coming weeks and moves those to the archive that ended so long ago; says what it did.';
 
 create function federation.row_expression(table_id regclass, expression text)
   returns text
@@ -1582,6 +1645,10 @@ comment on function federation_api.search(text,text[],integer,text,text,double p
 CREATE TRIGGER _900_federation_revoke_all_grants AFTER TRUNCATE ON app.users FOR EACH STATEMENT EXECUTE FUNCTION federation.tg_users__revoke_grants('id');
 
 CREATE TRIGGER _900_federation_revoke_grants AFTER DELETE OR UPDATE OF id ON app.users FOR EACH ROW EXECUTE FUNCTION federation.tg_users__revoke_grants('id');
+
+CREATE TRIGGER _100_append_only BEFORE DELETE OR UPDATE ON federation.federation_audit_archive FOR EACH ROW EXECUTE FUNCTION federation.tg_federation_audit_log__append_only();
+
+CREATE TRIGGER _110_append_only_truncate BEFORE TRUNCATE ON federation.federation_audit_archive FOR EACH STATEMENT EXECUTE FUNCTION federation.tg_federation_audit_log__append_only();
 
 CREATE TRIGGER _100_append_only BEFORE DELETE OR UPDATE ON federation.federation_audit_log FOR EACH ROW EXECUTE FUNCTION federation.tg_federation_audit_log__append_only();
 
