@@ -13,7 +13,13 @@ module.exports = {
       name: "the-command-does-not-import-tests-or-scripts",
       severity: "error",
       from: { path: "^cli/" },
-      to: { path: "^(test|scripts|worker)/" },
+      to: { path: "^(test|scripts|worker/tasks)/" },
+    },
+    {
+      name: "jobs-call-functions-of-the-database-and-nothing-of-the-gateway",
+      severity: "error",
+      from: { path: "^worker/" },
+      to: { path: "^(src|cli|test|scripts)/" },
     },
     {
       name: "the-command-leaves-requests-and-rows-to-src",
@@ -72,7 +78,7 @@ module.exports = {
     {
       name: "no-dev-dependencies-in-what-is-shipped",
       severity: "error",
-      from: { path: "^(src|cli)/" },
+      from: { path: "^(src|cli|worker)/" },
       to: { dependencyTypes: ["npm-dev"], dependencyTypesNot: ["type-only"] },
     },
     { name: "resolvable", severity: "error", from: {}, to: { couldNotResolve: true } },

@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { resolve } from "node:path";
 import { createOutput } from "./output.ts";
 import type { Output } from "./output.ts";
@@ -25,6 +25,14 @@ export function gatewayCommand(name: string, description: string, examples: stri
 /** The absolute directory and the output of a command's options. */
 export function common(options: CommonOptions): { directory: string; output: Output } {
   return { directory: resolve(options.dir), output: createOutput(options.json) };
+}
+
+/** How much of its log a command that goes on prints. */
+export function logLevelOption(): Option {
+  return new Option("--log-level <level>", "how much goes to standard error, one JSON object a line")
+    .choices(["silent", "error", "warn", "info", "debug"])
+    .env("MOSAIC_LOG_LEVEL")
+    .default("info");
 }
 
 /** Reads an option that holds JSON. */

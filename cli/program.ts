@@ -15,6 +15,7 @@ import { serveCommand } from "./commands/serve.ts";
 import { stepCaCommand } from "./commands/step-ca.ts";
 import { tokenCommand } from "./commands/token.ts";
 import { upgradeCommand } from "./commands/upgrade.ts";
+import { workerCommand } from "./commands/worker.ts";
 
 /** The command `mosaic` with everything below it. A fault in its arguments is thrown as commander's error. */
 export function createProgram(): Command {
@@ -24,6 +25,7 @@ export function createProgram(): Command {
     .version(manifest.version)
     .addCommand(initCommand())
     .addCommand(serveCommand())
+    .addCommand(workerCommand())
     .addCommand(demoCommand())
     .addCommand(doctorCommand())
     .addCommand(federationCommand())

@@ -39,6 +39,8 @@ export interface Gateway {
   federationUrl: string;
   publicUrl: string;
   homeUrl: string;
+  /** Connection string of an administrator, for a worker beside it. */
+  adminUrl: string;
   /** Rejects with the reason if the gateway cannot go on: its database ended, or its directory was taken. */
   failed: Promise<never>;
   /** Stops taking requests, lets running ones end, writes the audit queue, closes the database. */
@@ -68,6 +70,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
   fault.promise.catch(() => undefined);
 
   // What was opened is closed in the opposite order, whether the start fails half-way or the gateway stops.
+  let adminUrl: string;
   const closers: (() => Promise<unknown>)[] = [];
   const stop = async (): Promise<void> => {
     for (const close of closers.splice(0).reverse()) {
@@ -86,12 +89,13 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
 
     const database = await openDatabase(config, paths);
     closers.push(() => database.close());
+    ({ adminUrl } = database);
     void database.ended.then(() => {
       fault.reject(new FederationError("UNAVAILABLE", "the embedded database has ended"));
     });
 
     const authority = await prepareDatabase({
-      adminUrl: database.adminUrl,
+      adminUrl,
       config,
       paths,
       keyring,
@@ -212,6 +216,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
     federationUrl: federationUrl(config),
     publicUrl: publicUrl(config),
     homeUrl: `http://${config.listeners.home.address}:${config.listeners.home.port}`,
+    adminUrl,
     failed: fault.promise,
     stop,
   };

@@ -2,12 +2,14 @@ import { Command } from "commander";
 import { auditCommand } from "./audit.ts";
 import { grantCommand } from "./grant.ts";
 import { peerCommand } from "./peer.ts";
+import { statusCommand } from "./status.ts";
 
 /** `mosaic federation` */
 export function federationCommand(): Command {
   return new Command("federation")
-    .description("Grants that we give, peers that we enrolled with, and the audit log.")
+    .description("Grants that we give, peers that we enrolled with, the audit log, and how it all does.")
     .addCommand(grantCommand())
     .addCommand(peerCommand())
-    .addCommand(auditCommand());
+    .addCommand(auditCommand())
+    .addCommand(statusCommand());
 }

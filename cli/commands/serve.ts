@@ -1,9 +1,9 @@
-import { Option } from "commander";
 import type { Command } from "commander";
 import { createLog } from "../../src/observability/log.ts";
+import type { Worker } from "../../worker/run.ts";
 import { bold } from "../output.ts";
 import type { CommonOptions } from "../command.ts";
-import { common, gatewayCommand } from "../command.ts";
+import { common, gatewayCommand, logLevelOption } from "../command.ts";
 
 /** `mosaic serve` */
 export function serveCommand(): Command {
@@ -11,13 +11,9 @@ export function serveCommand(): Command {
     "serve --dir .mosaic",
     "serve --dir .mosaic --log-level debug",
   ])
-    .addOption(
-      new Option("--log-level <level>", "how much goes to standard error, one JSON object a line")
-        .choices(["silent", "error", "warn", "info", "debug"])
-        .env("MOSAIC_LOG_LEVEL")
-        .default("info"),
-    )
-    .action(async (options: CommonOptions & { logLevel: string }) => {
+    .addOption(logLevelOption())
+    .option("--no-worker", "leave the jobs to `mosaic worker`")
+    .action(async (options: CommonOptions & { logLevel: string; worker: boolean }) => {
       const { directory, output } = common(options);
       const signal = Promise.withResolvers<undefined>();
       const onSignal = (): void => {
@@ -27,7 +23,8 @@ export function serveCommand(): Command {
       output.progress("starting");
       // PostGraphile is most of the program and takes most of a second to load; no other command needs it.
       const { startGateway } = await import("../../src/gateway.ts");
-      const gateway = await startGateway(directory, createLog(options.logLevel));
+      const log = createLog(options.logLevel);
+      const gateway = await startGateway(directory, log);
       const { federationUrl, publicUrl, homeUrl } = gateway;
       output.result({ host: gateway.config.host, federationUrl, publicUrl, homeUrl, pid: process.pid }, () =>
         [
@@ -38,10 +35,18 @@ export function serveCommand(): Command {
           "Ctrl-C stops it.",
         ].join("\n"),
       );
+      let worker: Worker | undefined;
       try {
-        await Promise.race([signal.promise, gateway.failed]);
+        if (options.worker) {
+          const { startWorker } = await import("../../worker/run.ts");
+          worker = await startWorker({ connectionString: gateway.adminUrl, log });
+        }
+        await Promise.race([signal.promise, gateway.failed, ...(worker === undefined ? [] : [worker.ended])]);
       } finally {
         output.progress("stopping");
+        await worker?.stop().catch((error: unknown) => {
+          log.error({ err: error }, "the worker did not stop well");
+        });
         await gateway.stop();
       }
     });
