@@ -2,7 +2,9 @@ import { Command, Option } from "commander";
 import { asAdministrator } from "../../src/database/administrator.ts";
 import { FederationError } from "../../src/errors.ts";
 import { useDatabase } from "../../src/setup/use-database.ts";
-import { green, red, table } from "../output.ts";
+import { table } from "../output.ts";
+import { writeLines } from "./audit-export.ts";
+import { headsCommand, readHeads, verifyCommand } from "./audit-verify.ts";
 import type { CommonOptions } from "../command.ts";
 import { common, gatewayCommand, integerOption, timeOption } from "../command.ts";
 
@@ -37,6 +39,7 @@ interface FilterOptions extends CommonOptions {
   outcome?: string;
   since?: Date;
   until?: Date;
+  history?: boolean;
 }
 
 const PAGE_ROWS = 1_000;
@@ -50,6 +53,7 @@ export function auditCommand(): Command {
     .addCommand(listCommand())
     .addCommand(showCommand())
     .addCommand(verifyCommand())
+    .addCommand(headsCommand())
     .addCommand(exportCommand());
 }
 
@@ -60,7 +64,8 @@ function withFilters(command: Command): Command {
     .option("--verb <verb>", "only rows of this verb, for example list, enroll, handshake or grant.changed")
     .addOption(new Option("--outcome <outcome>", "only rows with this outcome").choices(["served", "denied", "failed"]))
     .option("--since <time>", "only rows from this time on", timeOption)
-    .option("--until <time>", "only rows before this time", timeOption);
+    .option("--until <time>", "only rows before this time", timeOption)
+    .option("--history", "those in the archive, too: what is older than 90 days");
 }
 
 /** Rows that pass the filter, newest first, before the one with the id where one is given. */
@@ -72,7 +77,7 @@ function readRows(
 ): Promise<AuditRow[]> {
   return asAdministrator(adminUrl, async (client) => {
     const { rows } = await client.query<AuditRow>(
-      `select ${COLUMNS} from federation.list_audit($1, $2, $3, $4, $5, $6, $7, $8)`,
+      `select ${COLUMNS} from federation.list_audit($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
       [
         options.grant ?? null,
         limit,
@@ -82,6 +87,7 @@ function readRows(
         options.since ?? null,
         options.until ?? null,
         beforeId,
+        options.history ?? false,
       ],
     );
     return rows;
@@ -126,7 +132,9 @@ function showCommand(): Command {
     .argument("<id>", "the row's id", integerOption)
     .action(async (id: number, options: CommonOptions) => {
       const { directory, output } = common(options);
-      const [row] = await useDatabase(directory, ({ adminUrl }) => readRows(adminUrl, options, 1, String(id + 1)));
+      const [row] = await useDatabase(directory, ({ adminUrl }) =>
+        readRows(adminUrl, { ...options, history: true }, 1, String(id + 1)),
+      );
       if (row?.id !== String(id)) {
         throw new FederationError("NOT_FOUND", `there is no audit row ${id}`);
       }
@@ -141,80 +149,36 @@ function showCommand(): Command {
     });
 }
 
-interface VerifiedChain {
-  chain: string;
-  entries: string;
-  fault: string | null;
-  fault_position: string | null;
-  fault_id: string | null;
-  fault_at: Date | null;
-}
-
-function verifyCommand(): Command {
-  return gatewayCommand(
-    "verify",
-    "Walk every chain of the audit log, and name the first row that was changed, removed, inserted or reordered.",
-    ["federation audit verify", "federation audit verify --json"],
-  ).action(async (options: CommonOptions) => {
-    const { directory, output } = common(options);
-    const chains = await useDatabase(directory, ({ adminUrl }) =>
-      asAdministrator(adminUrl, async (client) => {
-        const { rows } = await client.query<VerifiedChain>("select * from federation.verify_audit()");
-        return rows;
-      }),
-    );
-    const broken = chains.filter(({ fault }) => fault !== null);
-    output.result({ ok: broken.length === 0, chains }, () =>
-      [
-        table(
-          ["chain", "rows that hold", "fault", "at position", "row"],
-          chains.map(({ chain, entries, fault, fault_position, fault_id }) => [
-            chain,
-            entries,
-            fault ?? "none",
-            fault_position,
-            fault_id,
-          ]),
-        ),
-        "",
-        broken.length === 0
-          ? green("Every chain holds.")
-          : red(`${broken.length} of ${chains.length} chains are broken.`),
-      ].join("\n"),
-    );
-    if (broken.length > 0) {
-      throw new FederationError("AUDIT_BROKEN", "the audit log was tampered with; see above");
-    }
-  });
-}
-
 function exportCommand(): Command {
   return withFilters(
-    gatewayCommand("export", "Print rows, newest first, as one JSON object a line, and the heads of the chains last.", [
+    gatewayCommand("export", "Rows, newest first, as one JSON object a line, and the heads of the chains last.", [
       "federation audit export > audit.jsonl",
-      "federation audit export --since 2027-01-01 | gzip > audit.jsonl.gz",
+      "federation audit export --since 2027-01-01 --history --to audit.jsonl.gz",
     ]),
-  ).action(async (options: FilterOptions) => {
-    const { directory } = common(options);
-    await useDatabase(directory, async ({ adminUrl }) => {
-      let before: string | null = null;
-      for (;;) {
-        const rows: AuditRow[] = await readRows(adminUrl, options, PAGE_ROWS, before);
-        for (const row of rows) {
-          process.stdout.write(`${JSON.stringify(row)}\n`);
-        }
-        before = rows.at(-1)?.id ?? null;
-        if (rows.length < PAGE_ROWS) {
-          break;
-        }
+  )
+    .option("--to <file>", "write there instead of to standard output; compressed where its name ends with .gz")
+    .action(async (options: FilterOptions & { to?: string }) => {
+      const { directory, output } = common(options);
+      const lines = await useDatabase(directory, ({ adminUrl }) =>
+        writeLines(exportedLines(adminUrl, options), options.to, output),
+      );
+      if (options.to !== undefined) {
+        output.result({ file: options.to, lines }, () => `${lines} lines written to ${options.to}.`);
       }
-      const heads = await asAdministrator(adminUrl, async (client) => {
-        const { rows } = await client.query<{ chain: string; position: string; hash: string; updated_at: Date }>(
-          "select * from federation.audit_heads()",
-        );
-        return rows;
-      });
-      process.stdout.write(`${JSON.stringify({ heads })}\n`);
     });
-  });
+}
+
+async function* exportedLines(adminUrl: string, options: FilterOptions): AsyncGenerator<string> {
+  let before: string | null = null;
+  for (;;) {
+    const rows: AuditRow[] = await readRows(adminUrl, options, PAGE_ROWS, before);
+    for (const row of rows) {
+      yield `${JSON.stringify(row)}\n`;
+    }
+    before = rows.at(-1)?.id ?? null;
+    if (rows.length < PAGE_ROWS) {
+      break;
+    }
+  }
+  yield `${JSON.stringify({ heads: await readHeads(adminUrl) })}\n`;
 }

@@ -13,6 +13,8 @@ export interface GatewayPaths {
   adminDatabaseUrl: string;
   /** Connection string of the gateway's own login (tier `standalone`). */
   gatewayDatabaseUrl: string;
+  /** Private JWK that signs the heads of the audit log; made when it is first needed. */
+  auditSigningKey: string;
   /** Connection string of Valkey (tier `federated`). */
   valkeyUrl: string;
   /** Private JWK of step-ca's provisioner (tier `federated`). */
@@ -25,6 +27,7 @@ export interface GatewayPaths {
 export const SECRET_VARIABLES = {
   adminDatabaseUrl: "MOSAIC_ADMIN_DATABASE_URL",
   gatewayDatabaseUrl: "MOSAIC_GATEWAY_DATABASE_URL",
+  auditSigningKey: "MOSAIC_AUDIT_SIGNING_KEY",
   valkeyUrl: "MOSAIC_VALKEY_URL",
   stepCaKey: "MOSAIC_STEP_CA_KEY",
 } as const;
@@ -40,6 +43,7 @@ export function gatewayPaths(directory: string): GatewayPaths {
     sealKeys: join(secrets, "seal-keys.json"),
     adminDatabaseUrl: join(secrets, "admin-database-url"),
     gatewayDatabaseUrl: join(secrets, "gateway-database-url"),
+    auditSigningKey: join(secrets, "audit-signing-key.json"),
     valkeyUrl: join(secrets, "valkey-url"),
     stepCaKey: join(secrets, "step-ca-key.json"),
     stepCaRoot: join(directory, "step-ca-root.pem"),

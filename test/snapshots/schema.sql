@@ -1287,7 +1287,7 @@ create function federation.roll_audit(hot interval DEFAULT '90 days'::interval)
   set TimeZone=UTC
   set lock_timeout=5s
   set search_path=""
-  as sha256 b735144449000b5187761dad174a6ba5ecdb2f071546bd8f3865e26b05f942cd; -- owner federation_owner
+  as sha256 c3b3dce9210cbdb431ac36d4cff9e842aa2d6b37f29aa933af4a73b5c30a1ad5; -- owner federation_owner
 comment on function federation.roll_audit(interval) is 'Makes partitions for the coming weeks and moves those to the archive that ended so long ago; says what it did.';
 
 create function federation.row_expression(table_id regclass, expression text)
@@ -1505,6 +1505,13 @@ create function federation.single_key(table_id regclass)
   set search_path=""
   as sha256 de48789c26ac27217170c1af12cf52e8384b32dd2eed3052d43a712f1b39b0fc; -- owner federation_owner
 comment on function federation.single_key(regclass) is 'The column of a primary key of one column; null where there is none.';
+
+create function federation.status()
+  returns jsonb
+  language sql stable security definer
+  set search_path=""
+  as sha256 315d3949ce46bcc1ebd7d92b35d6d5c9dc112ac0628ef8c6738fe1bdf99091e4; -- owner federation_owner
+comment on function federation.status() is 'Grants by status, peers, the audit log of the last day with what it says is missing, and open alerts.';
 
 create function federation.subject_exists(subject text)
   returns boolean
