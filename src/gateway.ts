@@ -27,6 +27,7 @@ import { listen, stopListening } from "./listeners/lifecycle.ts";
 import { createPublicListener, publicTls } from "./listeners/public.ts";
 import { createServerIdentity, keepServerIdentity, SERVER_LIFETIME_SECONDS } from "./listeners/server-identity.ts";
 import type { ServerIdentity } from "./listeners/server-identity.ts";
+import { createMetrics } from "./observability/metrics.ts";
 import { readPeerIdentity } from "./pki/identity.ts";
 import { loadKeyring } from "./seal/keyring.ts";
 import { prepareDatabase } from "./setup/prepare.ts";
@@ -117,6 +118,10 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
     const sessions = createSessions(pool, config.limits.statementTimeoutMs);
     const audit = createAuditQueue(sessions, log);
     closers.push(() => audit.close(SHUTDOWN_MS));
+    const metrics = createMetrics();
+    closers.push(() => metrics.close());
+    metrics.observe("mosaic_audit_queue_rows", "gauge", "Audit rows that wait to be written.", () => audit.depth);
+    metrics.observe("mosaic_audit_dropped", "counter", "Audit rows that were dropped.", () => audit.dropped);
 
     const shared =
       config.tier === "federated"
@@ -150,6 +155,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       }),
       verbs: await createVerbExecutor(pool, sessions),
       audit,
+      metrics,
       log,
     });
     const open = createPublicListener({
@@ -195,6 +201,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
     const home = createHomeListener({
       authenticate: await createAuthenticator(sessions, config),
       execute: await createHomeExecutor(pool, sessions, createHomeQueries({ sessions, connections })),
+      metrics,
       log,
     });
 

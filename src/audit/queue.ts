@@ -19,6 +19,8 @@ export interface AuditQueue {
   pushDurable(entry: AuditEntry): Promise<void>;
   /** Whether what a request will have to say can be kept: a verb does not run without. */
   readonly hasRoom: boolean;
+  /** Entries that wait. */
+  readonly depth: number;
   /** Entries dropped since the start. */
   readonly dropped: number;
   /** Writes what is queued, then stops. Gives up after the deadline and logs what was lost. */
@@ -129,6 +131,9 @@ export function createAuditQueue(
     get hasRoom() {
       // The rest is for requests that are running already, and for refusals.
       return entries.length < options.capacity * 0.8;
+    },
+    get depth() {
+      return entries.length;
     },
     get dropped() {
       return dropped;

@@ -15,6 +15,7 @@ import { queryHash } from "../audit/entry.ts";
 import type { AuditQueue } from "../audit/queue.ts";
 import { asFederationError, FederationError } from "../errors.ts";
 import type { VerbExecutor } from "../graphile/verb-schema.ts";
+import type { Metrics } from "../observability/metrics.ts";
 import { traceIdOf } from "../observability/trace.ts";
 import type { PeerIdentity } from "../pki/identity.ts";
 import { resourceOf, rowCount } from "../verbs/outcome.ts";
@@ -46,6 +47,7 @@ export interface FederationListenerOptions {
   terms: Terms;
   verbs: VerbExecutor;
   audit: AuditQueue;
+  metrics: Pick<Metrics, "countRequest">;
   log: Logger;
 }
 
@@ -173,6 +175,8 @@ export function createFederationListener(options: FederationListenerOptions): Se
     } else {
       options.audit.push(entry);
     }
+    const { verb, outcome, code, latency_ms = 0 } = entry;
+    options.metrics.countRequest({ verb, outcome, code }, latency_ms);
     return { ...leaving, headers: { ...leaving.headers, ...rateLimitHeaders(granted) } };
   }
 

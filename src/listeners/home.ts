@@ -6,12 +6,14 @@ import { z } from "zod";
 import type { Authenticate } from "../auth/authenticate.ts";
 import { asFederationError, FederationError } from "../errors.ts";
 import type { HomeExecutor } from "../graphile/home-schema.ts";
+import type { Metrics } from "../observability/metrics.ts";
 import { readJsonBody, sendError, sendJson } from "./http.ts";
 
 /** What the home listener stands on. */
 export interface HomeListenerOptions {
   authenticate: Authenticate;
   execute: HomeExecutor;
+  metrics: Pick<Metrics, "serve">;
   log: Logger;
 }
 
@@ -52,6 +54,10 @@ export function createHomeListener(options: HomeListenerOptions): Server {
     requireLoopbackName(request.headers.host);
     if (request.method === "GET" && request.url === "/healthz") {
       sendJson(response, 200, { status: "ok" });
+      return;
+    }
+    if (request.method === "GET" && request.url === "/metrics") {
+      options.metrics.serve(request, response);
       return;
     }
     const userId = await options.authenticate(request.headers.authorization);

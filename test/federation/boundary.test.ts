@@ -323,7 +323,7 @@ describe("capabilities", () => {
     const { capabilities } = (answer.body as { data: { capabilities: Record<string, unknown> } }).data;
     expect(capabilities).toMatchObject({
       protocol: 1,
-      verbs: ["capabilities", "list", "get"],
+      verbs: ["capabilities", "list", "get", "search"],
       host: "work.localhost",
       limits: { maxRowsPerQuery: 100, maxBodyBytes: 65_536 },
       crl: `${work.gateway.publicUrl}/crl`,

@@ -120,6 +120,19 @@ describe("the share of a grant", () => {
   });
 });
 
+describe("metrics", () => {
+  test("on the home listener count requests by their end, and what the audit queue holds and dropped, and name nobody", async () => {
+    const response = await fetch(`${work.gateway.homeUrl}/metrics`);
+    const text = await response.text();
+    expect(response.status).toBe(200);
+    expect(text).toMatch(/^mosaic_requests_total\{[^}]*code="RATE_LIMITED"[^}]*\} [1-9]/m);
+    expect(text).toMatch(/^mosaic_audit_queue_rows \d+/m);
+    expect(text).toMatch(/^mosaic_audit_dropped_total 0/m);
+    expect(text).toMatch(/^mosaic_request_duration_bucket\{.*le="100"\} /m);
+    expect(text).not.toMatch(/alice|home\.localhost|[0-9a-f]{8}-[0-9a-f]{4}/);
+  });
+});
+
 describe("a grant that is audited strictly", () => {
   test("gets an answer once its row is durable, and none that cannot be audited", async () => {
     const grant = await newGrant();
