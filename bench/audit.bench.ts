@@ -61,14 +61,14 @@ try {
   }
   await client.destroy();
   const [prompt, delayed] = [median(medians.prompt), median(medians.delayed)];
-  console.log(
-    JSON.stringify({
+  process.stdout.write(
+    `${JSON.stringify({
       rounds,
       requests,
       promptMs: Number(prompt.toFixed(3)),
       delayedMs: Number(delayed.toFixed(3)),
       ratio: Number((delayed / prompt).toFixed(3)),
-    }),
+    })}\n`,
   );
 } finally {
   await gateway.stop();

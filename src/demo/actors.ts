@@ -92,6 +92,21 @@ export async function listTasks(homeUrl: string, token: string, source: string):
   return answer.data.list;
 }
 
+/** A local user: searches through the home listener's GraphQL; the source of each hit. */
+export async function searchSources(homeUrl: string, token: string, words: string): Promise<string[]> {
+  const { body } = await request(`${homeUrl}/graphql`, {
+    method: "POST",
+    headers: { "content-type": "application/json", authorization: `Bearer ${token}` },
+    body: JSON.stringify({
+      query: 'query ($words: String!) { search(query: $words, source: "all") { hits } }',
+      variables: { words },
+    }),
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+  });
+  const answer = (await body.json()) as { data: { search: { hits: { _source: string }[] } } | null };
+  return answer.data?.search.hits.map(({ _source }) => _source) ?? [];
+}
+
 /** What `enroll` brought, as a TLS client takes it. */
 export function credentialsOf(enrolled: Enrolled): Credentials {
   return {

@@ -9,6 +9,7 @@ import {
   createToken,
   credentialsOf,
   listTasks,
+  searchSources,
   mixedCredentials,
   openSigner,
   revokeGrant,
@@ -160,6 +161,15 @@ async function play(
   await step("Bob lists tasks of all sources", "1 local, 3 federated:work.localhost", async () => {
     const page = await listTasks(home.homeUrl, await createToken(directories.home, "bob-at-home"), "all");
     return [page.sources.map(({ source, rows }) => `${rows} ${source}`).join(", "), page];
+  });
+
+  await step('Alice searches for "plan" in all sources', "1 local, 1 federated:work.localhost", async () => {
+    const found = await searchSources(home.homeUrl, aliceToken, "plan");
+    const counts = new Map<string, number>();
+    for (const source of found) {
+      counts.set(source, (counts.get(source) ?? 0) + 1);
+    }
+    return [[...counts].map(([source, count]) => `${count} ${source}`).join(", "), undefined];
   });
 
   const ask = async (

@@ -86,7 +86,7 @@ export async function readSignedHeads(paths: GatewayPaths, file: string, thumbpr
     const verified = await flattenedVerify(
       signed,
       async (header) => {
-        const jwk = header?.jwk ?? {};
+        const jwk = header.jwk ?? {};
         if ((await calculateJwkThumbprint(jwk)) !== expected) {
           throw new Error("the key is another's");
         }
