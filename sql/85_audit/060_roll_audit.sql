@@ -37,8 +37,8 @@ as $$
   select
     case i.inhparent when 'federation.federation_audit_log'::regclass then 'hot' else 'archive' end,
     i.inhrelid::regclass,
-    (regexp_match(b.bound, $r$FROM \('([^']*)'\)$r$))[1]::timestamptz,
-    (regexp_match(b.bound, $r$TO \('([^']*)'\)$r$))[1]::timestamptz
+    (regexp_match(b.bound, $r$(?i)from \('([^']*)'\)$r$))[1]::timestamptz,
+    (regexp_match(b.bound, $r$(?i) to \('([^']*)'\)$r$))[1]::timestamptz
   from pg_inherits i
   join pg_class c on c.oid = i.inhrelid
   cross join lateral (select pg_get_expr(c.relpartbound, c.oid)) as b (bound)

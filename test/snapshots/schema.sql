@@ -637,7 +637,7 @@ create function federation.audit_partitions()
   returns TABLE(tier text, partition regclass, starts_at timestamp with time zone, ends_at timestamp with time zone)
   language sql stable security definer rows 1000
   set search_path=""
-  as sha256 0ebe8e5d45be9529734b7acb8cfcf8537db29460cbad8137c9058564068e5ba1; -- owner federation_owner
+  as sha256 efe9a0c9d5c3cbc24d2e38595e8c783e6290dc49a17db76d57e308615b954714; -- owner federation_owner
 comment on function federation.audit_partitions() is 'The parts of the audit log and of its archive, with their bounds; the default partition has none.';
 
 create function federation.bind_identity(users_table regclass, user_column name, memberships_table regclass DEFAULT NULL::regclass, member_user_column name DEFAULT NULL::name, member_team_column name DEFAULT NULL::name)
