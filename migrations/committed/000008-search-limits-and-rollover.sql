@@ -1,5 +1,5 @@
 --! Previous: sha1:04353b9563173d073beb30b1a7e83b2f184642d0
---! Hash: sha1:4adc7fb5e8045a4843e22fd0294d9a9c7fb99246
+--! Hash: sha1:b06e379b42bfa87a061281d08f039a5300988f58
 --! Message: search, limits and rollover
 
 -- What a search finds rows by, what a grant may take, and partitions of the audit log by week.
@@ -13,7 +13,7 @@ comment on column federation.federation_resources.search_indexed is
   'True where triggers keep federation_search_documents: the policies are ours, and owner and team are columns.';
 
 create table federation.federation_search_documents (
-  resource_name text not null references federation.federation_resources on delete cascade,
+  resource_name text not null,
   row_key text not null,
   document tsvector not null,
   scoped tsvector not null,
@@ -21,6 +21,7 @@ create table federation.federation_search_documents (
 );
 -- Without a list of pending entries, which every search would read, those of hidden rows included.
 create index federation_search_documents_scoped_idx on federation.federation_search_documents using gin (scoped) with (fastupdate = off);
+-- No foreign key: each row that an application writes would lock the one row of its resource. federation.forget_resource deletes them.
 comment on table federation.federation_search_documents is 'The words of rows, kept by triggers; what a search finds candidates by, which are then read under the policies.';
 comment on column federation.federation_search_documents.scoped is
   'Each word behind a hash of the row''s owner and of its team: a search enters the index below its own owner and teams only.';

@@ -53,6 +53,9 @@ set search_path = ''
 as $$
   with gone as (
     delete from federation.federation_resources r where r.name = resource
+  ),
+  words as (
+    delete from federation.federation_search_documents d where d.resource_name = resource
   )
   select p.role_name, p.object_kind, p.object_id, p.column_number
   from federation.federation_resource_privileges p

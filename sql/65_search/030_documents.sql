@@ -54,12 +54,18 @@ begin
     delete from federation.federation_search_documents d where d.resource_name = tg_argv[0];
     return null;
   end if;
-  if tg_op <> 'INSERT' then
-    before := to_jsonb(old);
-  end if;
-  if tg_op <> 'DELETE' then
-    after := to_jsonb(new);
-  end if;
+  -- A row that JSON cannot hold (a value of more than 256 MB) is written all the same, and found by no search.
+  begin
+    if tg_op <> 'INSERT' then
+      before := to_jsonb(old);
+    end if;
+    if tg_op <> 'DELETE' then
+      after := to_jsonb(new);
+    end if;
+  exception
+    when program_limit_exceeded or internal_error then
+      after := null;
+  end;
   if before = after then
     return null;
   end if;

@@ -8,8 +8,10 @@ stable
 security definer -- reads the words; of this session's own owner and teams only
 set search_path = ''
 set enable_seqscan = off
+set enable_indexscan = off
+set enable_indexonlyscan = off
 as $$
-  -- Apart from the rest, so that nothing but the index decides at which words is looked.
+  -- Apart from the rest, and with every other way to the rows switched off, so that nothing but the index decides at which words is looked.
   with found as materialized (
     select distinct on (d.resource_name, d.row_key) d.resource_name, d.row_key, d.document
     from unnest(federation.session_prefixes(resource)) as p (prefix)

@@ -27,12 +27,14 @@ declare
   alike tsquery;
 begin
   execute format(
-    'select string_agg(quote_literal(replace(w.word, ''\'', ''\\'')), '' | '')::tsquery
+    $q$
+      select string_agg('''' || replace(replace(w.word, '\', '\\'), '''', '''''') || '''', ' | ')::tsquery
       from unnest(tsvector_to_array(federation.search_document($1, $2))) as w (word)
       where exists (
-        select from unnest(federation.search_terms(websearch_to_tsquery(''pg_catalog.simple'', $3))) as q (term)
+        select from unnest(federation.search_terms(websearch_to_tsquery('pg_catalog.simple', $3))) as q (term)
         where %s.similarity(w.word, q.term) >= 0.3
-      )',
+      )
+    $q$,
     trigrams
   )
   into alike

@@ -85,6 +85,9 @@ export function createCapacity(options: { concurrency: number; waiting: number; 
     loser.refuse("The gateway is busy.");
   };
   const turn = (key: string, signal: AbortSignal | undefined): Promise<void> => {
+    if (signal?.aborted === true) {
+      return Promise.reject(busy("The request was given up."));
+    }
     if (isFree(key) && !queues.has(key)) {
       count(key, 1);
       return Promise.resolve();

@@ -92,6 +92,17 @@ export function createAuditQueue(
       Math.min(options.intervalMs * 2 ** failures, 10_000),
     );
   };
+  const flushUntil = async (done: () => boolean): Promise<void> => {
+    try {
+      // A write that is just ending does not take along what came last.
+      while (!done()) {
+        await flush();
+      }
+    } catch {
+      // Logged by flush; tried again until the deadline.
+      schedule();
+    }
+  };
   const keep = (entry: AuditEntry): boolean => {
     if (entries.length >= options.capacity) {
       dropped += 1;
@@ -124,8 +135,7 @@ export function createAuditQueue(
           resolve();
         });
       });
-      // One that is running takes this entry along; one that fails is tried again.
-      flush().catch(schedule);
+      void flushUntil(() => !awaited.has(entry));
       await written;
     },
     get hasRoom() {

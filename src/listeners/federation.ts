@@ -117,9 +117,17 @@ export function createFederationListener(options: FederationListenerOptions): Se
       errorCode(error) === "ERR_HTTP_REQUEST_TIMEOUT"
         ? new FederationError("REQUEST_TIMEOUT", "The request took too long to arrive.")
         : new FederationError("BAD_REQUEST", "The request is not HTTP as it should be.");
-    void refuse(newEntry(), identity, refusal).then((ready) => {
-      endWith(socket, ready);
-    });
+    // It may end by itself while the refusal is put down.
+    socket.on("error", () => socket.destroy());
+    refuse(newEntry(), identity, refusal).then(
+      (ready) => {
+        endWith(socket, ready);
+      },
+      (cause: unknown) => {
+        log.error({ err: cause }, "a request could not be refused well");
+        socket.destroy();
+      },
+    );
   });
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -257,22 +257,44 @@ describe("the index of words", () => {
     });
   });
 
-  test("looks at words behind the session's own prefixes and at no others", async () => {
+  test("reads no row but those behind the session's own prefixes, in a small table and in a large one", async () => {
     await withWorld(async (client, grant) => {
-      await client.query(
-        `insert into app.ideas (id, owner_id, title) select n, 'hugo', 'walrus ' || n from generate_series(100, 2100) as n`,
-      );
-      await client.query("analyze federation.federation_search_documents");
-      const { rows } = await client.query<{ prefixes: string[] }>(
-        "select federation.search_prefix('ideas', 'personal', 'hugo') as prefixes",
-      );
-      expect(rows).toHaveLength(1);
-      await asPeer(client, grant, async () => {
-        const candidates = await client.query(
-          "select * from federation.search_candidates('ideas', 'walrus', null, null, 10)",
+      const reads = async (): Promise<{ fetched: number; scans: number; others: number }> => {
+        const { rows } = await client.query<{ fetched: number; scans: number; others: number }>(`
+          select
+            (pg_stat_get_xact_tuples_fetched(t.id) + pg_stat_get_xact_tuples_returned(t.id))::integer as fetched,
+            pg_stat_get_xact_numscans('federation.federation_search_documents_scoped_idx'::regclass)::integer as scans,
+            (pg_stat_get_xact_numscans(t.id) + pg_stat_get_xact_numscans('federation.federation_search_documents_pkey'::regclass))::integer as others
+          from (values ('federation.federation_search_documents'::regclass)) as t (id)`);
+        return rows[0] ?? { fetched: -1, scans: -1, others: -1 };
+      };
+      for (const hidden of [0, 3_000]) {
+        await client.query(
+          `insert into app.ideas (id, owner_id, title) select n, 'hugo', 'walrus ' || n from generate_series(100, 99 + $1::integer) as n`,
+          [hidden],
         );
-        expect(candidates.rows).toEqual([]);
-      });
+        await client.query("analyze federation.federation_search_documents");
+        for (const [query, read, hits] of [
+          ["walrus", 0, 0],
+          ["zebra", 1, 1],
+          ["-lunch", 3, 2],
+        ] as const) {
+          const before = await reads();
+          const after = await asPeer(client, grant, async () => {
+            const { rows } = await client.query(
+              "select * from federation.search_candidates('ideas', websearch_to_tsquery('simple', $1), null, null, 10)",
+              [query],
+            );
+            expect(rows).toHaveLength(hits);
+            // As the superuser again: a peer may not ask.
+            await client.query("reset role");
+            return reads();
+          });
+          expect({ query, hidden, fetched: after.fetched - before.fetched }).toEqual({ query, hidden, fetched: read });
+          expect(after.others - before.others).toBe(0);
+          expect(after.scans - before.scans).toBeGreaterThan(0);
+        }
+      }
     });
   });
 });

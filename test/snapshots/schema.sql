@@ -452,8 +452,7 @@ create table federation.federation_search_documents (
   row_key text not null,
   document tsvector not null,
   scoped tsvector not null,
-  constraint federation_search_documents_pkey PRIMARY KEY (resource_name, row_key),
-  constraint federation_search_documents_resource_name_fkey FOREIGN KEY (resource_name) REFERENCES federation.federation_resources(name) ON DELETE CASCADE
+  constraint federation_search_documents_pkey PRIMARY KEY (resource_name, row_key)
 ); -- owner federation_owner
 alter table federation.federation_search_documents enable row level security;
 alter table federation.federation_search_documents force row level security;
@@ -581,7 +580,7 @@ create function federation.alike_words(config regconfig, texts text[], query tex
   returns tsquery
   language plpgsql stable
   set search_path=""
-  as sha256 3c45fb31fc07a0cbad9f7121f57ee070c3950e0603e26c3ed66f36b56cc29e00; -- owner federation_owner
+  as sha256 b6a19c90c267726dc3837b29c23d246a54282c434b6c2c5bc283f35ccacc8b06; -- owner federation_owner
 comment on function federation.alike_words(regconfig,text[],text) is 'The words of a row that are like those asked for, as a query by which to mark them.';
 
 create function federation.append_audit(entries jsonb, chain text DEFAULT 'requests-0'::text)
@@ -856,7 +855,7 @@ create function federation.forget_resource(resource text)
   returns TABLE(role_name name, object_kind text, object_id oid, column_number smallint)
   language sql volatile security definer rows 1000
   set search_path=""
-  as sha256 a44c97140711451134fe1ab62b8d3a888d41a0c3f1a62147ca0c128976c2a24f; -- owner federation_owner
+  as sha256 17f821862408e31a124a65d26ac2239571313961cb2aa225c0f15542691973cb; -- owner federation_owner
 comment on function federation.forget_resource(text) is 'Deletes a resource from the catalogue and returns the privileges that were granted for it alone.';
 
 create function federation.get_row(resource text, id text)
@@ -1381,9 +1380,11 @@ comment on function federation.search_by_words(text,text,text,double precision,t
 create function federation.search_candidates(resource text, query tsquery, rank_from double precision, tied_after text, row_limit integer)
   returns TABLE(row_key text, rank double precision)
   language sql stable security definer rows 1000
+  set enable_indexonlyscan=off
+  set enable_indexscan=off
   set enable_seqscan=off
   set search_path=""
-  as sha256 5576ee3d8bc531e77c8ceb816b09ebcaf3f0f09ae200016410f638d5d9b2b545; -- owner federation_owner
+  as sha256 0897c0103773ab40da442cc667cf5df72962dd433866ad3acf5618c3bde46f80; -- owner federation_owner
 comment on function federation.search_candidates(text,tsquery,double precision,text,integer) is 'Keys of rows that a query finds behind this session''s prefixes, best first: of a rank below rank_from, or of that rank with a key after tied_after.';
 
 create function federation.search_config_of(config text)
@@ -1567,7 +1568,7 @@ create function federation.tg_resources__keep_words()
   language plpgsql volatile security definer
   set client_min_messages=warning
   set search_path=""
-  as sha256 fa22e9b7b64b51ea0b8c58ce193502b2e61c0f75fb6525acb2ac758ab4aafacc; -- owner federation_owner
+  as sha256 09edc11177b0203460e8d2fc0870cd38bc85718c197440af2b9d11d2cf322a94; -- owner federation_owner
 comment on function federation.tg_resources__keep_words() is 'Keeps the words of a resource''s rows as they are written. Argument: the resource.';
 
 create function federation.tg_users__revoke_grants()
