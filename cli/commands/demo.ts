@@ -88,6 +88,7 @@ function commandsToTry({ work, home, aliceToken }: DemoOutcome): string {
   return [
     bold("Both gateways go on running. To try:"),
     `  ${mosaic} query list tasks --dir ${home.directory} --user alice-at-home --source all --order due_on`,
+    `  ${mosaic} query search plan --dir ${home.directory} --user alice-at-home --source all`,
     `  ${mosaic} federation grant list --dir ${work.directory}`,
     `  ${mosaic} federation peer list --dir ${home.directory} --check`,
     `  ${mosaic} doctor --dir ${work.directory}`,

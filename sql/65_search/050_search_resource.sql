@@ -122,13 +122,14 @@ as $$
 declare
   described record;
   trigrams constant text := federation.trigram_schema();
+  asked constant tsquery := websearch_to_tsquery('pg_catalog.simple', query);
   terms text[];
 begin
   select d.* into described from federation.describe_search(resource) d;
   perform federation.require_protected(resource);
   terms := array(
     select w.word
-    from unnest(federation.search_terms(websearch_to_tsquery('pg_catalog.simple', query))) as q (term)
+    from unnest(federation.search_terms(asked)) as q (term)
     cross join lateral (select replace(substr(q.term, 2, length(q.term) - 2), '''''', '''')) as w (word)
     -- Shorter ones have too few trigrams to be like anything.
     where length(w.word) > 2
@@ -143,21 +144,22 @@ begin
   return query execute format(
     'select f.row_key, f.rank
       from (
-        select t.%1$I::text as row_key, l.least, l.rank
+        select t.%1$I::text as row_key, l.likeness, l.rank
         from %2$s t
         cross join lateral (select left(array_to_string(%3$s, '' ''), 32768) offset 0) x (text)
         cross join lateral (
-          select min(%4$s.strict_word_similarity(w.term, x.text)) as least, avg(%4$s.strict_word_similarity(w.term, x.text))::double precision as rank
-          from unnest($1) as w (term)
+          select case when $5 then max(w.likeness) else min(w.likeness) end as likeness, avg(w.likeness)::double precision as rank
+          from (select %4$s.strict_word_similarity(w.term, x.text) as likeness from unnest($1) as w (term)) w
           offset 0
         ) l
       ) f
-      where f.least >= 0.3 and ($2 is null or f.rank < $2 or (f.rank = $2 and f.row_key collate "C" > $3))
+      where f.likeness >= 0.3 and ($2 is null or f.rank < $2 or (f.rank = $2 and f.row_key collate "C" > $3))
       order by f.rank desc, f.row_key collate "C"
       limit $4',
     described.key_column, described.table_id, federation.text_array(described.text_columns), trigrams
   )
-  using terms, rank_from, tied_after, row_limit;
+  -- Where one word or another was asked for, one that is alike will do.
+  using terms, rank_from, tied_after, row_limit, asked::text like '% | %';
 end;
 $$;
 revoke all on function federation.search_by_likeness(text, text, double precision, text, integer) from public;

@@ -83,6 +83,8 @@ describe("a search", () => {
     ],
     ["a word that was mistyped, where none begins so", "zebbra", ["Zebra crossing"]],
     ["a word with a letter too few", "certficate renw", ["Renew the certificate"]],
+    ["one mistyped word or another", "zebbra or xylophone", ["Zebra crossing"]],
+    ["two mistyped words, of which one is like nothing", "zebbra xylophone", []],
     ["what only a row out of scope and another's hold", "walrus", []],
     ["an excluded resource's row by its name", "vault", []],
     ["a hidden column's text", "unspeakable", []],

@@ -1358,7 +1358,7 @@ create function federation.search_by_likeness(resource text, query text, rank_fr
   set DateStyle=ISO, MDY
   set TimeZone=UTC
   set search_path=""
-  as sha256 a5e2804fc79a2507a94fdac898cbc86446cc9bda00dbbc35db9fc44a1f2983d8; -- owner federation_owner
+  as sha256 88a2061d86c24f5d0939a9a71ed8d2bb3f20a90159048aa46413d91c6f6d60c5; -- owner federation_owner
 comment on function federation.search_by_likeness(text,text,double precision,text,integer) is 'Keys of visible rows of a resource with words like those asked for, for queries that were mistyped, best first. Raises MF013.';
 
 create function federation.search_by_vector(resource text, vector double precision[], row_limit integer)
