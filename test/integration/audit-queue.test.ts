@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { AuditEntry } from "../../src/audit/entry.ts";
 import { createAuditQueue } from "../../src/audit/queue.ts";
@@ -31,6 +32,14 @@ async function written(code: string): Promise<{ verb: string; row_count: number;
     [code],
   );
   return rows;
+}
+/** Takes away the function by which rows are appended, or gives it back. */
+async function away(gone: boolean): Promise<void> {
+  await database.pool.query(
+    gone
+      ? "alter function federation.append_audit(jsonb, text) rename to append_audit_away"
+      : "alter function federation.append_audit_away(jsonb, text) rename to append_audit",
+  );
 }
 async function faults(): Promise<unknown[]> {
   const { rows } = await database.pool.query("select * from federation.verify_audit() where fault is not null");
@@ -79,5 +88,62 @@ describe("the audit queue", () => {
     await Promise.all(queues.map((queue) => queue.close(30_000)));
     expect(await written("MANY")).toHaveLength(1_000);
     expect(await faults()).toEqual([]);
+  });
+
+  test("catches up after the database could not take rows, in their order and without losing any", async () => {
+    const queue = createAuditQueue(sessions, log, { capacity: 100, batchSize: 10, intervalMs: 10, durableMs: 1_000 });
+    await away(true);
+    try {
+      for (let index = 0; index < 30; index += 1) {
+        queue.push({ ...entry("AWAY"), row_count: index });
+      }
+      await sleep(300);
+      expect(queue.depth).toBe(30);
+      expect(await written("AWAY")).toEqual([]);
+    } finally {
+      await away(false);
+    }
+    await queue.close(10_000);
+    expect((await written("AWAY")).map(({ row_count }) => row_count)).toEqual(Array.from({ length: 30 }, (_, i) => i));
+    expect(queue.dropped).toBe(0);
+  });
+
+  test("says when a row is durable, to many at once", async () => {
+    const queue = createAuditQueue(sessions, log, {
+      capacity: 1_000,
+      batchSize: 50,
+      intervalMs: 60_000,
+      durableMs: 5_000,
+    });
+    for (let round = 0; round < 5; round += 1) {
+      await Promise.all(
+        Array.from({ length: 20 }, async (_, index) => {
+          const code = `DURABLE ${round} ${index}`;
+          await sleep(index % 3);
+          await queue.pushDurable(entry(code));
+          expect(await written(code)).toHaveLength(1);
+        }),
+      );
+    }
+    await queue.close(1_000);
+  });
+
+  test("refuses in time what it cannot make durable, and what is written later says that nothing left", async () => {
+    const queue = createAuditQueue(sessions, log, { capacity: 2, batchSize: 10, intervalMs: 10, durableMs: 200 });
+    const refused = { ...entry("LATE"), row_count: 9, request_id: "late" };
+    await away(true);
+    try {
+      await expect(queue.pushDurable(refused)).rejects.toMatchObject({ code: "UNAVAILABLE" });
+      queue.push(entry("LATE"));
+      // Full: there is not even a place to wait.
+      await expect(queue.pushDurable(entry("LATE"))).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    } finally {
+      await away(false);
+    }
+    await queue.close(10_000);
+    const { rows } = await database.pool.query(
+      "select outcome, code, row_count from federation.federation_audit_log where request_id = 'late'",
+    );
+    expect(rows).toEqual([{ outcome: "failed", code: "UNAVAILABLE", row_count: 0 }]);
   });
 });
