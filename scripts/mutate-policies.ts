@@ -19,6 +19,7 @@ const PARALLEL = 2;
 const STAGES = [
   ["own-tables"],
   ["application-tables", "session", "enrollment", "transitions", "lifecycle"],
+  ["audit-rollover", "audit", "search"],
   ["matrix"],
 ].map((names) => names.map((name) => `test/policies/${name}.test.ts`));
 
