@@ -1,38 +1,45 @@
 -- Guarantees: the words of each row of an indexed resource are kept in the transaction that writes the row, whoever writes it.
 -- Relies on: federation_resources for which columns; the application's roles have no right on what is kept here.
 create or replace function federation.put_search_document(resource text, entry jsonb) returns void
-language sql
+language plpgsql
 volatile
 security definer -- who writes to a table of the application has no right on the words
 set search_path = ''
 as $$
+declare
+  registered federation.federation_resources;
+  owner text;
+  team text;
+  words tsvector;
+begin
+  select r.* into registered from federation.federation_resources r where r.name = resource;
+  owner := entry ->> registered.owner_expression;
+  team := entry ->> registered.team_expression;
+  if entry ->> registered.key_column is null then
+    return;
+  end if;
+  words := federation.search_document(
+    federation.search_config_of(registered.search_config),
+    array(select entry ->> c.name from unnest(registered.text_columns) with ordinality as c (name, n) order by c.n)
+  );
   insert into federation.federation_search_documents as d (resource_name, row_key, document, scoped)
-  select
-    r.name, entry ->> r.key_column, w.document,
+  values (
+    resource, entry ->> registered.key_column, words,
     federation.scoped_words(
       array_remove(
         case
-          when entry ->> r.team_expression is null then array[federation.search_prefix(r.name, 'personal', entry ->> r.owner_expression)]
-          else array[
-            federation.search_prefix(r.name, 'team', entry ->> r.team_expression),
-            federation.search_prefix(r.name, 'owner', entry ->> r.owner_expression)
-          ]
+          when team is null then array[federation.search_prefix(resource, 'personal', owner)]
+          else array[federation.search_prefix(resource, 'team', team), federation.search_prefix(resource, 'owner', owner)]
         end,
         null
       ),
-      w.document
+      words
     )
-  from federation.federation_resources r
-  cross join lateral (
-    select federation.search_document(
-      federation.search_config_of(r.search_config),
-      array(select entry ->> c.name from unnest(r.text_columns) with ordinality as c (name, n) order by c.n)
-    )
-  ) as w (document)
-  where r.name = resource and entry ->> r.key_column is not null
+  )
   on conflict (resource_name, row_key) do update
   set document = excluded.document, scoped = excluded.scoped
   where (d.document, d.scoped) is distinct from (excluded.document, excluded.scoped);
+end;
 $$;
 revoke all on function federation.put_search_document(text, jsonb) from public;
 grant execute on function federation.put_search_document(text, jsonb) to federation_admin;

@@ -37,8 +37,9 @@ export function connectShared(url: string, prefix: string, log: Logger, onChange
     if (away) {
       away = false;
       log.info("Valkey is back");
-      onChange(false);
     }
+    // At the start, too: a gateway that stopped while it was away left that standing.
+    onChange(false);
   });
   return {
     client,

@@ -2,6 +2,7 @@ import { constants, randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
 import type { Server } from "node:https";
+import type { Duplex } from "node:stream";
 import type { SecureContextOptions } from "node:tls";
 import type { Logger } from "pino";
 import { rateLimitHeaders, takeToken } from "../admission/admit.ts";
@@ -82,6 +83,8 @@ export function createFederationListener(options: FederationListenerOptions): Se
       connectionsCheckingInterval: 1_000,
       keepAliveTimeout: 60_000,
       maxHeaderSize: 8_192,
+      // Node would refuse a request without one by itself, past the audit log.
+      requireHostHeader: false,
     },
     (request, response) => {
       void answer(request, response);
@@ -107,16 +110,28 @@ export function createFederationListener(options: FederationListenerOptions): Se
       }
     });
   });
+  server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
+    void answer(request, response);
+  });
+  server.on("connect", (_request, socket) => {
+    refuseOn(socket, new FederationError("METHOD_NOT_ALLOWED", "Verbs are sent by POST."));
+  });
   server.on("clientError", (error, socket) => {
+    refuseOn(
+      socket,
+      errorCode(error) === "ERR_HTTP_REQUEST_TIMEOUT"
+        ? new FederationError("REQUEST_TIMEOUT", "The request took too long to arrive.")
+        : new FederationError("BAD_REQUEST", "The request is not HTTP as it should be."),
+    );
+  });
+
+  /** Refuses what did not become a request, and ends its connection. */
+  function refuseOn(socket: Duplex, refusal: FederationError): void {
     const identity = identities.get(socket);
     if (identity === undefined || !socket.writable) {
       socket.destroy();
       return;
     }
-    const refusal =
-      errorCode(error) === "ERR_HTTP_REQUEST_TIMEOUT"
-        ? new FederationError("REQUEST_TIMEOUT", "The request took too long to arrive.")
-        : new FederationError("BAD_REQUEST", "The request is not HTTP as it should be.");
     // It may end by itself while the refusal is put down.
     socket.on("error", () => socket.destroy());
     refuse(newEntry(), identity, refusal).then(
@@ -128,7 +143,7 @@ export function createFederationListener(options: FederationListenerOptions): Se
         socket.destroy();
       },
     );
-  });
+  }
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const started = performance.now();

@@ -122,6 +122,32 @@ describe("a request", () => {
     socket.destroy();
   });
 
+  test.each([
+    [
+      "without a Host",
+      "POST /federation HTTP/1.1\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}",
+      400,
+    ],
+    ["with an expectation that is unknown", "GET /federation HTTP/1.1\r\nhost: x\r\nexpect: a miracle\r\n\r\n", 405],
+    ["for a tunnel", "CONNECT elsewhere:443 HTTP/1.1\r\nhost: x\r\n\r\n", 405],
+    ["that is not HTTP", "HELLO\r\n\r\n", 400],
+  ])("%s is refused, costs a token, and is in the audit log", async (_, text, status) => {
+    const before = (await auditRows(work, alice.grantId)).length;
+    const socket = await openTls();
+    socket.write(text);
+    const answer = await new Promise<string>((resolve) =>
+      socket.once("data", (data: Buffer) => {
+        resolve(data.toString());
+      }),
+    );
+    socket.destroy();
+    expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    expect(answer).toMatch(/^ratelimit: "grant";r=\d+;t=\d+\r$/im);
+    const rows = await auditRows(work, alice.grantId);
+    expect(rows).toHaveLength(before + 1);
+    expect(rows[0]).toMatchObject({ outcome: "denied" });
+  });
+
   test("of just under 64 KiB is read", async () => {
     const body = list({
       resource: "tasks",
