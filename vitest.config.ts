@@ -23,6 +23,7 @@ export default defineConfig({
       database("federation-postgres", ["test/federation/**/*.test.ts"]),
       database("federation-step-ca", ["test/federation/**/*.test.ts"]),
       { test: { name: "services", include: ["test/services/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 } },
+      { test: { name: "load", include: ["test/load/**/*.test.ts"], hookTimeout: 120_000 } },
     ],
   },
 });

@@ -108,7 +108,7 @@ beforeAll(async () => {
     client.query(`create database ${name} encoding 'UTF8' template template0`),
   );
   databaseUrl = Object.assign(new URL(postgres.url), { pathname: `/${name}` }).href;
-}, 120_000);
+}, 300_000);
 afterAll(async () => {
   await work?.stop();
   await home.process.stop();

@@ -456,7 +456,7 @@ create table federation.federation_search_documents (
 ); -- owner federation_owner
 alter table federation.federation_search_documents enable row level security;
 alter table federation.federation_search_documents force row level security;
-CREATE INDEX federation_search_documents_scoped_idx ON federation.federation_search_documents USING gin (scoped) WITH (fastupdate=off);
+CREATE INDEX federation_search_documents_scoped_idx ON federation.federation_search_documents USING gin (scoped) WITH (gin_pending_list_limit='512');
 comment on table federation.federation_search_documents is 'The words of rows, kept by triggers; what a search finds candidates by, which are then read under the policies.';
 comment on column federation.federation_search_documents.scoped is 'Each word behind a hash of the row''s owner and of its team: a search enters the index below its own owner and teams only.';
 
@@ -1076,9 +1076,9 @@ comment on function federation.publish_settings(jsonb) is 'Writes the host, URLs
 
 create function federation.put_search_document(resource text, entry jsonb)
   returns void
-  language sql volatile security definer
+  language plpgsql volatile security definer
   set search_path=""
-  as sha256 0686da18b7218c5bad9dafbf9820144dc6dd57577f907afab4d82b66bdd162ff; -- owner federation_owner
+  as sha256 2576cf0eaa54235bf240fe2a0deac95e9935b47ce90deee92acf1dad1e6c7a8d; -- owner federation_owner
 comment on function federation.put_search_document(text,jsonb) is 'Keeps the words of a row, which is given as JSON.';
 
 create function federation.raise_alert(severity text, code text, subject text, message text)
