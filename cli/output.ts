@@ -7,6 +7,8 @@ export interface Output {
   result: (value: unknown, forPeople: () => string) => void;
   /** Progress, silent with `--json`. */
   progress: (line: string) => void;
+  /** What the result does not say and somebody should know; on standard error, with `--json`, too. */
+  warn: (line: string) => void;
 }
 
 /** @param json whether `--json` was given */
@@ -19,6 +21,9 @@ export function createOutput(json: boolean): Output {
       if (!json) {
         process.stderr.write(`${dim("·", process.stderr)} ${line}\n`);
       }
+    },
+    warn: (line) => {
+      process.stderr.write(`${yellow(line, process.stderr)}\n`);
     },
   };
 }

@@ -81,6 +81,12 @@ export const ERROR_TABLE = {
     sqlstate: "MF013",
     meaning: "The gateway is busy, its database is away, or a table has lost its protection; try again later.",
   },
+  DEADLINE_EXCEEDED: {
+    status: 504,
+    exit: 75,
+    meaning: "The time that the caller gave was up before the answer was there; what was running for it was cancelled.",
+  },
+  CANCELLED: { status: 499, exit: 130, meaning: "The caller hung up; what was running for it was cancelled." },
   TOKEN_SPENT: {
     status: 410,
     exit: 77,
@@ -146,6 +152,12 @@ export const ERROR_TABLE = {
   GATEWAY_RUNNING: { status: 409, exit: 73, meaning: "Another process has the gateway's directory open." },
   GATEWAY_NOT_RUNNING: { status: 503, exit: 69, meaning: "The command needs a running gateway, and there is none." },
   PEER_UNREACHABLE: { status: 502, exit: 69, meaning: "The peer does not answer, or not now." },
+  PEER_TIMEOUT: { status: 504, exit: 75, meaning: "The peer did not answer in time." },
+  CIRCUIT_OPEN: {
+    status: 503,
+    exit: 69,
+    meaning: "The peer failed several times in a row and is not asked until its circuit lets a probe through.",
+  },
   PEER_UNTRUSTED: {
     status: 502,
     exit: 76,

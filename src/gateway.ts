@@ -8,13 +8,12 @@ import { connectShared } from "./admission/shared.ts";
 import { createTerms } from "./admission/terms.ts";
 import { createAuditQueue } from "./audit/queue.ts";
 import { createAuthenticator } from "./auth/authenticate.ts";
-import { createPeerConnections } from "./client/peer-connections.ts";
 import { federationUrl, loadConfig, publicUrl, readSecret } from "./config/load.ts";
 import { gatewayPaths, SECRET_VARIABLES } from "./config/paths.ts";
 import type { Config } from "./config/schema.ts";
 import { lockDirectory } from "./database/directory-lock.ts";
 import { openDatabase } from "./database/open.ts";
-import { createSessions } from "./database/session.ts";
+import { createSessions, noticesHangUps } from "./database/session.ts";
 import type { Sessions } from "./database/session.ts";
 import { createEnrollment } from "./enrollment/enroll.ts";
 import { FederationError } from "./errors.ts";
@@ -28,11 +27,17 @@ import { createPublicListener, publicTls } from "./listeners/public.ts";
 import { createServerIdentity, keepServerIdentity, SERVER_LIFETIME_SECONDS } from "./listeners/server-identity.ts";
 import type { ServerIdentity } from "./listeners/server-identity.ts";
 import { createMetrics } from "./observability/metrics.ts";
+import { observeGateway } from "./observability/observe-gateway.ts";
+import { keepReporting } from "./observability/report.ts";
+import { telemetryTarget } from "./observability/telemetry-target.ts";
+import { createTracing, UNTRACED } from "./observability/tracing.ts";
 import { readPeerIdentity } from "./pki/identity.ts";
 import { loadKeyring } from "./seal/keyring.ts";
 import { prepareDatabase } from "./setup/prepare.ts";
 import { requireFederatedTier } from "./setup/requirements.ts";
 import { createHomeQueries } from "./source/home-queries.ts";
+import { openPeerAccess } from "./source/peer-access.ts";
+import { createSignals } from "./source/signals.ts";
 
 /** A gateway that is serving. */
 export interface Gateway {
@@ -53,6 +58,9 @@ const SHUTDOWN_MS = 10_000;
 
 /** How long a verb waits for its turn, ms. */
 const TURN_MS = 5_000;
+
+/** What a local user's request may take beyond what the database and peers may, ms. */
+const HOME_MS = 5_000;
 
 /** Connections that verbs leave to everything else: audit rows, terms of grants, local users. */
 const CONNECTIONS_LEFT = 2;
@@ -115,13 +123,18 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       log.warn({ err: error }, "an idle database connection was lost");
     });
     closers.push(() => pool.end());
-    const sessions = createSessions(pool, config.limits.statementTimeoutMs);
+    const sessions = createSessions(pool, {
+      statementTimeoutMs: config.limits.statementTimeoutMs,
+      noticesHangUps: await noticesHangUps(pool),
+    });
     const audit = createAuditQueue(sessions, log);
     closers.push(() => audit.close(SHUTDOWN_MS));
-    const metrics = createMetrics();
+    const target = telemetryTarget(config);
+    const metrics = createMetrics(target);
     closers.push(() => metrics.close());
-    metrics.observe("mosaic_audit_queue_rows", "gauge", "Audit rows that wait to be written.", () => audit.depth);
-    metrics.observe("mosaic_audit_dropped", "counter", "Audit rows that were dropped.", () => audit.dropped);
+    const tracing =
+      target === undefined ? UNTRACED : createTracing(target, { sampleRatio: config.telemetry.sampleRatio, log });
+    closers.push(() => tracing.close());
 
     const shared =
       config.tier === "federated"
@@ -134,6 +147,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
     const makeIdentity = (): Promise<ServerIdentity> =>
       createServerIdentity(authority, config, SERVER_LIFETIME_SECONDS);
     const identity = await makeIdentity();
+    let serving = identity;
     const trustedRoots = [authority.rootPem];
     const federation = createFederationListener({
       identity,
@@ -154,6 +168,8 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
         waitMs: TURN_MS,
       }),
       verbs: await createVerbExecutor(pool, sessions),
+      tracing,
+      mostMs: config.limits.statementTimeoutMs + TURN_MS,
       audit,
       metrics,
       log,
@@ -184,6 +200,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       first: identity,
       make: makeIdentity,
       apply: (next) => {
+        serving = next;
         federation.setSecureContext(federationTls({ identity: next, trustedRoots }));
         open.setSecureContext(publicTls(next));
       },
@@ -193,17 +210,31 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       endKeeping();
       return Promise.resolve();
     });
-    const connections = createPeerConnections({
-      keyring: () => loadKeyring(paths.sealKeys),
-      timeoutMs: config.limits.peerTimeoutMs,
-    });
-    closers.push(() => connections.close());
+    const access = openPeerAccess({ config, keyring: () => loadKeyring(paths.sealKeys), sessions, metrics, log });
+    closers.push(() => access.close());
+    const queries = createHomeQueries(access);
     const home = createHomeListener({
       authenticate: await createAuthenticator(sessions, config),
-      execute: await createHomeExecutor(pool, sessions, createHomeQueries({ sessions, connections })),
+      execute: await createHomeExecutor(pool, sessions, queries),
+      queries,
       metrics,
+      tracing,
+      signals: createSignals(),
+      mostMs: Math.max(config.limits.statementTimeoutMs, config.limits.peerTimeoutMs) + HOME_MS,
       log,
     });
+    observeGateway(metrics, { audit, access, identity: () => serving });
+    const reporting = keepReporting(
+      sessions,
+      () => ({
+        peers: [...access.circuits.health()].map(([id, health]) => ({ id, ...health })),
+        cache: access.cache.stats(),
+        audit: { waiting: audit.depth, dropped: audit.dropped },
+        certificateUntil: serving.notAfter.toISOString(),
+      }),
+      log,
+    );
+    closers.push(() => reporting.close());
 
     for (const [server, address] of [
       [federation, config.listeners.federation],

@@ -1,17 +1,15 @@
-import { Command } from "commander";
-import { Pool } from "pg";
+import { Command, Option } from "commander";
 import { parseEnrollmentUrl } from "../../src/client/enrollment-url.ts";
 import { enroll } from "../../src/client/enroll.ts";
-import { createPeerConnections } from "../../src/client/peer-connections.ts";
 import { storePeer } from "../../src/client/store-peer.ts";
 import { asAdministrator } from "../../src/database/administrator.ts";
-import { createSessions } from "../../src/database/session.ts";
-import { createHomeQueries } from "../../src/source/home-queries.ts";
+import { FederationError } from "../../src/errors.ts";
+import { askHome } from "../../src/setup/ask-home.ts";
 import type { UsedGateway } from "../../src/setup/use-database.ts";
 import { useDatabase } from "../../src/setup/use-database.ts";
 import { bold, table } from "../output.ts";
 import type { CommonOptions } from "../command.ts";
-import { common, gatewayCommand } from "../command.ts";
+import { common, gatewayCommand, integerOption } from "../command.ts";
 
 interface PeerRow {
   id: string;
@@ -29,6 +27,7 @@ export function peerCommand(): Command {
     .description("Remote gateways whose rows our users read.")
     .addCommand(addCommand())
     .addCommand(listCommand())
+    .addCommand(cacheCommand())
     .addCommand(removeCommand());
 }
 
@@ -111,18 +110,12 @@ async function readPeers(adminUrl: string): Promise<PeerRow[]> {
 }
 
 /** What each peer answers to `capabilities`: `OK` or the code of its refusal, by peer id. */
-async function askPeers({ gatewayUrl, keyring, config }: UsedGateway, peers: PeerRow[]): Promise<Map<string, string>> {
-  const pool = new Pool({ connectionString: gatewayUrl, max: 2 });
-  const connections = createPeerConnections({ keyring: () => keyring, timeoutMs: config.limits.peerTimeoutMs });
-  try {
-    const queries = createHomeQueries({
-      sessions: createSessions(pool, config.limits.statementTimeoutMs),
-      connections,
-    });
-    const users = [...new Set(peers.map((peer) => peer.owner_user_id))];
+async function askPeers(gateway: UsedGateway, peers: PeerRow[]): Promise<Map<string, string>> {
+  const users = [...new Set(peers.map((peer) => peer.owner_user_id))];
+  return askHome(gateway, async (queries, askedAs) => {
     const answers = await Promise.all(
       users.map(async (user) => {
-        const said = await queries.capabilities(user, "all");
+        const said = await queries.capabilities(askedAs(user), "all");
         return peers
           .filter((peer) => peer.owner_user_id === user)
           .map((peer) => {
@@ -132,10 +125,36 @@ async function askPeers({ gatewayUrl, keyring, config }: UsedGateway, peers: Pee
       }),
     );
     return new Map(answers.flat());
-  } finally {
-    await connections.close();
-    await pool.end();
-  }
+  });
+}
+
+function cacheCommand(): Command {
+  return gatewayCommand("cache", "How long a peer's answers to list and get are good.", [
+    "federation peer cache work.example --user alice --ttl 5",
+    "federation peer cache work.example --user alice --ttl 0",
+    "federation peer cache work.example --user alice --default",
+  ])
+    .argument("<host>", "the peer's host")
+    .requiredOption("--user <id>", "the local user whose peer it is")
+    .addOption(new Option("--ttl <seconds>", "0 keeps none").argParser(integerOption).conflicts("default"))
+    .option("--default", "as long as the gateway's configuration says")
+    .action(async (host: string, options: CommonOptions & { user: string; ttl?: number; default?: true }) => {
+      const { directory, output } = common(options);
+      if (options.ttl === undefined && options.default === undefined) {
+        throw new FederationError("USAGE", "Say --ttl <seconds> or --default.");
+      }
+      const ttl = options.ttl ?? null;
+      await useDatabase(directory, ({ adminUrl }) =>
+        asAdministrator(adminUrl, (client) =>
+          client.query("select federation.set_peer_cache($1, $2, $3)", [options.user, host, ttl]),
+        ),
+      );
+      const howLong = ttl === null ? "as long as the configuration says" : `for ${ttl} s`;
+      output.result(
+        { host, user: options.user, cacheTtlSeconds: ttl },
+        () => `Answers of ${host} to ${options.user} are good ${howLong}, from the next request on.`,
+      );
+    });
 }
 
 function removeCommand(): Command {

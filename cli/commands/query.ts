@@ -1,11 +1,9 @@
 import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
-import { Pool } from "pg";
-import { createPeerConnections } from "../../src/client/peer-connections.ts";
-import { createSessions } from "../../src/database/session.ts";
 import { useDatabase } from "../../src/setup/use-database.ts";
 import type { FederatedHits, FederatedPage, HomeQueries, SourceOutcome } from "../../src/source/home-queries.ts";
-import { createHomeQueries } from "../../src/source/home-queries.ts";
+import { askHome } from "../../src/setup/ask-home.ts";
+import type { Asked } from "../../src/source/asked.ts";
 import { FederationError } from "../../src/errors.ts";
 import type { FusedHit } from "../../src/source/fuse.ts";
 import { bold, dim, red, Styled, table, visible } from "../output.ts";
@@ -15,6 +13,7 @@ import { common, gatewayCommand, integerOption, jsonOption } from "../command.ts
 interface QueryOptions extends CommonOptions {
   user: string;
   source: string;
+  timeout?: number;
 }
 
 /** `mosaic query` */
@@ -29,7 +28,12 @@ export function queryCommand(): Command {
 function userCommand(name: string, description: string, examples: string[]): Command {
   return gatewayCommand(name, description, examples)
     .requiredOption("--user <id>", "the local user who asks")
-    .option("--source <source>", "local, federated:<host> or all", "local");
+    .option("--source <source>", "local, federated:<host> or all", "local")
+    .option(
+      "--timeout <ms>",
+      "what the answer may take, milliseconds; a peer that is slower is left out",
+      integerOption,
+    );
 }
 
 function listCommand(): Command {
@@ -52,8 +56,8 @@ function listCommand(): Command {
           const [column, direction] = term.split(":");
           return { column, ...(direction === undefined ? {} : { direction }) };
         });
-        await show(options, pageForPeople, (queries) =>
-          queries.list(options.user, options.source, {
+        await show(options, pageForPeople, (queries, asked) =>
+          queries.list(asked, options.source, {
             resource,
             filter: options.filter,
             order,
@@ -72,7 +76,7 @@ function getCommand(): Command {
     .argument("<resource>", "the name of a resource")
     .argument("<id>", "the row's key")
     .action(async (resource: string, id: string, options: QueryOptions) => {
-      await show(options, pageForPeople, (queries) => queries.get(options.user, options.source, { resource, id }));
+      await show(options, pageForPeople, (queries, asked) => queries.get(asked, options.source, { resource, id }));
     });
 }
 
@@ -94,8 +98,8 @@ function searchCommand(): Command {
         options: QueryOptions & { resource?: string[]; first?: number; after?: string; mode?: string; vector?: string },
       ) => {
         const vector = options.vector === undefined ? undefined : readVector(options.vector);
-        await show(options, hitsForPeople, (queries) =>
-          queries.search(options.user, options.source, {
+        await show(options, hitsForPeople, (queries, asked) =>
+          queries.search(asked, options.source, {
             query,
             resources: options.resource,
             first: options.first,
@@ -119,21 +123,26 @@ function readVector(file: string): unknown {
 async function show<T>(
   options: QueryOptions,
   forPeople: (answer: T) => string,
-  ask: (queries: HomeQueries) => Promise<T>,
+  ask: (queries: HomeQueries, asked: Asked) => Promise<T>,
 ): Promise<void> {
   const { directory, output } = common(options);
-  const page = await useDatabase(directory, async ({ config, keyring, gatewayUrl }) => {
-    const pool = new Pool({ connectionString: gatewayUrl, max: 4 });
-    const connections = createPeerConnections({ keyring: () => keyring, timeoutMs: config.limits.peerTimeoutMs });
-    try {
-      const sessions = createSessions(pool, config.limits.statementTimeoutMs);
-      return await ask(createHomeQueries({ sessions, connections }));
-    } finally {
-      await connections.close();
-      await pool.end();
-    }
-  });
-  output.result(page, () => forPeople(page));
+  const { page, signals } = await useDatabase(directory, (gateway) =>
+    askHome(
+      gateway,
+      async (queries, askedAs) => {
+        const asked = askedAs(options.user);
+        try {
+          return { page: await ask(queries, asked), signals: asked.signals };
+        } finally {
+          asked.signals.forEach(({ message }) => {
+            output.warn(visible(message));
+          });
+        }
+      },
+      { timeoutMs: options.timeout },
+    ),
+  );
+  output.result({ ...page, signals }, () => forPeople(page));
 }
 
 /** A page as a table, and below it what every source said. */

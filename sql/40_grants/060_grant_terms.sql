@@ -46,15 +46,15 @@ grant execute on function federation.set_grant_audit(uuid, text) to federation_a
 comment on function federation.set_grant_audit(uuid, text) is
   'strict: an answer leaves only after its audit row is durable. async: what was dropped is said by a gap row. Raises MF011, MF012.';
 
-create or replace function federation.grant_terms(grant_id uuid) returns table (requests_per_minute integer, burst integer, audit_mode text)
+create or replace function federation.grant_terms(grant_id uuid) returns table (requests_per_minute integer, burst integer, audit_mode text, peer_host text)
 language sql
 stable
 security definer -- the gateway cannot read grants
 rows 1
 set search_path = ''
 as $$
-  select g.requests_per_minute, g.burst, g.audit_mode from federation.federation_grants g where g.id = grant_terms.grant_id;
+  select g.requests_per_minute, g.burst, g.audit_mode, g.peer_host from federation.federation_grants g where g.id = grant_terms.grant_id;
 $$;
 revoke all on function federation.grant_terms(uuid) from public;
 grant execute on function federation.grant_terms(uuid) to federation_gateway;
-comment on function federation.grant_terms(uuid) is 'What a grant may take and how it is audited; no row for an unknown grant.';
+comment on function federation.grant_terms(uuid) is 'What a grant may take, how it is audited and whose it is; no row for an unknown grant.';

@@ -99,11 +99,34 @@ volatile
 security definer -- the gateway has no right on the table
 set search_path = ''
 as $$
-  -- Only under the certificate that the news was about: a peer that enrolled again in between stays as it is.
+  -- Only under the certificate that the news was about: a peer that enrolled again in between stays as it is. And an ended grant stays ended.
   update federation.federation_peers p
   set state = set_peer_state.state, updated_at = now()
-  where p.id = peer_id and p.certificate_serial = serial and p.state is distinct from set_peer_state.state;
+  where p.id = peer_id and p.certificate_serial = serial and p.state not in ('revoked', set_peer_state.state);
 $$;
 revoke all on function federation.set_peer_state(uuid, text, text) from public;
 grant execute on function federation.set_peer_state(uuid, text, text) to federation_gateway;
 comment on function federation.set_peer_state(uuid, text, text) is 'Writes what the gateway learnt of a peer when it last asked it.';
+
+create or replace function federation.set_peer_cache(owner_user_id text, host text, ttl_seconds integer) returns void
+language plpgsql
+volatile
+security definer -- administrators write peers through these functions only
+set search_path = ''
+as $$
+begin
+  if ttl_seconds not between 0 and 3600 then
+    raise exception 'An answer is good for 0 to 3600 seconds.' using errcode = 'MF012', detail = '{"path": "ttl_seconds"}';
+  end if;
+  update federation.federation_peers p
+  set cache_ttl_seconds = ttl_seconds, updated_at = now()
+  where p.owner_user_id = set_peer_cache.owner_user_id and p.host = set_peer_cache.host;
+  if not found then
+    raise exception 'There is no such peer.' using errcode = 'MF011';
+  end if;
+end;
+$$;
+revoke all on function federation.set_peer_cache(text, text, integer) from public;
+grant execute on function federation.set_peer_cache(text, text, integer) to federation_admin;
+comment on function federation.set_peer_cache(text, text, integer) is
+  'How long a peer''s answers to list and get are good, seconds: 0 keeps none, null is what the gateway says. Raises MF011, MF012.';

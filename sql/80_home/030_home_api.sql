@@ -1,7 +1,27 @@
 -- Guarantees: a local user sees their own peers and the grants in which they are the subject, and of nobody else's.
+create or replace function federation.health_of_my_peers()
+returns table (
+  peer_id uuid, circuit text, last_success_at timestamptz, last_failure_at timestamptz, last_failure_code text, offline_since timestamptz
+)
+language sql
+stable
+security definer -- users have no right on what gateways say; they see what is said of their own peers here
+set search_path = ''
+as $$
+  select h.peer_id, h.circuit, h.last_success_at, h.last_failure_at, h.last_failure_code, h.offline_since
+  from federation.peer_health() h
+  join federation.peers_of_current_user() p on p.id = h.peer_id;
+$$;
+revoke all on function federation.health_of_my_peers() from public;
+grant execute on function federation.health_of_my_peers() to federation_user;
+comment on function federation.health_of_my_peers() is 'How the peers of the local user of this session did when they were last asked.';
+
 create or replace view home_api.peers with (security_barrier) as
-select p.id, p.host, p.state, p.certificate_not_after, p.created_at
-from federation.peers_of_current_user() p;
+select
+  p.id, p.host, p.state, p.certificate_not_after, p.created_at, p.cache_ttl_seconds, h.circuit, h.last_success_at, h.last_failure_at,
+  h.last_failure_code, h.offline_since
+from federation.peers_of_current_user() p
+left join federation.health_of_my_peers() h on h.peer_id = p.id;
 revoke all on home_api.peers from public;
 grant select on home_api.peers to federation_user;
 comment on view home_api.peers is E'@name peer\n@primaryKey id\nThe remote gateways that the user enrolled with.';

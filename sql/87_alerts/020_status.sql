@@ -10,10 +10,24 @@ as $$
     'peers', coalesce(
       (
         select jsonb_agg(
-          jsonb_build_object('user', p.owner_user_id, 'host', p.host, 'state', p.state, 'certificateUntil', p.certificate_not_after)
+          jsonb_build_object(
+            'user', p.owner_user_id, 'host', p.host, 'state', p.state, 'certificateUntil', p.certificate_not_after,
+            'cacheTtlSeconds', p.cache_ttl_seconds, 'circuit', h.circuit, 'lastSuccessAt', h.last_success_at,
+            'lastFailureAt', h.last_failure_at, 'lastFailureCode', h.last_failure_code, 'offlineSince', h.offline_since
+          )
           order by p.host, p.owner_user_id
         )
         from federation.federation_peers p
+        left join federation.peer_health() h on h.peer_id = p.id
+      ),
+      '[]'
+    ),
+    'gateways', coalesce(
+      (
+        select jsonb_agg(
+          jsonb_build_object('name', g.name, 'startedAt', g.started_at, 'seenAt', g.seen_at) || (g.report - 'peers') order by g.started_at, g.id
+        )
+        from federation.live_gateways() g
       ),
       '[]'
     ),
@@ -40,4 +54,4 @@ as $$
 $$;
 revoke all on function federation.status() from public;
 grant execute on function federation.status() to federation_admin;
-comment on function federation.status() is 'Grants by status, peers, the audit log of the last day with what it says is missing, and open alerts.';
+comment on function federation.status() is 'Grants by status, peers and how they do, gateways that serve now, the audit log of the last day with what it says is missing, and open alerts.';

@@ -7,14 +7,14 @@ export interface Capacity {
    *
    * @param key whose work it is; keys take turns
    * @param signal gives the place in the queue up
-   * @throws FederationError UNAVAILABLE where too many wait, or the turn did not come in time
+   * @throws FederationError UNAVAILABLE where too many wait, or the turn did not come in time; the signal's reason
    */
   run<T>(key: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T>;
 }
 
 interface Waiter {
   start: () => void;
-  refuse: (message: string) => void;
+  refuse: (error: FederationError) => void;
 }
 
 /**
@@ -79,14 +79,14 @@ export function createCapacity(options: { concurrency: number; waiting: number; 
     }
     const loser = longest.key === key ? undefined : queues.get(longest.key)?.at(-1);
     if (loser === undefined) {
-      throw busy("The gateway is busy.");
+      throw busy();
     }
     remove(longest.key, loser);
-    loser.refuse("The gateway is busy.");
+    loser.refuse(busy());
   };
   const turn = (key: string, signal: AbortSignal | undefined): Promise<void> => {
     if (signal?.aborted === true) {
-      return Promise.reject(busy("The request was given up."));
+      return Promise.reject(signal.reason as FederationError);
     }
     if (isFree(key) && !queues.has(key)) {
       count(key, 1);
@@ -105,17 +105,17 @@ export function createCapacity(options: { concurrency: number; waiting: number; 
           count(key, 1);
           settle(resolve);
         },
-        refuse: (message) => {
+        refuse: (error) => {
           settle(() => {
-            reject(busy(message));
+            reject(error);
           });
         },
       };
       const abandon = (): void => {
-        waiter.refuse("The request was given up.");
+        waiter.refuse(signal?.reason as FederationError);
       };
       const timer = setTimeout(() => {
-        waiter.refuse("The gateway is busy.");
+        waiter.refuse(busy());
       }, waitMs);
       signal?.addEventListener("abort", abandon, { once: true });
       queues.set(key, [...(queues.get(key) ?? []), waiter]);
@@ -135,6 +135,6 @@ export function createCapacity(options: { concurrency: number; waiting: number; 
   };
 }
 
-function busy(message: string): FederationError {
-  return new FederationError("UNAVAILABLE", message, { retryAfter: 1 });
+function busy(): FederationError {
+  return new FederationError("UNAVAILABLE", "The gateway is busy.", { retryAfter: 1 });
 }

@@ -6,6 +6,8 @@ import type { Limits } from "./bucket.ts";
 export interface GrantTerms extends Limits {
   /** `strict`: an answer leaves only after its audit row is durable. */
   auditMode: "async" | "strict";
+  /** By which name the grant knows its peer; undefined for an unknown grant. */
+  peerHost?: string | undefined;
 }
 
 /** Where the terms of a grant come from. */
@@ -37,15 +39,18 @@ export function createTerms(sessions: Sessions, requestsPerMinute: number, log: 
 
   const read = async (grantId: string): Promise<GrantTerms> => {
     const { rows } = await sessions.asGateway((client) =>
-      client.query<{ requests_per_minute: number | null; burst: number | null; audit_mode: "async" | "strict" }>(
-        "select requests_per_minute, burst, audit_mode from federation.grant_terms($1)",
-        [grantId],
-      ),
+      client.query<{
+        requests_per_minute: number | null;
+        burst: number | null;
+        audit_mode: "async" | "strict";
+        peer_host: string;
+      }>("select requests_per_minute, burst, audit_mode, peer_host from federation.grant_terms($1)", [grantId]),
     );
     return {
       requestsPerMinute: rows[0]?.requests_per_minute ?? requestsPerMinute,
       burst: rows[0]?.burst ?? null,
       auditMode: rows[0]?.audit_mode ?? "async",
+      peerHost: rows[0]?.peer_host,
     };
   };
   const notOlderThan = async (grantId: string, ms: number): Promise<GrantTerms> => {

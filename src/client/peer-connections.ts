@@ -2,7 +2,8 @@ import { Pool } from "undici";
 import { z } from "zod";
 import { ERROR_TABLE, FederationError } from "../errors.ts";
 import type { ErrorCode } from "../errors.ts";
-import { newTraceparent } from "../observability/trace.ts";
+import { TIMEOUT_HEADER } from "../deadline.ts";
+import type { Deadline } from "../deadline.ts";
 import type { Keyring } from "../seal/keyring.ts";
 import { unseal } from "../seal/seal.ts";
 import { nestingOf } from "./nesting.ts";
@@ -12,12 +13,13 @@ import { fromTransportError } from "./transport-error.ts";
 /** Connections to remote gateways, kept open between requests, each with the certificate of its peer and of no other. */
 export interface PeerConnections {
   /**
-   * Says a verb to a peer.
+   * Says a verb to a peer, once. The deadline goes with it; when it aborts, the connection is cut, so that the peer knows.
    *
+   * @param traceparent the header that makes the peer's work part of ours
    * @returns what the peer answered under `data.<verb>`, unchecked
-   * @throws FederationError PEER_UNREACHABLE, PEER_UNTRUSTED, PEER_PROTOCOL, or the code that the peer refused with
+   * @throws FederationError PEER_UNREACHABLE, PEER_TIMEOUT, PEER_UNTRUSTED, PEER_PROTOCOL, CANCELLED, or the code that the peer refused with
    */
-  request(peer: Peer, verb: string, variables: unknown): Promise<unknown>;
+  request(peer: Peer, verb: string, variables: unknown, deadline: Deadline, traceparent: string): Promise<unknown>;
   close(): Promise<void>;
 }
 
@@ -34,7 +36,7 @@ const answerBody = z.object({
 
 /**
  * @param options.keyring read anew for each peer that is connected to, so that a rotation of the sealing key needs no restart
- * @param options.timeoutMs what a request may take from its start to its last byte
+ * @param options.timeoutMs what any request may take to connect, to its first byte and between two, whatever its deadline says
  */
 export function createPeerConnections(options: { keyring: () => Keyring; timeoutMs: number }): PeerConnections {
   const pools = new Map<string, { serial: string; pool: Pool }>();
@@ -66,17 +68,19 @@ export function createPeerConnections(options: { keyring: () => Keyring; timeout
     return pool;
   };
 
-  const send = async (peer: Peer, body: string): Promise<unknown> => {
+  const send = async (peer: Peer, body: string, deadline: Deadline, traceparent: string): Promise<unknown> => {
+    deadline.signal.throwIfAborted();
     const { statusCode, body: answer } = await poolOf(peer).request({
       path: new URL(peer.federationUrl).pathname.replace(/\/$/, "") + "/federation",
       method: "POST",
       headers: {
         "content-type": "application/json",
         accept: "application/json",
-        traceparent: newTraceparent(),
+        traceparent,
+        [TIMEOUT_HEADER]: String(Math.max(1, Math.floor(deadline.left()))),
       },
       body,
-      signal: AbortSignal.timeout(options.timeoutMs),
+      signal: deadline.signal,
     });
     const text = await answer.text();
     if (nestingOf(text) > DEEPEST_ANSWER) {
@@ -102,21 +106,13 @@ export function createPeerConnections(options: { keyring: () => Keyring; timeout
   };
 
   return {
-    request: async (peer, verb, variables) => {
-      const body = JSON.stringify({ documentId: verb, variables });
-      let data: unknown;
+    request: async (peer, verb, variables, deadline, traceparent) => {
       try {
-        data = await send(peer, body).catch((error: unknown) => {
-          // The peer closed an idle connection just as we wrote to it. Verbs only read, so they may be said again.
-          if (error instanceof Error && "code" in error && error.code === "UND_ERR_SOCKET") {
-            return send(peer, body);
-          }
-          throw error;
-        });
+        const data = await send(peer, JSON.stringify({ documentId: verb, variables }), deadline, traceparent);
+        return (data as Record<string, unknown> | undefined)?.[verb];
       } catch (error) {
         throw fromTransportError(error, peer.host);
       }
-      return (data as Record<string, unknown> | undefined)?.[verb];
     },
     close: async () => {
       await Promise.all([...pools.values()].map(({ pool }) => pool.destroy()));
@@ -126,13 +122,19 @@ export function createPeerConnections(options: { keyring: () => Keyring; timeout
 
 /** The peer's refusal under its code; its words stay out, for they are another's text. */
 function refusalOf(host: string, code: string | undefined, status: number): FederationError {
+  const details = { status };
   if (code !== undefined && Object.hasOwn(ERROR_TABLE, code) && status >= 400 && status < 500) {
-    return new FederationError(code as ErrorCode, `${host} refused: ${code}`);
+    return new FederationError(code as ErrorCode, `${host} refused: ${code}`, { details });
   }
-  if (status === 503 || status === 500) {
-    return new FederationError("PEER_UNREACHABLE", `${host} cannot answer for now (${status})`);
+  if (status === 504) {
+    return new FederationError("PEER_TIMEOUT", `${host} could not answer in time`, { details });
   }
-  return new FederationError("PEER_PROTOCOL", `${host} answered ${status}, which is no answer of a gateway`);
+  if (status === 502 || status === 503 || status === 500) {
+    return new FederationError("PEER_UNREACHABLE", `${host} cannot answer for now (${status})`, { details });
+  }
+  return new FederationError("PEER_PROTOCOL", `${host} answered ${status}, which is no answer of a gateway`, {
+    details,
+  });
 }
 
 function keyPem(pkcs8: Buffer): string {

@@ -9,7 +9,10 @@ export interface Peer {
   /** Our certificate, then its intermediates, PEM. */
   certificateChainPem: string[];
   certificateSerial: string;
+  certificateNotAfter: Date;
   /** PKCS#8, sealed with `id` as associated data. */
   sealedKey: Buffer;
   state: "active" | "degraded" | "revoked";
+  /** How long its answers are good, seconds; null for as long as the gateway's configuration says. */
+  cacheTtlSeconds: number | null;
 }

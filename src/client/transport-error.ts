@@ -4,12 +4,18 @@ import { FederationError } from "../errors.ts";
 const UNTRUSTED =
   /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_CERT_ALTNAME_INVALID|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_EXCEEDED|ERR_SSL_)/;
 
+// undici documentation, "Errors"; ETIMEDOUT is the kernel's.
+const TOO_SLOW = new Set(["UND_ERR_CONNECT_TIMEOUT", "UND_ERR_HEADERS_TIMEOUT", "UND_ERR_BODY_TIMEOUT", "ETIMEDOUT"]);
+
 /** What a failure below HTTP means: a peer that is not who it should be, or one that cannot be reached. */
 export function fromTransportError(error: unknown, host: string): FederationError {
   if (error instanceof FederationError) {
-    return error;
+    return error.code === "DEADLINE_EXCEEDED" ? peerTimeout(host, error) : error;
   }
   const code = codeOf(error);
+  if (code !== undefined && TOO_SLOW.has(code)) {
+    return peerTimeout(host, error);
+  }
   if (code !== undefined && UNTRUSTED.test(code)) {
     return new FederationError(
       "PEER_UNTRUSTED",
@@ -27,6 +33,11 @@ export function fromTransportError(error: unknown, host: string): FederationErro
   );
 }
 
+/** A peer whose time was up. */
+export function peerTimeout(host: string, cause: unknown): FederationError {
+  return new FederationError("PEER_TIMEOUT", `${host} did not answer in time`, { cause });
+}
+
 function codeOf(error: unknown): string | undefined {
   if (!(error instanceof Error)) {
     return undefined;
@@ -34,5 +45,5 @@ function codeOf(error: unknown): string | undefined {
   if ("code" in error && typeof error.code === "string") {
     return error.code;
   }
-  return error.name === "TimeoutError" ? "ETIMEDOUT" : codeOf(error.cause);
+  return codeOf(error.cause);
 }

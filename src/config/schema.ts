@@ -103,6 +103,49 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe("How much is taken on."),
+  cache: z
+    .strictObject({
+      bytes: z
+        .int()
+        .min(0)
+        .max(2 ** 34)
+        .default(64 * 1024 * 1024)
+        .describe("Bytes of memory for answers of peers; 0 keeps none."),
+      ttlSeconds: z
+        .int()
+        .min(0)
+        .max(3_600)
+        .default(30)
+        .describe("Seconds for which a peer's answer to list or get is good; a peer can have its own."),
+    })
+    .prefault({})
+    .describe("Answers of peers that are kept in memory for a short time."),
+  circuit: z
+    .strictObject({
+      failures: z.int().min(1).max(1_000).default(5).describe("Failures in a row after which a peer is left alone."),
+      cooldownMs: z
+        .int()
+        .min(100)
+        .max(3_600_000)
+        .default(30_000)
+        .describe("Milliseconds for which it is left alone before one request is let through."),
+    })
+    .prefault({})
+    .describe("When a peer that does not answer is left alone."),
+  telemetry: z
+    .strictObject({
+      otlpUrl: z
+        .url({ protocol: /^https?$/ })
+        .optional()
+        .describe(
+          "An OTLP receiver over HTTP, without the path, for example http://127.0.0.1:4318; absent, telemetry is off unless OTEL_EXPORTER_OTLP_ENDPOINT is set.",
+        ),
+      sampleRatio: z.number().min(0).max(1).default(1).describe("The share of traces that is recorded, 0 to 1."),
+    })
+    .prefault({})
+    .describe(
+      "Where traces and metrics go by OpenTelemetry. Metrics are at /metrics of the home listener in any case.",
+    ),
   stepCa: stepCa.optional().describe("The certificate authority of tier federated."),
   jwt: jwt
     .refine((value) => (value.jwksUrl === undefined) !== (value.jwksFile === undefined), {

@@ -1,4 +1,7 @@
 import type { Pool, PoolClient } from "pg";
+import { before } from "../deadline.ts";
+import type { Deadline } from "../deadline.ts";
+import { FederationError } from "../errors.ts";
 import type { CertificateIdentity } from "../pki/identity.ts";
 import { fromDatabaseError } from "./errors.ts";
 
@@ -7,58 +10,112 @@ export interface PeerSession extends Pick<CertificateIdentity, "grantId" | "subj
   serial: string;
 }
 
-/** Runs statements in transactions whose role and session end with them. */
+/**
+ * Runs statements in transactions whose role and session end with them. Where a deadline is given and aborts, the connection is cut: what
+ * runs on it ends, and the deadline's reason is thrown.
+ */
 export interface Sessions {
   /** As the gateway itself: enrollment, audit, settings. Read-write. */
   asGateway<T>(work: (client: PoolClient) => Promise<T>): Promise<T>;
   /** As a peer under a grant. Read-only. Throws the grant's state as its code. */
-  asPeer<T>(session: PeerSession, work: (client: PoolClient) => Promise<T>): Promise<T>;
+  asPeer<T>(session: PeerSession, work: (client: PoolClient) => Promise<T>, deadline?: Deadline): Promise<T>;
   /** As a local user. Read-only. */
-  asUser<T>(userId: string, work: (client: PoolClient) => Promise<T>): Promise<T>;
+  asUser<T>(userId: string, work: (client: PoolClient) => Promise<T>, deadline?: Deadline): Promise<T>;
+}
+
+/** How soon a server notices that the connection of a running statement was cut, ms. */
+const NOTICE_MS = 250;
+/** By how much a statement outlives its deadline, so that the deadline, which knows the reason, ends it. */
+const GRACE_MS = 50;
+
+/**
+ * Whether the database can notice by itself that a client is gone while its statement runs (PostgreSQL documentation,
+ * `client_connection_check_interval`). Where it cannot, as on PGlite, a statement whose caller hung up runs on to its end.
+ */
+export async function noticesHangUps(pool: Pool): Promise<boolean> {
+  return pool.query("select set_config('client_connection_check_interval', $1, true)", [String(NOTICE_MS)]).then(
+    () => true,
+    (error: unknown) => {
+      if (fromDatabaseError(error).code === "UNAVAILABLE") {
+        throw error;
+      }
+      return false;
+    },
+  );
 }
 
 /**
  * Sessions over a pool. Role and settings are always local to the transaction: on the embedded database all clients share one
  * backend.
  *
- * @param statementTimeoutMs what one statement may take
+ * @param options.statementTimeoutMs what one statement may take
+ * @param options.noticesHangUps what the function of that name said of the database
  */
-export function createSessions(pool: Pool, statementTimeoutMs: number): Sessions {
+export function createSessions(
+  pool: Pool,
+  options: { statementTimeoutMs: number; noticesHangUps?: boolean },
+): Sessions {
+  const { statementTimeoutMs } = options;
+  const noticing = options.noticesHangUps === true ? `; set local client_connection_check_interval = ${NOTICE_MS}` : "";
+
+  const connect = async (deadline: Deadline | undefined): Promise<PoolClient> => {
+    const connecting = pool.connect();
+    try {
+      return await (deadline === undefined ? connecting : before(deadline.signal, connecting));
+    } catch (error) {
+      // A connection that comes after its time goes to the next that waits.
+      void connecting.then(
+        (client) => {
+          client.release();
+        },
+        () => undefined,
+      );
+      throw fromDatabaseError(error);
+    }
+  };
+
   const transaction = async <T>(
     begin: string,
     enter: (client: PoolClient) => Promise<unknown>,
     work: (client: PoolClient) => Promise<T>,
+    deadline?: Deadline,
   ): Promise<T> => {
-    let client: PoolClient;
-    try {
-      client = await pool.connect();
-    } catch (error) {
-      throw fromDatabaseError(error);
-    }
+    const client = await connect(deadline);
     let broken: Error | undefined;
     const onError = (error: Error): void => {
       broken = error;
     };
+    // With a statement running, `end` destroys the socket at once (pg, Client.end).
+    const onAbort = (): void => {
+      broken = new FederationError("CANCELLED", "The connection was cut.");
+      void client.end();
+    };
     client.on("error", onError);
+    deadline?.signal.addEventListener("abort", onAbort, { once: true });
     try {
-      await client.query(`${begin}; set local statement_timeout = ${statementTimeoutMs}`);
+      const timeout = Math.min(statementTimeoutMs, Math.ceil(deadline?.left() ?? statementTimeoutMs) + GRACE_MS);
+      await client.query(`${begin}; set local statement_timeout = ${timeout}${noticing}`);
       await enter(client);
       const result = await work(client);
       await client.query("commit");
       return result;
     } catch (error) {
+      if (deadline?.signal.aborted === true) {
+        throw deadline.signal.reason;
+      }
       await client.query("rollback").catch((cause: unknown) => {
         broken = cause instanceof Error ? cause : new Error(String(cause));
       });
       throw fromDatabaseError(error);
     } finally {
+      deadline?.signal.removeEventListener("abort", onAbort);
       client.off("error", onError);
       client.release(broken);
     }
   };
   return {
     asGateway: (work) => transaction("begin", (client) => client.query("set local role federation_gateway"), work),
-    asPeer: (session, work) =>
+    asPeer: (session, work, deadline) =>
       transaction(
         "begin read only",
         async (client) => {
@@ -70,8 +127,9 @@ export function createSessions(pool: Pool, statementTimeoutMs: number): Sessions
           await client.query("set local role federation_peer");
         },
         work,
+        deadline,
       ),
-    asUser: (userId, work) =>
+    asUser: (userId, work, deadline) =>
       transaction(
         "begin read only",
         async (client) => {
@@ -79,6 +137,7 @@ export function createSessions(pool: Pool, statementTimeoutMs: number): Sessions
           await client.query("set local role federation_user");
         },
         work,
+        deadline,
       ),
   };
 }

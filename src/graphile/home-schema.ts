@@ -11,6 +11,7 @@ import { extendSchema, gql } from "postgraphile/utils";
 import { fromDatabaseError } from "../database/errors.ts";
 import type { Sessions } from "../database/session.ts";
 import { FederationError } from "../errors.ts";
+import type { Asked } from "../source/asked.ts";
 import type { HomeQueries } from "../source/home-queries.ts";
 import { pgClientOf } from "./pg-client.ts";
 
@@ -19,7 +20,7 @@ export interface HomeRequest {
   query: string;
   variables: Record<string, unknown> | null | undefined;
   operationName: string | null | undefined;
-  userId: string;
+  asked: Asked;
 }
 
 /** Runs GraphQL as a local user; what failed is in `errors` with its code, beside what did not. */
@@ -100,13 +101,13 @@ const typeDefs = gql`
  * @param pool reads the catalogue when the schema is built
  */
 export async function createHomeExecutor(pool: Pool, sessions: Sessions, queries: HomeQueries): Promise<HomeExecutor> {
-  const asked = (ask: (userId: string, source: string, args: Record<string, unknown>) => Promise<unknown>) =>
+  const askedBy = (ask: (asked: Asked, source: string, args: Record<string, unknown>) => Promise<unknown>) =>
     function plan(_root: unknown, args: FieldArgs) {
       return lambda([context(), args.getRaw()], ([caller, given]) => {
         // By contextValue below and by typeDefs above.
-        const { userId } = caller as unknown as { userId: string };
+        const { asked } = caller as unknown as { asked: Asked };
         const { source, ...rest } = given as { source: string } & Record<string, unknown>;
-        return ask(userId, source, rest);
+        return ask(asked, source, rest);
       });
     };
   const { schema, resolvedPreset } = await makeSchema({
@@ -117,10 +118,10 @@ export async function createHomeExecutor(pool: Pool, sessions: Sessions, queries
         objects: {
           Query: {
             plans: {
-              list: asked((userId, source, args) => queries.list(userId, source, args)),
-              get: asked((userId, source, args) => queries.get(userId, source, args)),
-              search: asked((userId, source, args) => queries.search(userId, source, args)),
-              capabilities: asked((userId, source) => queries.capabilities(userId, source)),
+              list: askedBy((asked, source, args) => queries.list(asked, source, args)),
+              get: askedBy((asked, source, args) => queries.get(asked, source, args)),
+              search: askedBy((asked, source, args) => queries.search(asked, source, args)),
+              capabilities: askedBy((asked, source) => queries.capabilities(asked, source)),
             },
           },
         },
@@ -129,7 +130,7 @@ export async function createHomeExecutor(pool: Pool, sessions: Sessions, queries
     pgServices: [makePgService({ pool, schemas: ["home_api"], pubsub: false })],
   });
 
-  const run = async ({ query, variables, operationName, userId }: HomeRequest): Promise<ExecutionResult> => {
+  const run = async ({ query, variables, operationName, asked }: HomeRequest): Promise<ExecutionResult> => {
     let document: DocumentNode;
     try {
       document = parse(query, { maxTokens: 2_000 });
@@ -151,16 +152,20 @@ export async function createHomeExecutor(pool: Pool, sessions: Sessions, queries
       operationName: operationName ?? null,
       resolvedPreset,
       contextValue: {
-        userId,
+        asked,
         pgSettings: {},
         withPgClient: <T>(_settings: unknown, work: (client: ReturnType<typeof pgClientOf>) => T | Promise<T>) =>
-          sessions.asUser(userId, async (client) => work(pgClientOf(client))),
+          sessions.asUser(asked.userId, async (client) => work(pgClientOf(client)), asked.deadline),
       },
     });
     if (Symbol.asyncIterator in result) {
       throw new FederationError("BAD_REQUEST", "A request is one query.");
     }
-    return result.errors === undefined ? result : { ...result, errors: result.errors.map(shown) };
+    return {
+      ...result,
+      ...(result.errors === undefined ? {} : { errors: result.errors.map(shown) }),
+      ...(asked.signals.length === 0 ? {} : { extensions: { ...result.extensions, signals: asked.signals } }),
+    };
   };
   return Object.assign(run, { schema });
 }

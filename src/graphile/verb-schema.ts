@@ -8,6 +8,7 @@ import { parse, validate } from "postgraphile/graphql";
 import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
 import { fromDatabaseError } from "../database/errors.ts";
 import type { PeerSession, Sessions } from "../database/session.ts";
+import type { Deadline } from "../deadline.ts";
 import { FederationError } from "../errors.ts";
 import { VERB_DOCUMENTS } from "../verbs/documents.ts";
 import type { Verb } from "../verbs/documents.ts";
@@ -17,7 +18,8 @@ import { pgClientOf } from "./pg-client.ts";
 /** Runs a verb as a peer; the value is the JSON that the verb's SQL function returned. */
 export interface VerbExecutor {
   schema: GraphQLSchema;
-  execute(request: VerbRequest, session: PeerSession): Promise<unknown>;
+  /** @throws FederationError of the verb, or the deadline's reason */
+  execute(request: VerbRequest, session: PeerSession, deadline: Deadline): Promise<unknown>;
 }
 
 /**
@@ -44,7 +46,7 @@ export async function createVerbExecutor(pool: Pool, sessions: Sessions): Promis
   );
   return {
     schema,
-    execute: async ({ verb, variables }, session) => {
+    execute: async ({ verb, variables }, session, deadline) => {
       const document = documents.get(verb);
       if (document === undefined) {
         throw new FederationError("BAD_REQUEST", "The document id is unknown.");
@@ -57,7 +59,7 @@ export async function createVerbExecutor(pool: Pool, sessions: Sessions): Promis
         contextValue: {
           pgSettings: {},
           withPgClient: <T>(_settings: unknown, work: (client: ReturnType<typeof pgClientOf>) => T | Promise<T>) =>
-            sessions.asPeer(session, async (client) => work(pgClientOf(client))),
+            sessions.asPeer(session, async (client) => work(pgClientOf(client)), deadline),
         },
       });
       if (Symbol.asyncIterator in result) {

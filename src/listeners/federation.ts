@@ -1,11 +1,12 @@
-import { constants, randomUUID } from "node:crypto";
+import { constants } from "node:crypto";
+import { SpanKind } from "@opentelemetry/api";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
 import type { Server } from "node:https";
 import type { Duplex } from "node:stream";
 import type { SecureContextOptions } from "node:tls";
 import type { Logger } from "pino";
-import { rateLimitHeaders, takeToken } from "../admission/admit.ts";
+import { takeToken } from "../admission/admit.ts";
 import type { Admission } from "../admission/admit.ts";
 import { rateLimited } from "../admission/bucket.ts";
 import type { Bucket, Limits } from "../admission/bucket.ts";
@@ -14,14 +15,18 @@ import type { Terms } from "../admission/terms.ts";
 import type { AuditEntry } from "../audit/entry.ts";
 import { queryHash } from "../audit/entry.ts";
 import type { AuditQueue } from "../audit/queue.ts";
+import { startDeadline, timeoutOf, TIMEOUT_HEADER } from "../deadline.ts";
 import { asFederationError, FederationError } from "../errors.ts";
 import type { VerbExecutor } from "../graphile/verb-schema.ts";
 import type { Metrics } from "../observability/metrics.ts";
-import { traceIdOf } from "../observability/trace.ts";
+import { unrecordedSpan } from "../observability/span.ts";
+import type { Span } from "../observability/span.ts";
+import type { Tracing } from "../observability/tracing.ts";
 import type { PeerIdentity } from "../pki/identity.ts";
 import { resourceOf, rowCount } from "../verbs/outcome.ts";
 import { readVerbRequest } from "../verbs/variables.ts";
 import type { VerbRequest } from "../verbs/variables.ts";
+import { createAuditing, newEntry } from "./audited.ts";
 import type { ServerIdentity } from "./server-identity.ts";
 import { endWith, errorAnswer, jsonAnswer, readJsonBody, sendAnswer } from "./http.ts";
 import type { Answer } from "./http.ts";
@@ -47,6 +52,9 @@ export interface FederationListenerOptions {
   handshakes: Bucket;
   terms: Terms;
   verbs: VerbExecutor;
+  tracing: Tracing;
+  /** What a verb may take from its turn on, ms. */
+  mostMs: number;
   audit: AuditQueue;
   metrics: Pick<Metrics, "countRequest">;
   log: Logger;
@@ -70,6 +78,7 @@ export function federationTls(options: { identity: ServerIdentity; trustedRoots:
  */
 export function createFederationListener(options: FederationListenerOptions): Server {
   const { log } = options;
+  const audited = createAuditing(options);
   // Read once a connection: the certificate cannot change under it.
   const identities = new WeakMap<object, PeerIdentity | FederationError>();
   const server = createServer(
@@ -105,7 +114,12 @@ export function createFederationListener(options: FederationListenerOptions): Se
     // Anybody can fail a handshake, as often as the network lets them: the log keeps some of each minute.
     void options.handshakes.take("refused", HANDSHAKES).then(({ allowed }) => {
       if (allowed) {
-        options.audit.push({ ...newEntry(), verb: "handshake", outcome: "denied", code: "TLS_REFUSED" });
+        options.audit.push({
+          ...newEntry(unrecordedSpan()),
+          verb: "handshake",
+          outcome: "denied",
+          code: "TLS_REFUSED",
+        });
         log.info({ reason: errorCode(error) }, "a TLS handshake was refused");
       }
     });
@@ -134,7 +148,7 @@ export function createFederationListener(options: FederationListenerOptions): Se
     }
     // It may end by itself while the refusal is put down.
     socket.on("error", () => socket.destroy());
-    refuse(newEntry(), identity, refusal).then(
+    refuse(newEntry(unrecordedSpan()), identity, refusal).then(
       (ready) => {
         endWith(socket, ready);
       },
@@ -147,12 +161,13 @@ export function createFederationListener(options: FederationListenerOptions): Se
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const started = performance.now();
-    const entry = newEntry(request);
+    const span = options.tracing.start("federation.request", SpanKind.SERVER, request.headers["traceparent"]);
+    const entry = newEntry(span);
     const admission: { granted?: Admission } = {};
     let ready: Answer;
     let refusal: FederationError | undefined;
     try {
-      const { verbRequest, result } = await serve(request, response, entry, admission);
+      const { verbRequest, result } = await serve(request, response, entry, admission, span);
       entry.row_count = rowCount(verbRequest, result);
       ready = jsonAnswer(200, { data: { [verbRequest.verb]: result } }, { "x-request-id": entry.request_id });
     } catch (error) {
@@ -160,47 +175,19 @@ export function createFederationListener(options: FederationListenerOptions): Se
       ready = errorAnswer(refusal, entry.request_id);
     }
     entry.latency_ms = performance.now() - started;
+    const auditing = span.child("federation.audit");
     ready = await audited(entry, ready, refusal, admission.granted);
+    auditing.end();
     if (!response.headersSent) {
       sendAnswer(response, ready);
     }
-  }
-
-  /**
-   * An answer as it may leave: with what is left of the grant's share, and for a grant that is audited strictly once its audit row is durable.
-   * Where that cannot be had it becomes a refusal that holds nothing of it.
-   */
-  async function audited(
-    entry: AuditEntry,
-    ready: Answer,
-    refusal: FederationError | undefined,
-    granted: Admission | undefined,
-  ): Promise<Answer> {
-    if (refusal !== undefined) {
-      entry.outcome = refusal.status < 500 ? "denied" : "failed";
-      entry.code = refusal.code;
-      if (refusal.code === "INTERNAL") {
-        log.error({ err: refusal.cause, requestId: entry.request_id }, "a request failed");
-      }
-    }
-    entry.bytes_out = ready.body.length;
-    let leaving = ready;
-    if (granted?.terms.auditMode === "strict") {
-      try {
-        await options.audit.pushDurable(entry);
-      } catch (error) {
-        log.error({ err: error, requestId: entry.request_id }, "an answer was held back: it cannot be audited");
-        leaving = errorAnswer(
-          new FederationError("UNAVAILABLE", "The request cannot be audited for now.", { retryAfter: 5 }),
-          entry.request_id,
-        );
-      }
-    } else {
-      options.audit.push(entry);
-    }
-    const { verb, outcome, code, latency_ms = 0 } = entry;
-    options.metrics.countRequest({ verb, outcome, code }, latency_ms);
-    return { ...leaving, headers: { ...leaving.headers, ...rateLimitHeaders(granted) } };
+    const { grant_id, verb, resource, outcome, latency_ms } = entry;
+    span.set({
+      ...{ grant_id, peer: admission.granted?.terms.peerHost, verb, outcome, latency_ms, cached: false },
+      // Of a request that was refused it may be any text.
+      ...(refusal === undefined ? { resource } : {}),
+    });
+    span.end(refusal?.code);
   }
 
   /** The answer to a request that could not be read; it costs a token like any other. */
@@ -243,8 +230,12 @@ export function createFederationListener(options: FederationListenerOptions): Se
     response: ServerResponse,
     entry: AuditEntry,
     admission: { granted?: Admission },
+    span: Span,
   ): Promise<{ verbRequest: VerbRequest; result: unknown }> {
-    const identity = await admit(identities.get(request.socket), entry, admission);
+    const admitting = span.child("federation.admission");
+    const identity = await admit(identities.get(request.socket), entry, admission).finally(() => {
+      admitting.end();
+    });
     if (!options.audit.hasRoom) {
       throw new FederationError("UNAVAILABLE", "The gateway is busy.", { retryAfter: 5 });
     }
@@ -254,34 +245,35 @@ export function createFederationListener(options: FederationListenerOptions): Se
     if (request.method !== "POST") {
       throw new FederationError("METHOD_NOT_ALLOWED", "Verbs are sent by POST.");
     }
-    const verbRequest = readVerbRequest(await readJsonBody(request, { bytes: MAX_BODY_BYTES, ms: BODY_MS }));
-    entry.verb = verbRequest.verb;
-    entry.query_hash = queryHash(verbRequest.variables);
-    entry.resource = resourceOf(verbRequest);
-    const hangUp = new AbortController();
+    const deadline = startDeadline(timeoutOf(request.headers[TIMEOUT_HEADER], options.mostMs));
     response.once("close", () => {
-      hangUp.abort();
+      deadline.cancel();
     });
-    const result = await options.capacity.run(
-      identity.grantId,
-      () => options.verbs.execute(verbRequest, identity),
-      hangUp.signal,
-    );
-    return { verbRequest, result };
+    try {
+      const body = await readJsonBody(request, { bytes: MAX_BODY_BYTES, ms: Math.min(BODY_MS, deadline.left()) });
+      const verbRequest = readVerbRequest(body);
+      entry.verb = verbRequest.verb;
+      entry.query_hash = queryHash(verbRequest.variables);
+      entry.resource = resourceOf(verbRequest);
+      const result = await options.capacity.run(
+        identity.grantId,
+        async () => {
+          const querying = span.child("federation.sql");
+          try {
+            return await options.verbs.execute(verbRequest, identity, deadline);
+          } finally {
+            querying.end();
+          }
+        },
+        deadline.signal,
+      );
+      return { verbRequest, result };
+    } finally {
+      deadline.end();
+    }
   }
 
   return server;
-}
-
-function newEntry(request?: IncomingMessage): AuditEntry {
-  return {
-    at: new Date().toISOString(),
-    verb: "unknown",
-    outcome: "served",
-    code: "OK",
-    request_id: randomUUID(),
-    trace_id: traceIdOf(request?.headers["traceparent"]),
-  };
 }
 
 function errorCode(error: Error): string {

@@ -7,13 +7,23 @@ import type { Authenticate } from "../auth/authenticate.ts";
 import { asFederationError, FederationError } from "../errors.ts";
 import type { HomeExecutor } from "../graphile/home-schema.ts";
 import type { Metrics } from "../observability/metrics.ts";
+import type { Tracing } from "../observability/tracing.ts";
+import type { HomeQueries } from "../source/home-queries.ts";
+import type { Signals } from "../source/signals.ts";
+import { askedOf } from "./asked.ts";
 import { readJsonBody, sendError, sendJson } from "./http.ts";
+import { streamAnswers } from "./stream.ts";
 
 /** What the home listener stands on. */
 export interface HomeListenerOptions {
   authenticate: Authenticate;
   execute: HomeExecutor;
+  queries: HomeQueries;
   metrics: Pick<Metrics, "serve">;
+  tracing: Tracing;
+  signals: Signals;
+  /** What a request may take, ms. */
+  mostMs: number;
   log: Logger;
 }
 
@@ -26,7 +36,7 @@ const graphqlBody = z.strictObject({
   extensions: z.unknown().optional(),
 });
 
-/** The listener for local users: GraphQL at `/graphql`, as the user of the bearer token, and for nobody else. */
+/** The listener for local users: GraphQL at `/graphql`, answers source by source at `/stream`, as the user of the bearer token. */
 export function createHomeListener(options: HomeListenerOptions): Server {
   const server = createServer(
     { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 1_000, maxHeaderSize: 16_384 },
@@ -35,6 +45,8 @@ export function createHomeListener(options: HomeListenerOptions): Server {
     },
   );
 
+  const traceOf = new WeakMap<IncomingMessage, string>();
+
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const requestId = randomUUID();
     try {
@@ -42,7 +54,7 @@ export function createHomeListener(options: HomeListenerOptions): Server {
     } catch (error) {
       const refusal = asFederationError(error);
       if (refusal.code === "INTERNAL") {
-        options.log.error({ err: refusal.cause, requestId }, "a request failed");
+        options.log.error({ err: refusal.cause, requestId, traceId: traceOf.get(request) }, "a request failed");
       }
       if (!response.headersSent) {
         sendError(response, refusal, requestId);
@@ -61,18 +73,25 @@ export function createHomeListener(options: HomeListenerOptions): Server {
       return;
     }
     const userId = await options.authenticate(request.headers.authorization);
-    if (request.url !== "/graphql") {
+    if (request.url !== "/graphql" && request.url !== "/stream") {
       throw new FederationError("NOT_FOUND", "There is nothing at this path; GraphQL is at /graphql.");
     }
     if (request.method !== "POST") {
-      throw new FederationError("METHOD_NOT_ALLOWED", "GraphQL is sent by POST.");
+      throw new FederationError("METHOD_NOT_ALLOWED", "Requests are sent by POST.");
     }
-    const body = graphqlBody.safeParse(await readJsonBody(request, { bytes: MAX_BODY_BYTES, ms: 10_000 }));
-    if (!body.success) {
+    const asked = askedOf(request, response, userId, options);
+    traceOf.set(request, asked.span.traceId);
+    const body = await readJsonBody(request, { bytes: MAX_BODY_BYTES, ms: 10_000 });
+    if (request.url === "/stream") {
+      await streamAnswers(response, body, asked, options.queries);
+      return;
+    }
+    const read = graphqlBody.safeParse(body);
+    if (!read.success) {
       throw new FederationError("BAD_REQUEST", "The body is {query, variables, operationName}.");
     }
-    const { query, variables, operationName } = body.data;
-    sendJson(response, 200, await options.execute({ query, variables, operationName, userId }));
+    const { query, variables, operationName } = read.data;
+    sendJson(response, 200, await options.execute({ query, variables, operationName, asked }));
   }
 
   return server;

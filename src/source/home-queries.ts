@@ -1,5 +1,4 @@
-import type { PeerConnections } from "../client/peer-connections.ts";
-import type { Sessions } from "../database/session.ts";
+import type { Asked } from "./asked.ts";
 import { asFederationError, FederationError } from "../errors.ts";
 import type { ErrorCode } from "../errors.ts";
 import { readVerbRequest } from "../verbs/variables.ts";
@@ -10,8 +9,9 @@ import { fuse } from "./fuse.ts";
 import type { FusedHit } from "./fuse.ts";
 import { mergeSorted } from "./merge.ts";
 import { createPeerSource } from "./peer-source.ts";
+import type { PeerAccess } from "./peer-source.ts";
 import { peersOfUser } from "./peers-of-user.ts";
-import type { QuerySource, Row } from "./query-source.ts";
+import type { Hit, HitPage, QuerySource, Row, RowPage } from "./query-source.ts";
 
 /** How one source fared in a query of several. */
 export interface SourceOutcome {
@@ -47,30 +47,40 @@ export interface SourceCapabilities {
   error: { code: ErrorCode; message: string } | null;
 }
 
+/** What one source said, as soon as it said it. */
+export type SourceAnswer =
+  { outcome: SourceOutcome; rows: Row[] } | { outcome: SourceOutcome; hits: (Hit & { _source: string })[] };
+
 /**
  * Queries of local users over their own rows and those of their peers. `source` is `local`, `federated:<host>` or `all`. Asked of
  * one source, its refusal is thrown; asked of all, one that fails leaves its error beside the others' rows.
+ *
+ * `onAnswer` is told each source's answer as it comes; what is returned then holds them all once more.
  */
 export interface HomeQueries {
-  list(userId: string, source: string, variables: unknown): Promise<FederatedPage>;
-  get(userId: string, source: string, variables: unknown): Promise<FederatedPage>;
-  search(userId: string, source: string, variables: unknown): Promise<FederatedHits>;
-  capabilities(userId: string, source: string): Promise<SourceCapabilities[]>;
+  list(asked: Asked, source: string, variables: unknown, onAnswer?: OnAnswer): Promise<FederatedPage>;
+  get(asked: Asked, source: string, variables: unknown, onAnswer?: OnAnswer): Promise<FederatedPage>;
+  search(asked: Asked, source: string, variables: unknown, onAnswer?: OnAnswer): Promise<FederatedHits>;
+  capabilities(asked: Asked, source: string): Promise<SourceCapabilities[]>;
 }
 
-/** @throws FederationError of each method: BAD_REQUEST, PEER_UNKNOWN, SUBJECT_UNKNOWN, or what the one source refused with */
-export function createHomeQueries(options: { sessions: Sessions; connections: PeerConnections }): HomeQueries {
-  const { sessions, connections } = options;
+type OnAnswer = (answer: SourceAnswer) => void;
 
-  const sourcesOf = async (userId: string, selector: string): Promise<QuerySource[]> => {
-    const local = createLocalSource(sessions, userId);
+/** @throws FederationError of each method: BAD_REQUEST, PEER_UNKNOWN, SUBJECT_UNKNOWN, or what the one source refused with */
+export function createHomeQueries(access: PeerAccess): HomeQueries {
+  const { sessions } = access;
+
+  const sourcesOf = async (asked: Asked, selector: string): Promise<QuerySource[]> => {
+    const local = createLocalSource(sessions, asked);
     if (selector === "local") {
       return [local];
     }
     if (selector !== "all" && !selector.startsWith("federated:")) {
       throw new FederationError("BAD_REQUEST", "A source is local, federated:<host> or all.");
     }
-    const peers = (await peersOfUser(sessions, userId)).map((peer) => createPeerSource(peer, connections, sessions));
+    const peers = (await peersOfUser(sessions, asked.userId, asked.deadline)).map((peer) =>
+      createPeerSource(peer, access, asked),
+    );
     if (selector === "all") {
       return [local, ...peers];
     }
@@ -82,16 +92,23 @@ export function createHomeQueries(options: { sessions: Sessions; connections: Pe
   };
 
   return {
-    list: async (userId, selector, raw) => {
+    list: async (asked, selector, raw, onAnswer) => {
       const cursorOf = cursorReader(selector, raw);
-      const sources = (await sourcesOf(userId, selector)).filter((source) => cursorOf(source.name) !== "ended");
       const checked = readVerbRequest({ documentId: "list", variables: withoutCursor(raw) });
       // The variables of `list`, by the document id above.
       const variables = checked.variables as VerbVariables["list"];
-      const answers = await askAll(sources, selector, async (source) => {
-        const page = await source.list({ ...variables, after: cursorOf(source.name) ?? null });
-        return { ...page, rows: page.rows.map((row) => ({ ...row, _source: source.name })) };
-      });
+      const sources = (await sourcesOf(asked, selector)).filter((source) => cursorOf(source.name) !== "ended");
+      const told = ({ source, value, error }: Answer<RowPage>): void =>
+        onAnswer?.({ outcome: outcome(source, error, value?.rows.length, value?.capped), rows: value?.rows ?? [] });
+      const answers = await askAll(
+        sources,
+        selector,
+        async (source) => {
+          const page = await source.list({ ...variables, after: cursorOf(source.name) ?? null });
+          return { ...page, rows: page.rows.map((row) => ({ ...row, _source: source.name })) };
+        },
+        told,
+      );
       const pages = answers.flatMap(({ source, value }) => (value === undefined ? [] : [{ source, page: value }]));
       const lists = pages.map(({ page }) => page.rows);
       return {
@@ -101,32 +118,42 @@ export function createHomeQueries(options: { sessions: Sessions; connections: Pe
         sources: answers.map(({ source, value, error }) => outcome(source, error, value?.rows.length, value?.capped)),
       };
     },
-    get: async (userId, selector, raw) => {
+    get: async (asked, selector, raw, onAnswer) => {
       const checked = readVerbRequest({ documentId: "get", variables: raw });
       // The variables of `get`, by the document id above.
       const variables = checked.variables as VerbVariables["get"];
-      const answers = await askAll(await sourcesOf(userId, selector), selector, async (source) => ({
-        ...(await source.get(variables)),
-        _source: source.name,
-      }));
+      // Of several sources, most do not have the row: that is an answer.
+      const outcomeOf = ({ source, value, error }: Answer<Row>): SourceOutcome =>
+        outcome(source, error?.code === "NOT_FOUND" ? undefined : error, value === undefined ? 0 : 1);
+      const answers = await askAll(
+        await sourcesOf(asked, selector),
+        selector,
+        async (source) => ({ ...(await source.get(variables)), _source: source.name }),
+        (answer) => onAnswer?.({ outcome: outcomeOf(answer), rows: answer.value === undefined ? [] : [answer.value] }),
+      );
       return {
         rows: answers.flatMap(({ value }) => (value === undefined ? [] : [value])),
         nextCursor: null,
         capped: false,
-        // Of several sources, most do not have the row: that is an answer.
-        sources: answers.map(({ source, value, error }) =>
-          outcome(source, error?.code === "NOT_FOUND" ? undefined : error, value === undefined ? 0 : 1),
-        ),
+        sources: answers.map(outcomeOf),
       };
     },
-    search: async (userId, selector, raw) => {
+    search: async (asked, selector, raw, onAnswer) => {
       const cursorOf = cursorReader(selector, raw);
-      const sources = (await sourcesOf(userId, selector)).filter((source) => cursorOf(source.name) !== "ended");
       const checked = readVerbRequest({ documentId: "search", variables: withoutCursor(raw) });
       // The variables of `search`, by the document id above.
       const variables = checked.variables as VerbVariables["search"];
-      const answers = await askAll(sources, selector, (source) =>
-        source.search({ ...variables, after: cursorOf(source.name) ?? null }),
+      const sources = (await sourcesOf(asked, selector)).filter((source) => cursorOf(source.name) !== "ended");
+      const told = ({ source, value, error }: Answer<HitPage>): void =>
+        onAnswer?.({
+          outcome: outcome(source, error, value?.hits.length, value?.capped),
+          hits: (value?.hits ?? []).map((hit) => ({ ...hit, _source: source.name })),
+        });
+      const answers = await askAll(
+        sources,
+        selector,
+        (source) => source.search({ ...variables, after: cursorOf(source.name) ?? null }),
+        told,
       );
       const pages = answers.flatMap(({ source, value }) => (value === undefined ? [] : [{ source, page: value }]));
       return {
@@ -136,8 +163,8 @@ export function createHomeQueries(options: { sessions: Sessions; connections: Pe
         sources: answers.map(({ source, value, error }) => outcome(source, error, value?.hits.length, value?.capped)),
       };
     },
-    capabilities: async (userId, selector) => {
-      const answers = await askAll(await sourcesOf(userId, selector), selector, (source) => source.capabilities());
+    capabilities: async (asked, selector) => {
+      const answers = await askAll(await sourcesOf(asked, selector), selector, (source) => source.capabilities());
       return answers.map(({ source, value, error }) => ({
         source: source.name,
         capabilities: value ?? null,
@@ -157,17 +184,21 @@ async function askAll<T>(
   sources: QuerySource[],
   selector: string,
   ask: (source: QuerySource) => Promise<T>,
+  onAnswer?: (answer: Answer<T>) => void,
 ): Promise<Answer<T>[]> {
   return Promise.all(
     sources.map(async (source): Promise<Answer<T>> => {
+      let answer: Answer<T>;
       try {
-        return { source, value: await ask(source) };
+        answer = { source, value: await ask(source) };
       } catch (error) {
         if (selector !== "all") {
           throw error;
         }
-        return { source, error: asFederationError(error) };
+        answer = { source, error: asFederationError(error) };
       }
+      onAnswer?.(answer);
+      return answer;
     }),
   );
 }

@@ -1,15 +1,18 @@
+import type { PoolClient } from "pg";
 import type { Sessions } from "../database/session.ts";
+import type { Asked } from "./asked.ts";
 import type { HitPage, QuerySource, Row, RowPage } from "./query-source.ts";
 
 /** The most rows that a local user gets in one page; the same as the ceiling of a grant. */
 const LOCAL_CAP = 10_000;
 
 /** The own database, as the user, under native rights only. */
-export function createLocalSource(sessions: Sessions, userId: string): QuerySource {
+export function createLocalSource(sessions: Sessions, { userId, deadline }: Asked): QuerySource {
+  const asUser = <T>(work: (client: PoolClient) => Promise<T>): Promise<T> => sessions.asUser(userId, work, deadline);
   return {
     name: "local",
     list: async ({ resource, filter, order, first, after }) => {
-      const { rows } = await sessions.asUser(userId, (client) =>
+      const { rows } = await asUser((client) =>
         client.query<{ page: RowPage }>("select federation.list_rows($1, $2, $3, $4, $5, $6) as page", [
           resource,
           filter === undefined ? null : JSON.stringify(filter),
@@ -22,13 +25,13 @@ export function createLocalSource(sessions: Sessions, userId: string): QuerySour
       return rows[0]?.page ?? { rows: [], nextCursor: null, capped: false };
     },
     get: async ({ resource, id }) => {
-      const { rows } = await sessions.asUser(userId, (client) =>
+      const { rows } = await asUser((client) =>
         client.query<{ found: Row }>("select federation.get_row($1, $2) as found", [resource, id]),
       );
       return rows[0]?.found ?? {};
     },
     search: async ({ query, resources, first, after, mode, vector }) => {
-      const { rows } = await sessions.asUser(userId, (client) =>
+      const { rows } = await asUser((client) =>
         client.query<{ page: HitPage }>(
           "select federation.search_rows($1, federation.require_searchable($2), $3, $4, $5, $6, $7) as page",
           [query, resources, first, after, mode, vector, LOCAL_CAP],
@@ -37,7 +40,7 @@ export function createLocalSource(sessions: Sessions, userId: string): QuerySour
       return rows[0]?.page ?? { hits: [], nextCursor: null, capped: false };
     },
     capabilities: async () => {
-      const { rows } = await sessions.asUser(userId, (client) =>
+      const { rows } = await asUser((client) =>
         client.query<{ name: string; key_column: string; columns: unknown }>(
           "select name, key_column, columns from federation.resource_catalogue()",
         ),

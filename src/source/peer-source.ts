@@ -1,10 +1,24 @@
+import { SpanKind } from "@opentelemetry/api";
 import { z } from "zod";
+import { queryHash } from "../audit/entry.ts";
+import type { Circuits } from "../client/circuit.ts";
 import type { PeerConnections } from "../client/peer-connections.ts";
 import type { Peer } from "../client/peer.ts";
+import { Flushed } from "../client/response-cache.ts";
+import type { Cached, ResponseCache } from "../client/response-cache.ts";
+import { peerTimeout } from "../client/transport-error.ts";
 import type { Sessions } from "../database/session.ts";
-import { FederationError } from "../errors.ts";
+import { startDeadline } from "../deadline.ts";
+import type { Deadline } from "../deadline.ts";
+import { asFederationError, FederationError } from "../errors.ts";
 import type { ErrorCode } from "../errors.ts";
-import type { QuerySource } from "./query-source.ts";
+import type { Metrics } from "../observability/metrics.ts";
+import type { Span } from "../observability/span.ts";
+import { resourceOf } from "../verbs/outcome.ts";
+import type { VerbVariables } from "../verbs/variables.ts";
+import type { Asked } from "./asked.ts";
+import { peerOfUser } from "./peers-of-user.ts";
+import type { QuerySource, Row } from "./query-source.ts";
 
 const row = z.record(z.string(), z.unknown());
 
@@ -34,46 +48,178 @@ const ANSWERS = {
   capabilities: row,
 };
 
+/** How the gateway asks peers: what all questions share. */
+export interface PeerAccess {
+  connections: PeerConnections;
+  circuits: Circuits;
+  cache: ResponseCache;
+  sessions: Sessions;
+  metrics: Pick<Metrics, "countPeerRequest">;
+  /** What a peer may take to answer, ms. */
+  timeoutMs: number;
+  /** How long an answer is good where the peer has no time of its own, ms. */
+  cacheTtlMs: number;
+}
+
 // After these the grant cannot come back: asking again would only bring the same answer.
 const ENDED: readonly ErrorCode[] = ["GRANT_REVOKED", "GRANT_EXPIRED", "CERTIFICATE_REVOKED"];
+// The peer does not answer: that is news for the session. Any other refusal is an answer.
+const OFFLINE: readonly ErrorCode[] = ["PEER_UNREACHABLE", "PEER_TIMEOUT", "CIRCUIT_OPEN"];
+/** How often a question is asked anew because the peer changed while its answer was on its way. */
+const CHANGES = 3;
+/** What is left of a caller's time for the answer to be put together and sent, ms. */
+const LAST_MS = 25;
 
 /**
- * A remote gateway of the user. What it answers is checked for its shape and believed no further. Nothing of it is kept, but for the
- * news that the grant has ended, which `peer list` shows.
+ * A remote gateway of the user. What it answers is checked for its shape and believed no further. `list` and `get` may be answered from
+ * memory; nothing of a peer is kept beyond that, but for the news that the grant has ended, which `peer list` shows.
  */
-export function createPeerSource(peer: Peer, connections: PeerConnections, sessions: Sessions): QuerySource {
-  const say = async <V extends keyof typeof ANSWERS>(
+export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked): QuerySource {
+  const { connections, circuits, cache, sessions } = access;
+  const name = `federated:${known.host}`;
+
+  /** Asks the peer itself. The answer counts only if the peer is still who it was when it was asked. */
+  const ask = async <V extends keyof typeof ANSWERS>(
+    peer: Peer,
     verb: V,
     variables: unknown,
+    deadline: Deadline,
+    span: Span,
   ): Promise<z.output<(typeof ANSWERS)[V]>> => {
+    const checked = await circuits.run(peer, deadline, async () => {
+      const answer = await connections.request(peer, verb, variables, deadline, span.traceparent);
+      const read = ANSWERS[verb].safeParse(answer);
+      if (!read.success) {
+        throw new FederationError("PEER_PROTOCOL", `${peer.host} answered with what is no answer to ${verb}`);
+      }
+      return read.data as z.output<(typeof ANSWERS)[V]>;
+    });
+    if (!isSame(peer, await peerOfUser(sessions, asked.userId, peer.id))) {
+      forget(peer);
+      throw new Flushed();
+    }
+    return checked;
+  };
+
+  const forget = (peer: Peer): void => {
+    cache.flush(peer.id);
+    circuits.forget(peer.id);
+  };
+
+  const answerOf = async <V extends keyof typeof ANSWERS>(
+    peer: Peer,
+    verb: V,
+    variables: VerbVariables[V],
+    deadline: Deadline,
+    span: Span,
+  ): Promise<Cached<z.output<(typeof ANSWERS)[V]>>> => {
     if (peer.state === "revoked") {
+      cache.flush(peer.id);
       throw new FederationError(
         "GRANT_REVOKED",
         `${peer.host} has ended the grant; "mosaic federation peer add" takes a new one`,
       );
     }
-    let answer: unknown;
     try {
-      answer = await connections.request(peer, verb, variables);
+      if (verb !== "list" && verb !== "get") {
+        return { value: await ask(peer, verb, variables, deadline, span), ageMs: null };
+      }
+      const question = {
+        peerId: peer.id,
+        certificateSerial: peer.certificateSerial,
+        key: JSON.stringify([peer.id, asked.userId, peer.grantId, peer.certificateSerial, verb, queryHash(variables)]),
+        ttlMs: peer.cacheTtlSeconds === null ? access.cacheTtlMs : peer.cacheTtlSeconds * 1_000,
+      };
+      return await cache.answer(question, deadline, (shared) => ask(peer, verb, variables, shared, span));
     } catch (error) {
       if (error instanceof FederationError && ENDED.includes(error.code)) {
+        forget(peer);
         await sessions.asGateway((client) =>
           client.query("select federation.set_peer_state($1, $2, 'revoked')", [peer.id, peer.certificateSerial]),
         );
       }
       throw error;
     }
-    const checked = ANSWERS[verb].safeParse(answer);
-    if (!checked.success) {
-      throw new FederationError("PEER_PROTOCOL", `${peer.host} answered with what is no answer to ${verb}`);
+  };
+
+  const say = async <V extends keyof typeof ANSWERS>(
+    verb: V,
+    variables: VerbVariables[V],
+  ): Promise<Cached<z.output<(typeof ANSWERS)[V]>>> => {
+    const started = performance.now();
+    const span = asked.span.child("federation.request", SpanKind.CLIENT);
+    // Whoever asked waits no longer than the peer may take, and gets what the others answered in time.
+    const deadline = startDeadline(Math.min(access.timeoutMs, asked.deadline.left() - LAST_MS), asked.deadline);
+    let [code, cached]: [ErrorCode | "OK", boolean] = ["OK", false];
+    try {
+      let peer: Peer | undefined = known;
+      for (let changes = 0; peer !== undefined && changes < CHANGES; changes += 1) {
+        try {
+          const answer = await answerOf(peer, verb, variables, deadline, span);
+          cached = answer.ageMs !== null;
+          // An answer from memory says nothing of whether the peer is there.
+          if (!cached) {
+            asked.tell(name, true);
+          }
+          return answer;
+        } catch (error) {
+          if (!(error instanceof Flushed)) {
+            throw error;
+          }
+          peer = await peerOfUser(sessions, asked.userId, known.id);
+        }
+      }
+      throw new FederationError("PEER_UNKNOWN", `${known.host} was removed, or enrolled anew, while it was asked.`);
+    } catch (error) {
+      const told = asFederationError(error);
+      const failure = told.code === "DEADLINE_EXCEEDED" ? peerTimeout(known.host, told) : told;
+      code = failure.code;
+      if (OFFLINE.includes(code)) {
+        asked.tell(name, false);
+      }
+      throw failure;
+    } finally {
+      deadline.end();
+      const latency = performance.now() - started;
+      const outcome = code === "OK" ? "served" : "failed";
+      span.set({
+        grant_id: known.grantId,
+        peer: known.host,
+        verb,
+        resource: resourceOf({ verb, variables }),
+        outcome,
+        latency_ms: latency,
+        cached,
+      });
+      span.end(code === "OK" ? undefined : code);
+      access.metrics.countPeerRequest({ peer: known.host, verb, code, cached }, latency);
     }
-    return checked.data as z.output<(typeof ANSWERS)[V]>;
   };
+
   return {
-    name: `federated:${peer.host}`,
-    list: (variables) => say("list", variables),
-    get: (variables) => say("get", variables),
-    search: (variables) => say("search", variables),
-    capabilities: () => say("capabilities", {}),
+    name,
+    list: async (variables) => {
+      const { value, ageMs } = await say("list", variables);
+      return { ...value, rows: value.rows.map((found) => tagged(found, ageMs)) };
+    },
+    get: async (variables) => {
+      const { value, ageMs } = await say("get", variables);
+      return tagged(value, ageMs);
+    },
+    search: async (variables) => (await say("search", variables)).value,
+    capabilities: async () => (await say("capabilities", {})).value,
   };
+}
+
+/** A row as it is handed on: whether it is from memory is ours to say, whatever the peer says of it. */
+function tagged(found: Row, ageMs: number | null): Row {
+  const columns = { ...found };
+  delete columns["_cached"];
+  delete columns["_age_ms"];
+  return ageMs === null ? columns : { ...columns, _cached: true, _age_ms: Math.round(ageMs) };
+}
+
+/** Whether answers to one are answers to the other. */
+function isSame(asked: Peer, now: Peer | undefined): boolean {
+  return now?.certificateSerial === asked.certificateSerial && now.state !== "revoked";
 }

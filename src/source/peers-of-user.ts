@@ -1,26 +1,40 @@
 import type { Peer } from "../client/peer.ts";
 import type { Sessions } from "../database/session.ts";
+import type { Deadline } from "../deadline.ts";
 import { derToPem } from "../pki/der.ts";
 
+interface PeerRow {
+  id: string;
+  host: string;
+  federation_url: string;
+  grant_id: string;
+  root_certificate_der: Buffer;
+  certificate_chain_der: Buffer[];
+  certificate_serial: string;
+  certificate_not_after: Date;
+  sealed_key: Buffer;
+  state: Peer["state"];
+  cache_ttl_seconds: number | null;
+}
+
+const PEERS = `select id, host, federation_url, grant_id, root_certificate_der, certificate_chain_der, certificate_serial,
+    certificate_not_after, sealed_key, state, cache_ttl_seconds
+  from federation.peers_of_current_user()`;
+
 /** The remote gateways of a local user, read in that user's session: the database leaves out everybody else's. */
-export async function peersOfUser(sessions: Sessions, userId: string): Promise<Peer[]> {
-  const { rows } = await sessions.asUser(userId, (client) =>
-    client.query<{
-      id: string;
-      host: string;
-      federation_url: string;
-      grant_id: string;
-      root_certificate_der: Buffer;
-      certificate_chain_der: Buffer[];
-      certificate_serial: string;
-      sealed_key: Buffer;
-      state: Peer["state"];
-    }>(
-      `select id, host, federation_url, grant_id, root_certificate_der, certificate_chain_der, certificate_serial, sealed_key, state
-       from federation.peers_of_current_user()`,
-    ),
-  );
-  return rows.map((row) => ({
+export async function peersOfUser(sessions: Sessions, userId: string, deadline?: Deadline): Promise<Peer[]> {
+  const { rows } = await sessions.asUser(userId, (client) => client.query<PeerRow>(PEERS), deadline);
+  return rows.map(peerOf);
+}
+
+/** One of them as it is now; undefined where the user has it no more. */
+export async function peerOfUser(sessions: Sessions, userId: string, id: string): Promise<Peer | undefined> {
+  const { rows } = await sessions.asUser(userId, (client) => client.query<PeerRow>(`${PEERS} where id = $1`, [id]));
+  return rows.map(peerOf)[0];
+}
+
+function peerOf(row: PeerRow): Peer {
+  return {
     id: row.id,
     host: row.host,
     federationUrl: row.federation_url,
@@ -28,7 +42,9 @@ export async function peersOfUser(sessions: Sessions, userId: string): Promise<P
     rootPem: derToPem(row.root_certificate_der, "CERTIFICATE"),
     certificateChainPem: row.certificate_chain_der.map((der) => derToPem(der, "CERTIFICATE")),
     certificateSerial: row.certificate_serial,
+    certificateNotAfter: row.certificate_not_after,
     sealedKey: row.sealed_key,
     state: row.state,
-  }));
+    cacheTtlSeconds: row.cache_ttl_seconds,
+  };
 }

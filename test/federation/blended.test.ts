@@ -180,7 +180,7 @@ describe("a peer that fails", () => {
       expect.objectContaining({
         source: "federated:slow.example",
         status: "error",
-        error: expect.objectContaining({ code: "PEER_UNREACHABLE" }) as unknown,
+        error: expect.objectContaining({ code: "PEER_TIMEOUT" }) as unknown,
       }),
     );
     await removePeer("slow.example");
@@ -195,7 +195,7 @@ describe("a peer that fails", () => {
       });
     });
     const started = performance.now();
-    expect(await refusal("alice-at-home", { source: "federated:drip.example" })).toBe("PEER_UNREACHABLE");
+    expect(await refusal("alice-at-home", { source: "federated:drip.example" })).toBe("PEER_TIMEOUT");
     expect(performance.now() - started).toBeLessThan(8_000);
     await removePeer("drip.example");
   });

@@ -53,7 +53,8 @@ async function serve(): Promise<{ child: ChildProcess; printed: Record<string, u
   });
   children.push(child);
   let out = "";
-  child.stderr.resume();
+  let errors = "";
+  child.stderr.on("data", (chunk: Buffer) => (errors += chunk.toString()));
   await new Promise<void>((resolve, reject) => {
     child.stdout.on("data", (chunk: Buffer) => {
       out += chunk.toString();
@@ -62,7 +63,7 @@ async function serve(): Promise<{ child: ChildProcess; printed: Record<string, u
       }
     });
     child.once("exit", () => {
-      reject(new Error("the gateway ended"));
+      reject(new Error(`the gateway ended: ${errors}`));
     });
   });
   return { child, printed: JSON.parse(out) as Record<string, unknown> };

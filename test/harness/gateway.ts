@@ -186,8 +186,8 @@ export async function auditRows(
   work: TestGateway,
   grantId: string | null = null,
 ): Promise<{ verb: string; outcome: string; code: string; grant_id: string | null; resource: string | null }[]> {
-  // Rows are written at most 200 ms after the answer.
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  // A row is there within a second of its answer.
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
   const { rows } = await work.pool.query<{
     verb: string;
     outcome: string;

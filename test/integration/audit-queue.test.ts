@@ -15,7 +15,7 @@ let sessions: Sessions;
 
 beforeAll(async () => {
   database = await openTestDatabase();
-  sessions = createSessions(database.pool, 10_000);
+  sessions = createSessions(database.pool, { statementTimeoutMs: 10_000 });
 });
 afterAll(() => database.close());
 

@@ -5,8 +5,10 @@ import type { PeerConnections } from "../../client/peer-connections.ts";
 import type { Peer } from "../../client/peer.ts";
 import { asAdministrator } from "../../database/administrator.ts";
 import { createSessions } from "../../database/session.ts";
+import { startDeadline } from "../../deadline.ts";
 import { asFederationError } from "../../errors.ts";
 import type { ErrorCode, FederationError } from "../../errors.ts";
+import { unrecordedSpan } from "../../observability/span.ts";
 import { pemToDer, readX509 } from "../../pki/der.ts";
 import { peersOfUser } from "../../source/peers-of-user.ts";
 import type { UsedGateway } from "../use-database.ts";
@@ -52,9 +54,10 @@ export async function lookAtPeers({ config, adminUrl, gatewayUrl, keyring }: Use
   );
   const pool = new Pool({ connectionString: gatewayUrl, max: 2 });
   pool.on("error", () => undefined);
-  const connections = createPeerConnections({ keyring: () => keyring, timeoutMs: config.limits.peerTimeoutMs });
+  const timeoutMs = config.limits.peerTimeoutMs;
+  const connections = createPeerConnections({ keyring: () => keyring, timeoutMs });
   try {
-    const sessions = createSessions(pool, config.limits.statementTimeoutMs);
+    const sessions = createSessions(pool, { statementTimeoutMs: config.limits.statementTimeoutMs });
     const peers: { owner: string; peer: Peer }[] = [];
     for (const { id } of owners) {
       for (const peer of await peersOfUser(sessions, id)) {
@@ -64,7 +67,7 @@ export async function lookAtPeers({ config, adminUrl, gatewayUrl, keyring }: Use
     const findings: Finding[] = [];
     for (let at = 0; at < peers.length; at += AT_ONCE) {
       const found = await Promise.all(
-        peers.slice(at, at + AT_ONCE).map(({ owner, peer }) => lookAtPeer(owner, peer, connections)),
+        peers.slice(at, at + AT_ONCE).map(({ owner, peer }) => lookAtPeer(owner, peer, connections, timeoutMs)),
       );
       findings.push(...found.flat());
     }
@@ -75,7 +78,12 @@ export async function lookAtPeers({ config, adminUrl, gatewayUrl, keyring }: Use
   }
 }
 
-async function lookAtPeer(owner: string, peer: Peer, connections: PeerConnections): Promise<Finding[]> {
+async function lookAtPeer(
+  owner: string,
+  peer: Peer,
+  connections: PeerConnections,
+  timeoutMs: number,
+): Promise<Finding[]> {
   const place = { scope: "remote", peer: peer.host } as const;
   const name = `peer ${peer.host} of ${owner}`;
   if (peer.state === "revoked") {
@@ -84,7 +92,7 @@ async function lookAtPeer(owner: string, peer: Peer, connections: PeerConnection
   const [leaf = ""] = peer.certificateChainPem;
   const { validFrom, validTo } = readX509(pemToDer(leaf, "CERTIFICATE", "CERTIFICATE_INVALID"), "CERTIFICATE_INVALID");
   return [
-    { ...place, name, ...(await ask(peer, connections)) },
+    { ...place, name, ...(await ask(peer, connections, timeoutMs)) },
     {
       ...place,
       name: `certificate for ${peer.host} of ${owner}`,
@@ -96,13 +104,16 @@ async function lookAtPeer(owner: string, peer: Peer, connections: PeerConnection
   ];
 }
 
-async function ask(peer: Peer, connections: PeerConnections): Promise<Found> {
+async function ask(peer: Peer, connections: PeerConnections, timeoutMs: number): Promise<Found> {
   const started = performance.now();
+  const deadline = startDeadline(timeoutMs);
   let said: unknown;
   try {
-    said = await connections.request(peer, "capabilities", {});
+    said = await connections.request(peer, "capabilities", {}, deadline, unrecordedSpan().traceparent);
   } catch (error) {
     return refusalOf(asFederationError(error), peer);
+  } finally {
+    deadline.end();
   }
   const ms = Math.round(performance.now() - started);
   const { data } = answer.safeParse(said);

@@ -1,3 +1,4 @@
+import { FederationError } from "../../../src/errors.ts";
 import { describe, expect, test } from "vitest";
 import { createCapacity } from "../../../src/admission/capacity.ts";
 import type { Capacity } from "../../../src/admission/capacity.ts";
@@ -90,9 +91,9 @@ describe("capacity", () => {
     ask("a");
     ask("b", hangUp.signal);
     ask("c");
-    hangUp.abort();
+    hangUp.abort(new FederationError("CANCELLED", "The caller hung up."));
     await new Promise((resolve) => setTimeout(resolve, 60));
-    expect(refused).toEqual(["b UNAVAILABLE", "c UNAVAILABLE"]);
+    expect(refused).toEqual(["b CANCELLED", "c UNAVAILABLE"]);
     ask("d");
     await endOne();
     expect(began).toEqual(["a", "d"]);

@@ -1,0 +1,63 @@
+import { createHash } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { SpanKind } from "@opentelemetry/api";
+import { startDeadline, timeoutOf, TIMEOUT_HEADER } from "../deadline.ts";
+import { FederationError } from "../errors.ts";
+import type { Tracing } from "../observability/tracing.ts";
+import type { Asked } from "../source/asked.ts";
+import type { Signals } from "../source/signals.ts";
+
+/** The header by which a client says which requests are of one session; without it, those of one bearer token are. */
+export const SESSION_HEADER = "mosaic-session";
+
+/**
+ * What comes along with a local user's request: until when it is waited for, the trace and the session that it is part of. It ends when the
+ * client hangs up.
+ *
+ * @param options.mostMs what a request may take, whatever it asks for
+ * @throws FederationError BAD_REQUEST where a header is malformed
+ */
+export function askedOf(
+  request: IncomingMessage,
+  response: ServerResponse,
+  userId: string,
+  options: { mostMs: number; tracing: Tracing; signals: Signals },
+): Asked {
+  const session = sessionOf(request, userId);
+  const deadline = startDeadline(timeoutOf(request.headers[TIMEOUT_HEADER], options.mostMs));
+  const span = options.tracing.start("home.request", SpanKind.SERVER, request.headers["traceparent"]);
+  response.once("close", () => {
+    if (!response.writableFinished) {
+      deadline.cancel();
+    }
+    deadline.end();
+    span.end();
+  });
+  const asked: Asked = {
+    userId,
+    deadline,
+    span,
+    signals: [],
+    tell: (source, online) => {
+      const signal = options.signals.note(session, source, online);
+      if (signal !== undefined) {
+        asked.signals.push(signal);
+      }
+    },
+  };
+  return asked;
+}
+
+/** Of a user, so that nobody hears of another's by naming it. Tokens are not kept. */
+function sessionOf(request: IncomingMessage, userId: string): string {
+  const named = request.headers[SESSION_HEADER];
+  if (named === undefined) {
+    return createHash("sha256")
+      .update(`${userId}\0${request.headers.authorization ?? ""}`)
+      .digest("base64");
+  }
+  if (typeof named !== "string" || !/^[\w.:-]{1,128}$/.test(named)) {
+    throw new FederationError("BAD_REQUEST", `${SESSION_HEADER} is 1 to 128 letters, digits, or any of _ . : -`);
+  }
+  return JSON.stringify([userId, named]);
+}

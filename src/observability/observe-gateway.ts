@@ -1,0 +1,54 @@
+import type { AuditQueue } from "../audit/queue.ts";
+import type { PeerHealth } from "../client/circuit.ts";
+import type { ServerIdentity } from "../listeners/server-identity.ts";
+import type { PeerAccess } from "../source/peer-source.ts";
+import type { Metrics, Reading } from "./metrics.ts";
+
+/** What is read of a running gateway whenever somebody asks for its metrics. */
+export function observeGateway(
+  metrics: Metrics,
+  of: { audit: AuditQueue; access: PeerAccess; identity: () => ServerIdentity },
+): void {
+  const { audit, access, identity } = of;
+  metrics.observe("mosaic_audit_queue_rows", "gauge", "Audit rows that wait to be written.", () => audit.depth);
+  metrics.observe("mosaic_audit_dropped", "counter", "Audit rows that were dropped.", () => audit.dropped);
+  metrics.observe(
+    "mosaic_certificate_expiry_seconds",
+    "gauge",
+    "Seconds until the gateway's own certificate ends.",
+    () => (identity().notAfter.getTime() - Date.now()) / 1_000,
+  );
+  metrics.observe("mosaic_cache_hits", "counter", "Answers from memory.", () => access.cache.stats().hits);
+  metrics.observe("mosaic_cache_misses", "counter", "Questions that memory had no answer to.", () => {
+    return access.cache.stats().misses;
+  });
+  metrics.observe("mosaic_cache_bytes", "gauge", "Bytes of answers in memory.", () => access.cache.stats().bytes);
+  metrics.observe(
+    "mosaic_peer_circuit_open",
+    "gauge",
+    "Whether a peer is left alone: 0 no, 0.5 while a probe is on its way, 1 yes; of several users, the worst.",
+    () => byHost(access, ({ circuit }) => OPENNESS[circuit], Math.max),
+  );
+  metrics.observe(
+    "mosaic_peer_certificate_expiry_seconds",
+    "gauge",
+    "Seconds until our certificate for a peer ends; of several users, the first.",
+    () => byHost(access, ({ certificateUntil }) => (certificateUntil.getTime() - Date.now()) / 1_000, Math.min),
+  );
+}
+
+const OPENNESS = { closed: 0, "half-open": 0.5, open: 1 } as const;
+
+/** One reading for each host, of all users' peers there: a label holds no user. */
+function byHost(
+  { circuits }: PeerAccess,
+  valueOf: (peer: PeerHealth) => number,
+  worse: (a: number, b: number) => number,
+): Reading[] {
+  const worst = new Map<string, number>();
+  for (const health of circuits.health().values()) {
+    const value = valueOf(health);
+    worst.set(health.host, worse(worst.get(health.host) ?? value, value));
+  }
+  return [...worst].map(([peer, value]) => ({ value, labels: { peer } }));
+}

@@ -1,0 +1,14 @@
+import type { Deadline } from "../deadline.ts";
+import type { Span } from "../observability/span.ts";
+import type { Signal } from "./signals.ts";
+
+/** What comes along with a question of a local user, from the listener to every source. */
+export interface Asked {
+  userId: string;
+  deadline: Deadline;
+  span: Span;
+  /** Tells the user's session that a peer answers, or does not. */
+  tell: (source: string, online: boolean) => void;
+  /** What the session has not been told before. */
+  signals: Signal[];
+}
