@@ -3,6 +3,7 @@ import { Pool } from "pg";
 import type { Logger } from "pino";
 import { createBucket } from "./admission/bucket.ts";
 import { createCapacity } from "./admission/capacity.ts";
+import { sayWhetherAway } from "./admission/valkey-alert.ts";
 import { createSharedBucket } from "./admission/shared-bucket.ts";
 import { connectShared } from "./admission/shared.ts";
 import { createTerms } from "./admission/terms.ts";
@@ -14,7 +15,6 @@ import type { Config } from "./config/schema.ts";
 import { lockDirectory } from "./database/directory-lock.ts";
 import { openDatabase } from "./database/open.ts";
 import { createSessions, noticesHangUps } from "./database/session.ts";
-import type { Sessions } from "./database/session.ts";
 import { createEnrollment } from "./enrollment/enroll.ts";
 import { FederationError } from "./errors.ts";
 import { createHomeExecutor } from "./graphile/home-schema.ts";
@@ -129,6 +129,8 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
     });
     const audit = createAuditQueue(sessions, log);
     closers.push(() => audit.close(SHUTDOWN_MS));
+    let settled = (): Promise<void> => Promise.resolve();
+    closers.push(() => settled());
     const target = telemetryTarget(config);
     const metrics = createMetrics(target);
     closers.push(() => metrics.close());
@@ -159,7 +161,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
         }
         return peer;
       },
-      bucket: shared === undefined ? createBucket() : createSharedBucket(shared, log),
+      bucket: shared === undefined ? createBucket() : createSharedBucket(shared),
       handshakes: createBucket(),
       terms: createTerms(sessions, config.limits.requestsPerMinute, log),
       capacity: createCapacity({
@@ -174,6 +176,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       metrics,
       log,
     });
+    settled = () => federation.settled();
     const open = createPublicListener({
       identity,
       rootPem: authority.rootPem,
@@ -201,7 +204,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       make: makeIdentity,
       apply: (next) => {
         serving = next;
-        federation.setSecureContext(federationTls({ identity: next, trustedRoots }));
+        federation.server.setSecureContext(federationTls({ identity: next, trustedRoots }));
         open.setSecureContext(publicTls(next));
       },
       log,
@@ -237,7 +240,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
     closers.push(() => reporting.close());
 
     for (const [server, address] of [
-      [federation, config.listeners.federation],
+      [federation.server, config.listeners.federation],
       [open, config.listeners.public],
       [home, config.listeners.home],
     ] satisfies [Server, { address: string; port: number }][]) {
@@ -258,22 +261,4 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
     failed: fault.promise,
     stop,
   };
-}
-
-/** Puts an absent Valkey into the list of what an administrator should look at, and takes it out again. */
-async function sayWhetherAway(sessions: Sessions, gateway: string, away: boolean, log: Logger): Promise<void> {
-  const [statement, values] = away
-    ? [
-        "select federation.raise_alert('warning', 'VALKEY_AWAY', $1, $2)",
-        [
-          gateway,
-          "Valkey does not answer: each gateway counts requests by itself, so that a grant has a bucket at each.",
-        ],
-      ]
-    : ["select federation.resolve_alert('VALKEY_AWAY', $1)", [gateway]];
-  try {
-    await sessions.asGateway((client) => client.query(statement, values));
-  } catch (error) {
-    log.warn({ err: error }, "an alert could not be written");
-  }
 }

@@ -3,19 +3,11 @@ import type { Command } from "commander";
 import { asAdministrator } from "../../src/database/administrator.ts";
 import { FederationError } from "../../src/errors.ts";
 import { readSignedHeads, signHeads } from "../../src/setup/audit-heads.ts";
+import { verifyAudit } from "../../src/setup/verify-audit.ts";
 import { useDatabase } from "../../src/setup/use-database.ts";
 import { bold, green, red, table } from "../output.ts";
 import type { CommonOptions } from "../command.ts";
 import { common, gatewayCommand } from "../command.ts";
-
-interface VerifiedChain {
-  chain: string;
-  entries: string;
-  fault: string | null;
-  fault_position: string | null;
-  fault_id: string | null;
-  fault_at: Date | null;
-}
 
 /** `mosaic federation audit verify` */
 export function verifyCommand(): Command {
@@ -34,16 +26,7 @@ export function verifyCommand(): Command {
       const { directory, output } = common(options);
       const { chains, lost } = await useDatabase(directory, async ({ adminUrl, paths }) => {
         const kept = options.heads === undefined ? undefined : await readSignedHeads(paths, options.heads, options.key);
-        return asAdministrator(adminUrl, async (client) => {
-          const { rows } = await client.query<VerifiedChain>("select * from federation.verify_audit()");
-          const { rows: gone } = await client.query<{ chain: string; position: string }>(
-            `select h.chain, h.position
-             from jsonb_to_recordset($1) as h (chain text, position bigint, hash text)
-             where not federation.check_audit_head(h.chain, h.position, h.hash)`,
-            [JSON.stringify(kept?.heads ?? [])],
-          );
-          return { chains: rows, lost: gone };
-        });
+        return verifyAudit(adminUrl, kept?.heads ?? []);
       });
       const broken = chains.filter(({ fault }) => fault !== null);
       const ok = broken.length === 0 && lost.length === 0;

@@ -59,20 +59,27 @@ comment on function federation.append_to_chain(text, federation.federation_audit
   'Writes rows to the end of a chain, in their order; returns how many. Position and hashes that they bring are replaced.';
 
 create or replace function federation.append_audit(entries jsonb, chain text default 'requests-0') returns integer
-language sql
+language plpgsql
 volatile
 security definer -- the gateway has no right on the log itself
 set search_path = ''
 as $$
-  select federation.append_to_chain(
+begin
+  -- What administrators change is written by triggers, never by a gateway.
+  if append_audit.chain !~ '^requests-([0-9]|1[0-5])$' then
+    raise exception 'A gateway writes to the chains requests-0 to requests-15.' using errcode = 'MF012', detail = '{"path": "chain"}';
+  end if;
+  -- A row that is said to be kept is on disk, whatever the server does by default.
+  perform set_config('synchronous_commit', 'on', true) where current_setting('synchronous_commit') = 'off';
+  return federation.append_to_chain(
     append_audit.chain,
     array(
       select (
-        null, coalesce(e.at, clock_timestamp()), e.grant_id, coalesce(e.peer_host, g.peer_host), e.subject_user_id, e.certificate_serial, e.verb,
+        null, t.at, e.grant_id, coalesce(e.peer_host, g.peer_host), e.subject_user_id, e.certificate_serial, e.verb,
         -- A name that is no resource is the caller's text, and the log holds no parameter.
         (select r.name from federation.federation_resources r where r.name = e.resource), decode(e.query_hash, 'hex'), e.outcome, e.code,
         coalesce(e.row_count, 0), coalesce(e.bytes_out, 0), coalesce(e.latency_ms, 0), e.request_id, null, null, null, null, e.trace_id,
-        null, e.details
+        null, case when t.at = e.at or e.at is null then e.details else coalesce(e.details, '{}') || jsonb_build_object('claimedAt', e.at) end
       )::federation.federation_audit_log
       from rows from (
         jsonb_to_recordset(entries) as (
@@ -84,12 +91,19 @@ as $$
         at, grant_id, peer_host, subject_user_id, certificate_serial, verb, resource, query_hash, outcome, code, row_count, bytes_out,
         latency_ms, request_id, trace_id, details, ordinal
       )
+      -- A gateway may have been without its database for days; what lies further off is a clock that is wrong, or a lie.
+      cross join lateral (
+        select case
+          when e.at between clock_timestamp() - interval '7 days' and clock_timestamp() + interval '5 minutes' then e.at else clock_timestamp()
+        end as at
+      ) t
       left join federation.federation_grants g on g.id::text = e.grant_id
       order by e.ordinal
     )
   );
+end;
 $$;
 revoke all on function federation.append_audit(jsonb, text) from public;
 grant execute on function federation.append_audit(jsonb, text) to federation_gateway;
 comment on function federation.append_audit(jsonb, text) is
-  'Writes a batch of audit rows to a chain; returns how many. Gateways that write to different chains do not wait for each other.';
+  'Writes a batch of audit rows to a chain; returns how many. Gateways that write to different chains do not wait for each other. A time that cannot be is replaced by the database''s, and kept as claimedAt. Raises MF012.';

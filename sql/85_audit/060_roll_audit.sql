@@ -82,15 +82,19 @@ declare
   last_row timestamptz;
   week_start timestamptz;
   part record;
+  archived text[] := '{}';
+  entry federation.federation_audit_log;
 begin
+  -- What is archived is out of sight of whoever looks at the newest rows.
+  if (hot is null or hot < interval '90 days') and not (select r.rolsuper from pg_roles r where r.rolname = session_user) then
+    raise exception 'The audit log stays at hand for 90 days at least.' using errcode = 'MF012', detail = '{"path": "hot"}';
+  end if;
   perform pg_advisory_xact_lock(hashtext('federation_audit_log'));
   select date_trunc('week', min(d.at)), date_trunc('week', max(d.at)) + week into first_row, last_row
   from federation.federation_audit_log_default d;
   if first_row is not null then
     partition := 'federation_audit_log_' || to_char(first_row, 'YYYYMMDD');
-    if exists (
-      select from federation.audit_partitions() p where p.tier = 'hot' and p.starts_at < last_row and p.ends_at > first_row
-    ) then
+    if exists (select from federation.audit_partitions() p where p.starts_at < last_row and p.ends_at > first_row) then
       -- Rows of a week that has a partition go there; these came before it was made, or by a clock that was wrong.
       action := 'left';
       partition := 'federation_audit_log_default';
@@ -108,7 +112,7 @@ begin
   for n in 0..4 loop
     week_start := date_trunc('week', now()) + n * week;
     continue when exists (
-      select from federation.audit_partitions() p where p.tier = 'hot' and p.starts_at <= week_start and p.ends_at > week_start
+      select from federation.audit_partitions() p where p.starts_at < week_start + week and p.ends_at > week_start
     ) or exists (
       select from federation.federation_audit_log_default d where d.at >= week_start and d.at < week_start + week
     );
@@ -134,11 +138,24 @@ begin
     execute format('alter table %s drop constraint bounds', part.partition);
     action := 'archived';
     partition := (select c.relname from pg_class c where c.oid = part.partition);
+    archived := archived || partition;
     return next;
   end loop;
+  if cardinality(archived) > 0 then
+    entry.at := clock_timestamp();
+    entry.verb := 'audit.archived';
+    entry.outcome := 'served';
+    entry.code := 'OK';
+    entry.row_count := cardinality(archived);
+    entry.bytes_out := 0;
+    entry.latency_ms := 0;
+    entry.actor := session_user;
+    entry.details := jsonb_build_object('partitions', archived);
+    perform federation.append_to_chain('admin', array[entry]);
+  end if;
 end;
 $$;
 revoke all on function federation.roll_audit(interval) from public;
 grant execute on function federation.roll_audit(interval) to federation_worker, federation_admin;
 comment on function federation.roll_audit(interval) is
-  'Makes partitions for the coming weeks and moves those to the archive that ended so long ago; says what it did.';
+  'Makes partitions for the coming weeks and moves those to the archive that ended so long ago; says what it did. Raises MF012 for less than 90 days, but for a superuser.';

@@ -1,38 +1,53 @@
 import { FederationError } from "../errors.ts";
 
-/** Runs so much work at a time, and shares it among grants. */
+/** Whose work it is. */
+export interface Claimant {
+  grant: string;
+  /** The organisation that the grant is of: it may have many. */
+  peer: string;
+}
+
+/** Runs so much work at a time, and shares it among grants and among the organisations that have them. */
 export interface Capacity {
   /**
    * Runs work when it is its turn.
    *
-   * @param key whose work it is; keys take turns
+   * @param who whose work it is; grants take turns
    * @param signal gives the place in the queue up
    * @throws FederationError UNAVAILABLE where too many wait, or the turn did not come in time; the signal's reason
    */
-  run<T>(key: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T>;
+  run<T>(who: Claimant, work: () => Promise<T>, signal?: AbortSignal): Promise<T>;
 }
 
 interface Waiter {
+  who: Claimant;
   start: () => void;
   refuse: (error: FederationError) => void;
 }
 
 /**
- * @param options.concurrency how much runs at once; one key never has all of it
- * @param options.waiting how many may wait, of all keys together; when they are too many, the key with most of them loses its newest
+ * @param options.concurrency how much runs at once, 2 at least: one place is left by all grants of a peer together, and one more by each grant
+ *   where there are more than two
+ * @param options.waiting how many may wait, of all grants together; when they are too many, the grant with most of them loses its newest
  * @param options.waitMs how long one may wait
  */
 export function createCapacity(options: { concurrency: number; waiting: number; waitMs: number }): Capacity {
   const { concurrency, waiting, waitMs } = options;
-  const mostOfOne = Math.max(1, concurrency - 1);
+  const mostOfPeer = Math.max(1, concurrency - 1);
+  const mostOfGrant = Math.max(1, concurrency - 2);
   // In the order of their turns: whoever had one goes to the end.
   const queues = new Map<string, Waiter[]>();
-  const runningOf = new Map<string, number>();
+  const runningOfGrant = new Map<string, number>();
+  const runningOfPeer = new Map<string, number>();
   let running = 0;
   let waitingNow = 0;
 
-  const isFree = (key: string): boolean => running < concurrency && (runningOf.get(key) ?? 0) < mostOfOne;
-  const remove = (key: string, waiter: Waiter): void => {
+  const isFree = ({ grant, peer }: Claimant): boolean =>
+    running < concurrency &&
+    (runningOfGrant.get(grant) ?? 0) < mostOfGrant &&
+    (runningOfPeer.get(peer) ?? 0) < mostOfPeer;
+  const remove = (waiter: Waiter): void => {
+    const key = waiter.who.grant;
     const queue = queues.get(key) ?? [];
     const index = queue.indexOf(waiter);
     if (index >= 0) {
@@ -43,20 +58,16 @@ export function createCapacity(options: { concurrency: number; waiting: number; 
       queues.delete(key);
     }
   };
-  const count = (key: string, change: 1 | -1): void => {
+  const count = ({ grant, peer }: Claimant, change: 1 | -1): void => {
     running += change;
-    const own = (runningOf.get(key) ?? 0) + change;
-    if (own === 0) {
-      runningOf.delete(key);
-    } else {
-      runningOf.set(key, own);
-    }
+    add(runningOfGrant, grant, change);
+    add(runningOfPeer, peer, change);
   };
   const startNext = (): void => {
     for (const [key, queue] of queues) {
       const [waiter] = queue;
-      if (waiter !== undefined && isFree(key)) {
-        remove(key, waiter);
+      if (waiter !== undefined && isFree(waiter.who)) {
+        remove(waiter);
         const rest = queues.get(key);
         if (rest !== undefined) {
           queues.delete(key);
@@ -81,15 +92,16 @@ export function createCapacity(options: { concurrency: number; waiting: number; 
     if (loser === undefined) {
       throw busy();
     }
-    remove(longest.key, loser);
+    remove(loser);
     loser.refuse(busy());
   };
-  const turn = (key: string, signal: AbortSignal | undefined): Promise<void> => {
+  const turn = (who: Claimant, signal: AbortSignal | undefined): Promise<void> => {
     if (signal?.aborted === true) {
       return Promise.reject(signal.reason as FederationError);
     }
-    if (isFree(key) && !queues.has(key)) {
-      count(key, 1);
+    const key = who.grant;
+    if (isFree(who) && !queues.has(key)) {
+      count(who, 1);
       return Promise.resolve();
     }
     makeRoom(key);
@@ -97,12 +109,13 @@ export function createCapacity(options: { concurrency: number; waiting: number; 
       const settle = (then: () => void): void => {
         clearTimeout(timer);
         signal?.removeEventListener("abort", abandon);
-        remove(key, waiter);
+        remove(waiter);
         then();
       };
       const waiter: Waiter = {
+        who,
         start: () => {
-          count(key, 1);
+          count(who, 1);
           settle(resolve);
         },
         refuse: (error) => {
@@ -123,16 +136,25 @@ export function createCapacity(options: { concurrency: number; waiting: number; 
     });
   };
   return {
-    run: async (key, work, signal) => {
-      await turn(key, signal);
+    run: async (who, work, signal) => {
+      await turn(who, signal);
       try {
         return await work();
       } finally {
-        count(key, -1);
+        count(who, -1);
         startNext();
       }
     },
   };
+}
+
+function add(counts: Map<string, number>, key: string, change: 1 | -1): void {
+  const now = (counts.get(key) ?? 0) + change;
+  if (now === 0) {
+    counts.delete(key);
+  } else {
+    counts.set(key, now);
+  }
 }
 
 function busy(): FederationError {

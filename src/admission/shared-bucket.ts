@@ -1,4 +1,3 @@
-import type { Logger } from "pino";
 import { createBucket } from "./bucket.ts";
 import type { Bucket } from "./bucket.ts";
 import type { Shared } from "./shared.ts";
@@ -48,7 +47,7 @@ const SLOT_LIFE_SECONDS = 61;
  * Buckets that every gateway on the same Valkey takes from. While Valkey is away each gateway counts by itself: a verb never runs without a
  * token, and the absence of Valkey stops nobody.
  */
-export function createSharedBucket(shared: Shared, log: Logger): Bucket {
+export function createSharedBucket(shared: Shared): Bucket {
   const own = createBucket();
   shared.client.defineCommand("takeToken", { numberOfKeys: 1, lua: TAKE });
   // What the line above adds is not among the client's types.
@@ -66,9 +65,10 @@ export function createSharedBucket(shared: Shared, log: Logger): Bucket {
           SLOT_LIFE_SECONDS,
         );
       } catch (error) {
-        log.debug({ err: error }, "a token was taken from this gateway's own bucket");
+        shared.failed(error);
         return own.take(key, limits);
       }
+      shared.answered();
       const [retryAfterSeconds, remaining, resetSeconds] = answer;
       return {
         allowed: retryAfterSeconds === 0,

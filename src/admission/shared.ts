@@ -6,6 +6,10 @@ export interface Shared {
   client: Redis;
   /** What every key of ours begins with: one Valkey may serve several installations. */
   prefix: string;
+  /** A command failed: it may be there and count nothing, for want of memory or of rights. */
+  failed(error: unknown): void;
+  /** A command was done. */
+  answered(): void;
   close(): Promise<void>;
 }
 
@@ -26,24 +30,36 @@ export function connectShared(url: string, prefix: string, log: Logger, onChange
     retryStrategy: (attempt) => Math.min(100 * 2 ** Math.min(attempt, 10), 10_000),
   });
   let away = false;
-  client.on("error", (error: Error) => {
+  const goneFor = (error: unknown): void => {
     if (!away) {
       away = true;
-      log.warn({ reason: error.message }, "Valkey is away; each gateway counts by itself meanwhile");
+      log.warn(
+        { reason: error instanceof Error ? error.message : String(error) },
+        "Valkey does not count; each gateway counts by itself meanwhile",
+      );
       onChange(true);
     }
-  });
-  client.on("ready", () => {
+  };
+  const back = (): void => {
     if (away) {
       away = false;
       log.info("Valkey is back");
+      onChange(false);
     }
-    // At the start, too: a gateway that stopped while it was away left that standing.
-    onChange(false);
+  };
+  client.on("error", goneFor);
+  client.on("ready", () => {
+    // Said at the start, too: a gateway that stopped while it was away left that standing.
+    if (!away) {
+      onChange(false);
+    }
+    back();
   });
   return {
     client,
     prefix: `mosaic:${prefix}`,
+    failed: goneFor,
+    answered: back,
     close: () => {
       client.disconnect();
       return Promise.resolve();

@@ -6,11 +6,13 @@ import type { Limits } from "./bucket.ts";
 export interface GrantTerms extends Limits {
   /** `strict`: an answer leaves only after its audit row is durable. */
   auditMode: "async" | "strict";
+  /** False where the database could not say: no verb may run, for it might have to be audited strictly. */
+  known: boolean;
   /** By which name the grant knows its peer; undefined for an unknown grant. */
   peerHost?: string | undefined;
 }
 
-/** Where the terms of a grant come from. */
+/** Where the terms of a grant come from. Where they cannot be read and are not known from the last minute, `known` is false. */
 export interface Terms {
   /** As they were at most 100 ms ago. */
   of(grantId: string): Promise<GrantTerms>;
@@ -23,8 +25,8 @@ const FRESH_MS = 50;
 const SWEEP_MS = 60_000;
 
 /**
- * Terms from the database, kept for a moment. While the database is away, the last that were known hold, else the defaults: no verb runs
- * then in any case.
+ * Terms from the database, kept for a moment. While the database is away, the last that were known hold for a minute; then and where none
+ * were, requests are counted by the default limit, and refused.
  *
  * @param requestsPerMinute of grants that have no limit of their own
  */
@@ -50,6 +52,7 @@ export function createTerms(sessions: Sessions, requestsPerMinute: number, log: 
       requestsPerMinute: rows[0]?.requests_per_minute ?? requestsPerMinute,
       burst: rows[0]?.burst ?? null,
       auditMode: rows[0]?.audit_mode ?? "async",
+      known: true,
       peerHost: rows[0]?.peer_host,
     };
   };
@@ -64,7 +67,7 @@ export function createTerms(sessions: Sessions, requestsPerMinute: number, log: 
       }
     }
     const known: Known = grants.get(grantId) ?? {
-      terms: { requestsPerMinute, burst: null, auditMode: "async" },
+      terms: { requestsPerMinute, burst: null, auditMode: "async", known: false },
       readAt: -Infinity,
       reading: undefined,
     };

@@ -7,6 +7,9 @@ import type { AuditEntry } from "./entry.ts";
 /** How many chains gateways spread their rows over. */
 const CHAINS = 16;
 
+/** The share of the queue that refusals may fill. */
+const ROOM_FOR_REFUSALS = 0.5;
+
 /** Takes audit rows off the request's path and writes them in batches. */
 export interface AuditQueue {
   /** Never waits and never throws. A full queue drops the entry, counts it, and says so in the log by a row of its own. */
@@ -45,10 +48,11 @@ export function createAuditQueue(
   let running: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
   let failures = 0;
+  let closed = false;
   const awaited = new Map<AuditEntry, () => void>();
 
   const write = async (): Promise<void> => {
-    while (entries.length > 0) {
+    while (entries.length > 0 || gap !== undefined) {
       const batch = entries.slice(0, options.batchSize);
       const missing = gap;
       const rows = missing === undefined ? batch : [...batch, gapEntry(missing)];
@@ -104,9 +108,17 @@ export function createAuditQueue(
     }
   };
   const keep = (entry: AuditEntry): boolean => {
-    if (entries.length >= options.capacity) {
+    // Whoever is refused can be so as often as they like: their rows leave room for those of verbs that ran.
+    const room = options.capacity * (entry.outcome === "denied" ? ROOM_FOR_REFUSALS : 1);
+    if (closed || entries.length >= room) {
       dropped += 1;
       gap = { count: (gap?.count ?? 0) + 1, since: gap?.since ?? entry.at, until: entry.at };
+      if (closed) {
+        log.error(
+          { requestId: entry.request_id, verb: entry.verb, code: entry.code },
+          "an audit row came too late to be kept",
+        );
+      }
       return false;
     }
     entries.push(entry);
@@ -139,7 +151,7 @@ export function createAuditQueue(
       await written;
     },
     get hasRoom() {
-      // The rest is for requests that are running already, and for refusals.
+      // The rest is for requests that are running already.
       return entries.length < options.capacity * 0.8;
     },
     get depth() {
@@ -150,13 +162,15 @@ export function createAuditQueue(
     },
     close: async (deadlineMs) => {
       clearTimeout(timer);
-      const deadline = Date.now() + deadlineMs;
-      while (entries.length > 0 && Date.now() < deadline) {
+      const deadline = performance.now() + deadlineMs;
+      while ((entries.length > 0 || gap !== undefined) && performance.now() < deadline) {
         await flush().catch(() => new Promise((resolve) => setTimeout(resolve, 100)));
       }
       clearTimeout(timer);
-      if (entries.length > 0 || dropped > 0) {
-        log.error({ lost: entries.length + dropped }, "audit rows were lost");
+      closed = true;
+      const lost = entries.length + (gap?.count ?? 0);
+      if (lost > 0) {
+        log.error({ lost }, "audit rows were lost");
       }
     },
   };

@@ -81,7 +81,7 @@ export const configSchema = z.strictObject({
         .max(1_000_000)
         .default(60)
         .describe("Requests that one grant may make in a minute."),
-      databaseConnections: z.int().min(1).max(500).default(10).describe("Database connections for requests."),
+      databaseConnections: z.int().min(4).max(500).default(10).describe("Database connections for requests."),
       waitingRequests: z
         .int()
         .min(0)

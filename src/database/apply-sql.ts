@@ -71,3 +71,24 @@ export async function applySql(client: Client, files: readonly SqlFile[]): Promi
     throw error;
   }
 }
+
+/**
+ * Runs work where the functions of some files are those of this release, whatever the database holds under their names, and leaves the database
+ * as it was: for what must not believe the database's own functions.
+ *
+ * @param client outside of a transaction, of a login that may be federation_owner
+ */
+export async function withShippedSql<T>(client: Client, files: readonly SqlFile[], work: () => Promise<T>): Promise<T> {
+  await client.query("begin");
+  try {
+    await client.query("set local role federation_owner");
+    await client.query("set local client_min_messages = warning");
+    await client.query("set local check_function_bodies = off");
+    for (const file of files) {
+      await client.query(file.text);
+    }
+    return await work();
+  } finally {
+    await client.query("rollback");
+  }
+}

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HOME, WORK } from "../../src/demo/world.ts";
+import { appendAt } from "../harness/audit.ts";
 import { enrollGrant, homeQuery, openTestGateway } from "../harness/gateway.ts";
 import type { TestGateway } from "../harness/gateway.ts";
 import { MOSAIC, runMosaic } from "../harness/mosaic.ts";
@@ -18,7 +19,10 @@ let grantId: string;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "mosaic-audit-"));
-  [work, home] = await Promise.all([openTestGateway("work.localhost", WORK), openTestGateway("home.localhost", HOME)]);
+  [work, home] = await Promise.all([
+    openTestGateway("work.localhost", WORK),
+    openTestGateway("home.localhost", HOME, { cache: { bytes: 0 } }),
+  ]);
   ({ grantId } = await enrollGrant(work, home, "alice", "alice-at-home", {
     resources: ["tasks"],
     include_personal: true,
@@ -92,11 +96,42 @@ describe("mosaic federation audit", () => {
     expect(again.stderr).toContain("is there already");
   });
 
+  test("finds a row that was changed, whatever the database's own functions say by now", async () => {
+    const { rows } = await work.pool.query<{ id: string; code: string; body: string }>(
+      `select l.id, l.code, pg_get_functiondef('federation.audit_hash'::regproc) as body
+       from federation.federation_audit_log l where l.verb = 'list' order by l.id limit 1`,
+    );
+    const { id, code, body } = rows[0] ?? { id: "", code: "", body: "" };
+    const change = async (to: string): Promise<void> => {
+      const client = await work.pool.connect();
+      try {
+        await client.query("begin; set local session_replication_role = replica");
+        await client.query("update federation.federation_audit_log set code = $2 where id = $1", [id, to]);
+        await client.query("commit");
+      } finally {
+        client.release();
+      }
+    };
+    await change("NOT_FOUND");
+    await work.pool.query(
+      "create or replace function federation.audit_hash(previous_hash bytea, entry federation.federation_audit_log) returns bytea language sql immutable as 'select entry.hash'",
+    );
+    try {
+      const { rows: own } = await work.pool.query("select from federation.verify_audit() where fault is not null");
+      expect(own).toEqual([]);
+      const verified = await audit("verify", "--json");
+      expect(verified.code).toBe(65);
+      expect(verified.stdout).toContain('"fault": "changed"');
+    } finally {
+      await work.pool.query(body);
+      await change(code);
+    }
+    expect((await audit("verify")).code).toBe(0);
+  });
+
   test("shows what is in the archive on request only", async () => {
     await work.pool.query("select * from federation.roll_audit()");
-    await work.pool.query("select federation.append_audit($1)", [
-      JSON.stringify([{ at: "2020-01-01T00:00:00Z", verb: "list", outcome: "served", code: "OK", grant_id: grantId }]),
-    ]);
+    await appendAt(work.pool, [{ at: "2020-01-01T00:00:00Z", grant_id: grantId }], "requests-0");
     await work.pool.query("select * from federation.roll_audit()");
     const rows = async (...more: string[]): Promise<string[]> =>
       (JSON.parse((await audit("list", "--until", "2021-01-01", "--json", ...more)).stdout) as { at: string }[]).map(

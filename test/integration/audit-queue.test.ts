@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { PassThrough } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { AuditEntry } from "../../src/audit/entry.ts";
@@ -74,6 +75,35 @@ describe("the audit queue", () => {
     const { since, until } = gap?.details as { since: string; until: string };
     expect(since >= before && until >= since).toBe(true);
     expect(await faults()).toEqual([]);
+  });
+
+  test("keeps room for what ran, however much is refused, and says how many refusals are missing", async () => {
+    const queue = createAuditQueue(sessions, log, { capacity: 20, batchSize: 10, intervalMs: 10, durableMs: 1_000 });
+    for (let index = 0; index < 1_000; index += 1) {
+      queue.push({ ...entry("FLOOD"), outcome: "denied" });
+    }
+    expect(queue.hasRoom).toBe(true);
+    for (let index = 0; index < 10; index += 1) {
+      queue.push(entry("RAN"));
+    }
+    await queue.close(5_000);
+    expect(await written("FLOOD")).toHaveLength(10);
+    expect(await written("RAN")).toHaveLength(10);
+    expect(await written("DROPPED")).toContainEqual(expect.objectContaining({ verb: "gap", row_count: 990 }));
+  });
+
+  test("that is closed says what comes too late", async () => {
+    const lines: string[] = [];
+    const stream = new PassThrough();
+    stream.on("data", (chunk: Buffer) => lines.push(chunk.toString()));
+    const queue = createAuditQueue(sessions, createLog("info", stream), {
+      ...{ capacity: 20, batchSize: 10, intervalMs: 10, durableMs: 1_000 },
+    });
+    await queue.close(1_000);
+    const late = entry("LATE");
+    queue.push(late);
+    expect(queue.dropped).toBe(1);
+    expect(lines.join("")).toContain(late.request_id);
   });
 
   test("of many gateways at once breaks no chain, and loses and doubles no row", async () => {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
 import { asRole, asUser, seedPeople } from "./actors.ts";
+import { appendAt } from "../harness/audit.ts";
 import { refusal } from "./verbs.ts";
 
 let database: TestDatabase;
@@ -24,7 +25,7 @@ async function append(client: PoolClient, daysAgo: readonly number[]): Promise<v
     code: "OK",
     row_count: index,
   }));
-  await client.query("select federation.append_audit($1, $2)", [JSON.stringify(entries), CHAIN]);
+  await appendAt(client, entries, CHAIN);
 }
 async function roll(client: PoolClient, hot = "90 days"): Promise<{ action: string; partition: string }[]> {
   const { rows } = await asRole(client, "federation_worker", () =>
@@ -58,6 +59,43 @@ async function listed(client: PoolClient, history: boolean): Promise<number> {
 }
 
 describe("the audit log's roll-over", () => {
+  test("keeps ninety days at hand, whoever asks for less", async () => {
+    await database.transaction(async (client) => {
+      await client.query("create role some_admin in role federation_admin");
+      await client.query("set local session authorization some_admin");
+      for (const hot of ["89 days", "-1 year", null]) {
+        await client.query("savepoint attempt");
+        expect(await refusal(client.query("select * from federation.roll_audit($1)", [hot]))).toBe("BAD_REQUEST");
+        await client.query("rollback to savepoint attempt");
+      }
+    });
+  });
+
+  test("is in the log itself, by a row of the administrators' chain", async () => {
+    await database.transaction(async (client) => {
+      await roll(client);
+      await append(client, [120]);
+      await roll(client);
+      const { rows } = await client.query(
+        `select verb, row_count, jsonb_array_length(details -> 'partitions') as partitions from ${LOG} where chain = 'admin' order by id desc limit 1`,
+      );
+      expect(rows).toEqual([{ verb: "audit.archived", row_count: 1, partitions: 1 }]);
+    });
+  });
+
+  test("goes on where rows of a week come when its partition is in the archive, and says so", async () => {
+    await database.transaction(async (client) => {
+      await roll(client);
+      await append(client, [120]);
+      await roll(client);
+      await append(client, [120]);
+      expect(await roll(client)).toEqual([{ action: "left", partition: "federation_audit_log_default" }]);
+      const { rows } = await client.query("select code from federation.list_alerts() where code = 'AUDIT_ROLLOVER'");
+      expect(rows).toHaveLength(1);
+      expect(await fault(client)).toMatchObject({ fault: null });
+    });
+  });
+
   test("makes partitions for this week and four more, and a second run finds nothing to do", async () => {
     await database.transaction(async (client) => {
       // What was in the log before there were partitions is of this week.

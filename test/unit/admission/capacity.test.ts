@@ -7,7 +7,7 @@ import type { Capacity } from "../../../src/admission/capacity.ts";
 function bench(capacity: Capacity): {
   began: string[];
   refused: string[];
-  ask: (key: string, signal?: AbortSignal) => void;
+  ask: (grant: string, signal?: AbortSignal, peer?: string) => void;
   endOne: () => Promise<void>;
 } {
   const began: string[] = [];
@@ -16,10 +16,10 @@ function bench(capacity: Capacity): {
   return {
     began,
     refused,
-    ask: (key, signal) => {
+    ask: (key, signal, peer = `peer of ${key}`) => {
       capacity
         .run(
-          key,
+          { grant: key, peer },
           () =>
             new Promise<void>((resolve) => {
               began.push(key);
@@ -46,10 +46,22 @@ describe("capacity", () => {
       ask("greedy");
     }
     await settled();
-    expect(began).toHaveLength(3);
+    expect(began).toHaveLength(2);
     ask("modest");
     await settled();
-    expect(began).toEqual(["greedy", "greedy", "greedy", "modest"]);
+    expect(began).toEqual(["greedy", "greedy", "modest"]);
+  });
+
+  test("leaves a place to other peers, whatever number of grants one has", async () => {
+    const { began, ask } = bench(createCapacity({ concurrency: 4, waiting: 20, waitMs: 1_000 }));
+    for (const grant of ["one", "two", "three", "four", "five"]) {
+      ask(grant, undefined, "greedy.example");
+    }
+    await settled();
+    expect(began).toEqual(["one", "two", "three"]);
+    ask("modest");
+    await settled();
+    expect(began).toEqual(["one", "two", "three", "modest"]);
   });
 
   test("lets keys take turns, however many of one wait", async () => {
@@ -102,8 +114,10 @@ describe("capacity", () => {
   test("is given back by work that fails", async () => {
     const capacity = createCapacity({ concurrency: 1, waiting: 0, waitMs: 10 });
     for (let n = 0; n < 3; n += 1) {
-      await expect(capacity.run("a", () => Promise.reject(new Error("no")))).rejects.toThrow("no");
+      await expect(capacity.run({ grant: "a", peer: "p" }, () => Promise.reject(new Error("no")))).rejects.toThrow(
+        "no",
+      );
     }
-    expect(await capacity.run("a", () => Promise.resolve("yes"))).toBe("yes");
+    expect(await capacity.run({ grant: "a", peer: "p" }, () => Promise.resolve("yes"))).toBe("yes");
   });
 });

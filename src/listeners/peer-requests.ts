@@ -1,0 +1,179 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { SpanKind } from "@opentelemetry/api";
+import type { Logger } from "pino";
+import { takeToken } from "../admission/admit.ts";
+import type { Admission } from "../admission/admit.ts";
+import { rateLimited } from "../admission/bucket.ts";
+import type { Bucket } from "../admission/bucket.ts";
+import type { Capacity } from "../admission/capacity.ts";
+import type { Terms } from "../admission/terms.ts";
+import type { AuditEntry } from "../audit/entry.ts";
+import { queryHash } from "../audit/entry.ts";
+import type { AuditQueue } from "../audit/queue.ts";
+import { startDeadline, timeoutOf, TIMEOUT_HEADER } from "../deadline.ts";
+import { asFederationError, FederationError } from "../errors.ts";
+import type { VerbExecutor } from "../graphile/verb-schema.ts";
+import type { Metrics } from "../observability/metrics.ts";
+import { unrecordedSpan } from "../observability/span.ts";
+import type { Span } from "../observability/span.ts";
+import type { Tracing } from "../observability/tracing.ts";
+import type { PeerIdentity } from "../pki/identity.ts";
+import { resourceOf, rowCount } from "../verbs/outcome.ts";
+import { readVerbRequest } from "../verbs/variables.ts";
+import type { VerbRequest } from "../verbs/variables.ts";
+import { createAuditing, newEntry } from "./audited.ts";
+import { errorAnswer, jsonAnswer, readJsonBody, sendAnswer } from "./http.ts";
+import type { Answer } from "./http.ts";
+
+/** The longest body that a peer may send, bytes. */
+const MAX_BODY_BYTES = 65_536;
+const BODY_MS = 10_000;
+
+/** Who the certificate of a connection speaks for, or why nobody can say; undefined where it has none. */
+export type CertifiedIdentity = PeerIdentity | FederationError | undefined;
+
+/** What requests of peers are answered with. */
+export interface PeerRequestsOptions {
+  /** Runs verbs, so many at once. */
+  capacity: Capacity;
+  bucket: Bucket;
+  terms: Terms;
+  verbs: VerbExecutor;
+  tracing: Tracing;
+  /** What a verb may take from its turn on, ms. */
+  mostMs: number;
+  audit: AuditQueue;
+  metrics: Pick<Metrics, "countRequest">;
+  log: Logger;
+}
+
+/** Answers requests of peers: each costs a token of its grant's bucket, and leaves an audit row. */
+export interface PeerRequests {
+  /** Answers a request. Never rejects. */
+  answer(request: IncomingMessage, response: ServerResponse, identity: CertifiedIdentity): Promise<void>;
+  /** The answer to a request that could not be read; it costs a token like any other. */
+  refuse(identity: CertifiedIdentity, refusal: FederationError): Promise<Answer>;
+}
+
+/** The way of a request, from its certificate to its audit row. */
+export function createPeerRequests(options: PeerRequestsOptions): PeerRequests {
+  const audited = createAuditing(options);
+
+  async function answer(
+    request: IncomingMessage,
+    response: ServerResponse,
+    identity: CertifiedIdentity,
+  ): Promise<void> {
+    const started = performance.now();
+    const span = options.tracing.start("federation.request", SpanKind.SERVER, request.headers["traceparent"]);
+    const entry = newEntry(span);
+    const admission: { granted?: Admission } = {};
+    let ready: Answer;
+    let refusal: FederationError | undefined;
+    try {
+      const { verbRequest, result } = await serve(request, response, identity, entry, admission, span);
+      entry.row_count = rowCount(verbRequest, result);
+      ready = jsonAnswer(200, { data: { [verbRequest.verb]: result } }, { "x-request-id": entry.request_id });
+    } catch (error) {
+      refusal = asFederationError(error);
+      ready = errorAnswer(refusal, entry.request_id);
+    }
+    entry.latency_ms = performance.now() - started;
+    const auditing = span.child("federation.audit");
+    ready = await audited(entry, ready, refusal, admission.granted);
+    auditing.end();
+    if (!response.headersSent) {
+      sendAnswer(response, ready);
+    }
+    const { grant_id, verb, resource, outcome, latency_ms } = entry;
+    span.set({
+      ...{ grant_id, peer: admission.granted?.terms.peerHost, verb, outcome, latency_ms, cached: false },
+      // Of a request that was refused it may be any text.
+      ...(refusal === undefined ? { resource } : {}),
+    });
+    span.end(refusal?.code);
+  }
+
+  /** The answer to a request that could not be read; it costs a token like any other. */
+  async function refuse(identity: CertifiedIdentity, refusal: FederationError): Promise<Answer> {
+    const entry = newEntry(unrecordedSpan());
+    const admission: { granted?: Admission } = {};
+    let error = refusal;
+    try {
+      await admit(identity, entry, admission);
+    } catch (denied) {
+      error = asFederationError(denied);
+    }
+    return audited(entry, errorAnswer(error, entry.request_id), error, admission.granted);
+  }
+
+  /** Takes a token for whoever the certificate speaks for. Throws FederationError RATE_LIMITED, IDENTITY_MALFORMED. */
+  async function admit(
+    identity: CertifiedIdentity,
+    entry: AuditEntry,
+    admission: { granted?: Admission },
+  ): Promise<PeerIdentity> {
+    if (identity === undefined || identity instanceof FederationError) {
+      throw identity ?? new FederationError("IDENTITY_MALFORMED", "The certificate does not say who it speaks for.");
+    }
+    entry.grant_id = identity.grantId;
+    entry.subject_user_id = identity.subjectUserId;
+    entry.certificate_serial = identity.serial;
+    admission.granted = await takeToken(options.bucket, options.terms, identity.grantId);
+    if (!admission.granted.taken.allowed) {
+      throw rateLimited(admission.granted.taken);
+    }
+    return identity;
+  }
+
+  async function serve(
+    request: IncomingMessage,
+    response: ServerResponse,
+    identity: CertifiedIdentity,
+    entry: AuditEntry,
+    admission: { granted?: Admission },
+    span: Span,
+  ): Promise<{ verbRequest: VerbRequest; result: unknown }> {
+    const admitting = span.child("federation.admission");
+    const { grantId, ...session } = await admit(identity, entry, admission).finally(() => {
+      admitting.end();
+    });
+    if (!options.audit.hasRoom || admission.granted?.terms.known !== true) {
+      throw new FederationError("UNAVAILABLE", "The gateway is busy.", { retryAfter: 5 });
+    }
+    if (request.url !== "/federation") {
+      throw new FederationError("NOT_FOUND", "There is nothing at this path.");
+    }
+    if (request.method !== "POST") {
+      throw new FederationError("METHOD_NOT_ALLOWED", "Verbs are sent by POST.");
+    }
+    const deadline = startDeadline(timeoutOf(request.headers[TIMEOUT_HEADER], options.mostMs));
+    response.once("close", () => {
+      deadline.cancel();
+    });
+    try {
+      const body = await readJsonBody(request, { bytes: MAX_BODY_BYTES, ms: Math.min(BODY_MS, deadline.left()) });
+      const verbRequest = readVerbRequest(body);
+      entry.verb = verbRequest.verb;
+      entry.query_hash = queryHash(verbRequest.variables);
+      entry.resource = resourceOf(verbRequest);
+      const result = await options.capacity.run(
+        { grant: grantId, peer: admission.granted.terms.peerHost ?? grantId },
+        async () => {
+          const querying = span.child("federation.sql");
+          try {
+            return await options.verbs.execute(verbRequest, { grantId, ...session }, deadline);
+          } finally {
+            querying.end();
+          }
+        },
+        deadline.signal,
+      );
+      return { verbRequest, result };
+    } finally {
+      deadline.end();
+    }
+  }
+
+  return { answer, refuse };
+}
