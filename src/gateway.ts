@@ -226,7 +226,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       mostMs: Math.max(config.limits.statementTimeoutMs, config.limits.peerTimeoutMs) + HOME_MS,
       log,
     });
-    observeGateway(metrics, { audit, access, identity: () => serving });
+    observeGateway(metrics, { audit, access, certificate: () => serving });
     const reporting = keepReporting(
       sessions,
       () => ({

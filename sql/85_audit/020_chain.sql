@@ -106,4 +106,5 @@ $$;
 revoke all on function federation.append_audit(jsonb, text) from public;
 grant execute on function federation.append_audit(jsonb, text) to federation_gateway;
 comment on function federation.append_audit(jsonb, text) is
-  'Writes a batch of audit rows to a chain; returns how many. Gateways that write to different chains do not wait for each other. A time that cannot be is replaced by the database''s, and kept as claimedAt. Raises MF012.';
+  'Writes a batch of audit rows to a chain; returns how many. Gateways that write to different chains do not wait for each other. '
+  'A time that cannot be is replaced by the database''s, and kept as claimedAt. Raises MF012.';

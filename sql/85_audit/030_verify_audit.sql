@@ -200,4 +200,5 @@ as $$
 $$;
 revoke all on function federation.audit_heads() from public;
 grant execute on function federation.audit_heads() to federation_admin;
-comment on function federation.audit_heads() is 'The head of each chain, and a digest of the rows that stand in none: kept elsewhere, it shows a tail that was cut off together with its head.';
+comment on function federation.audit_heads() is
+  'The head of each chain, and a digest of the rows that stand in none: kept elsewhere, it shows a tail that was cut off together with its head.';

@@ -54,4 +54,5 @@ as $$
 $$;
 revoke all on function federation.status() from public;
 grant execute on function federation.status() to federation_admin;
-comment on function federation.status() is 'Grants by status, peers and how they do, gateways that serve now, the audit log of the last day with what it says is missing, and open alerts.';
+comment on function federation.status() is
+  'Grants by status, peers and how they do, gateways that serve now, the audit log of the last day with what it says is missing, and open alerts.';

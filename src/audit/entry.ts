@@ -1,5 +1,3 @@
-import { createHash } from "node:crypto";
-
 /** One row of `federation.federation_audit_log`. Holds no body and no parameter, only the hash of the parameters. */
 export interface AuditEntry {
   at: string;
@@ -22,26 +20,4 @@ export interface AuditEntry {
   trace_id?: string;
   /** Of a gap: since when and until when rows are missing. */
   details?: Record<string, string>;
-}
-
-/** SHA-256 over the parameters with their keys in order, so that equal queries have equal hashes; hex. */
-export function queryHash(variables: unknown): string {
-  return createHash("sha256")
-    .update(JSON.stringify(normalised(variables)))
-    .digest("hex");
-}
-
-function normalised(value: unknown): unknown {
-  if (Array.isArray(value)) {
-    return value.map(normalised);
-  }
-  if (typeof value === "object" && value !== null) {
-    return Object.fromEntries(
-      Object.entries(value)
-        .filter(([, item]) => item !== undefined && item !== null)
-        .sort(([a], [b]) => (a < b ? -1 : 1))
-        .map(([key, item]) => [key, normalised(item)]),
-    );
-  }
-  return value;
 }

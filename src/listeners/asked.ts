@@ -8,7 +8,7 @@ import type { Asked } from "../source/asked.ts";
 import type { Signals } from "../source/signals.ts";
 
 /** The header by which a client says which requests are of one session; without it, those of one bearer token are. */
-export const SESSION_HEADER = "mosaic-session";
+const SESSION_HEADER = "mosaic-session";
 
 /**
  * What comes along with a local user's request: until when it is waited for, the trace and the session that it is part of. It ends when the

@@ -1,22 +1,21 @@
 import type { AuditQueue } from "../audit/queue.ts";
 import type { PeerHealth } from "../client/circuit.ts";
-import type { ServerIdentity } from "../listeners/server-identity.ts";
 import type { PeerAccess } from "../source/peer-source.ts";
 import type { Metrics, Reading } from "./metrics.ts";
 
 /** What is read of a running gateway whenever somebody asks for its metrics. */
 export function observeGateway(
   metrics: Metrics,
-  of: { audit: AuditQueue; access: PeerAccess; identity: () => ServerIdentity },
+  of: { audit: AuditQueue; access: PeerAccess; certificate: () => { notAfter: Date } },
 ): void {
-  const { audit, access, identity } = of;
+  const { audit, access, certificate } = of;
   metrics.observe("mosaic_audit_queue_rows", "gauge", "Audit rows that wait to be written.", () => audit.depth);
   metrics.observe("mosaic_audit_dropped", "counter", "Audit rows that were dropped.", () => audit.dropped);
   metrics.observe(
     "mosaic_certificate_expiry_seconds",
     "gauge",
     "Seconds until the gateway's own certificate ends.",
-    () => (identity().notAfter.getTime() - Date.now()) / 1_000,
+    () => (certificate().notAfter.getTime() - Date.now()) / 1_000,
   );
   metrics.observe("mosaic_cache_hits", "counter", "Answers from memory.", () => access.cache.stats().hits);
   metrics.observe("mosaic_cache_misses", "counter", "Questions that memory had no answer to.", () => {

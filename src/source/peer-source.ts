@@ -1,6 +1,5 @@
 import { SpanKind } from "@opentelemetry/api";
 import { z } from "zod";
-import { queryHash } from "../audit/entry.ts";
 import type { Circuits } from "../client/circuit.ts";
 import type { PeerConnections } from "../client/peer-connections.ts";
 import type { Peer } from "../client/peer.ts";
@@ -15,6 +14,7 @@ import type { ErrorCode } from "../errors.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Span } from "../observability/span.ts";
 import { resourceOf } from "../verbs/outcome.ts";
+import { queryHash } from "../verbs/query-hash.ts";
 import type { VerbVariables } from "../verbs/variables.ts";
 import type { Asked } from "./asked.ts";
 import { peerOfUser } from "./peers-of-user.ts";

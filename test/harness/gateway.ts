@@ -162,14 +162,23 @@ export async function enrollGrant(
   return { grantId, subject, enrolled };
 }
 
+/** What the home listener's GraphQL answers. */
+export interface HomeAnswer {
+  status: number;
+  data?: Record<string, unknown> | null;
+  errors?: { extensions: { code: string } }[];
+  extensions?: { signals?: { source: string; state: string; message: string }[] };
+}
+
 /** GraphQL of the home listener, as a local user or as nobody. */
 export async function homeQuery(
   home: TestGateway,
   user: string | undefined,
   query: string,
   variables: Record<string, unknown> = {},
-): Promise<{ status: number; data?: Record<string, unknown> | null; errors?: { extensions: { code: string } }[] }> {
-  const headers: Record<string, string> = { "content-type": "application/json" };
+  more: Record<string, string> = {},
+): Promise<HomeAnswer> {
+  const headers: Record<string, string> = { "content-type": "application/json", ...more };
   if (user !== undefined) {
     headers["authorization"] = `Bearer ${await createToken(home.directory, user)}`;
   }

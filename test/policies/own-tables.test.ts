@@ -28,6 +28,7 @@ beforeAll(async () => {
     select federation.add_authority(gen_random_uuid(), 'embedded', '\\x00', repeat('0', 64), '\\x00');
     select federation.append_audit('[{"verb": "list", "outcome": "served", "code": "OK"}]');
     insert into federation.federation_search_documents values ('tasks', '1', '', '');
+    select federation.report_gateway(gen_random_uuid(), 'here', now(), '{}');
     insert into federation.federation_alerts (severity, code, subject, message) values ('warning', 'TEST', 'x', 'x');
     create table federation.federation_audit_archive_test partition of federation.federation_audit_archive default;
     insert into federation.federation_audit_archive select * from federation.federation_audit_log;

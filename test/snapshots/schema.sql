@@ -297,6 +297,21 @@ alter table federation.federation_enrollment_tokens force row level security;
 CREATE INDEX federation_enrollment_tokens_grant_id_idx ON federation.federation_enrollment_tokens USING btree (grant_id);
 comment on table federation.federation_enrollment_tokens is 'One-time tokens by which a peer exchanges a CSR for a certificate; only their SHA-256 is kept.';
 
+create table federation.federation_gateways (
+  id uuid not null,
+  name text not null,
+  started_at timestamp with time zone not null,
+  seen_at timestamp with time zone not null,
+  report jsonb not null,
+  constraint federation_gateways_name CHECK (((length(name) >= 1) AND (length(name) <= 256))),
+  constraint federation_gateways_pkey PRIMARY KEY (id),
+  constraint federation_gateways_report CHECK ((jsonb_typeof(report) = 'object'::text))
+); -- owner federation_owner
+alter table federation.federation_gateways enable row level security;
+alter table federation.federation_gateways force row level security;
+comment on table federation.federation_gateways is 'The gateways that serve this database, each with what it last said of itself; one that stops takes its row along.';
+comment on column federation.federation_gateways.report is 'Numbers and times only: cache, queue, and for each peer its circuit and when it last answered. Nothing of any row.';
+
 create table federation.federation_grants (
   id uuid default gen_random_uuid() not null,
   subject_user_id text not null,
@@ -382,7 +397,9 @@ create table federation.federation_peers (
   state text default 'active'::text not null,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
+  cache_ttl_seconds integer,
   constraint _900_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
+  constraint federation_peers_cache_ttl_seconds CHECK (((cache_ttl_seconds >= 0) AND (cache_ttl_seconds <= 3600))),
   constraint federation_peers_host CHECK ((host ~ '^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$'::text)),
   constraint federation_peers_owner CHECK (((length(owner_user_id) >= 1) AND (length(owner_user_id) <= 256))),
   constraint federation_peers_owner_user_id_host_key UNIQUE (owner_user_id, host),
@@ -395,6 +412,7 @@ alter table federation.federation_peers force row level security;
 comment on table federation.federation_peers is 'One remote gateway of one local user: our certificate for it and its sealed key. Nobody else can query through it.';
 comment on column federation.federation_peers.certificate_chain_der is 'Our client certificate, then its intermediates, DER.';
 comment on column federation.federation_peers.sealed_key is 'PKCS#8 private key of our certificate, sealed with the row id as associated data.';
+comment on column federation.federation_peers.cache_ttl_seconds is 'Seconds for which an answer to list or get is good; 0 keeps none, null is what the gateway''s configuration says.';
 
 create table federation.federation_resource_privileges (
   resource_name text not null,
@@ -527,12 +545,19 @@ comment on view home_api.grants is '@name grant
 The grants by which peers read what the user may see.';
 
 create view home_api.peers with (security_barrier=true) as
- SELECT id,
-    host,
-    state,
-    certificate_not_after,
-    created_at
-   FROM federation.peers_of_current_user() p(id, owner_user_id, host, federation_url, public_url, grant_id, root_certificate_der, certificate_chain_der, certificate_serial, certificate_not_after, sealed_key, state, created_at, updated_at); -- owner federation_owner
+ SELECT p.id,
+    p.host,
+    p.state,
+    p.certificate_not_after,
+    p.created_at,
+    p.cache_ttl_seconds,
+    h.circuit,
+    h.last_success_at,
+    h.last_failure_at,
+    h.last_failure_code,
+    h.offline_since
+   FROM federation.peers_of_current_user() p(id, owner_user_id, host, federation_url, public_url, grant_id, root_certificate_der, certificate_chain_der, certificate_serial, certificate_not_after, sealed_key, state, created_at, updated_at, cache_ttl_seconds)
+     LEFT JOIN federation.health_of_my_peers() h(peer_id, circuit, last_success_at, last_failure_at, last_failure_code, offline_since) ON h.peer_id = p.id; -- owner federation_owner
 comment on view home_api.peers is '@name peer
 @primaryKey id
 The remote gateways that the user enrolled with.';
@@ -585,10 +610,10 @@ comment on function federation.alike_words(regconfig,text[],text) is 'The words 
 
 create function federation.append_audit(entries jsonb, chain text DEFAULT 'requests-0'::text)
   returns integer
-  language sql volatile security definer
+  language plpgsql volatile security definer
   set search_path=""
-  as sha256 f01827592b2d33edffb3d7d4230290e6542d7995e3acf9f5908d0bb093cefcac; -- owner federation_owner
-comment on function federation.append_audit(jsonb,text) is 'Writes a batch of audit rows to a chain; returns how many. Gateways that write to different chains do not wait for each other.';
+  as sha256 22a37a25fd09e84eeb0ec8e9d2e6b5258cd70aac5a2784f8a1075173ab8cec5e; -- owner federation_owner
+comment on function federation.append_audit(jsonb,text) is 'Writes a batch of audit rows to a chain; returns how many. Gateways that write to different chains do not wait for each other. A time that cannot be is replaced by the database''s, and kept as claimedAt. Raises MF012.';
 
 create function federation.append_to_chain(chain text, entries federation.federation_audit_log[])
   returns integer
@@ -622,8 +647,15 @@ create function federation.audit_heads()
   returns TABLE(chain text, "position" bigint, hash text, updated_at timestamp with time zone)
   language sql stable security definer rows 1000
   set search_path=""
-  as sha256 ad2342718e62ba40382fc03ee9019e82bc2d862947493a72ad86ccd629349f7b; -- owner federation_owner
-comment on function federation.audit_heads() is 'The head of each chain: kept elsewhere, it shows a tail that was cut off together with its head.';
+  as sha256 6e9941908a179f4318dac46e8e9f49984895048281156f1a92a53cdd6785d9c0; -- owner federation_owner
+comment on function federation.audit_heads() is 'The head of each chain, and a digest of the rows that stand in none: kept elsewhere, it shows a tail that was cut off together with its head.';
+
+create function federation.audit_known_unchained()
+  returns TABLE(entries bigint, digest text)
+  language sql stable rows 1000
+  set search_path=""
+  as sha256 d8eda6b9e1f3939901d9e468ca735c0f9296c1048c499b4ef2087a3df3da9b17; -- owner federation_owner
+comment on function federation.audit_known_unchained() is 'How many rows stood in no chain when chains began, and their digest.';
 
 create function federation.audit_of_current_user()
   returns SETOF federation.federation_audit_log
@@ -638,6 +670,13 @@ create function federation.audit_partitions()
   set search_path=""
   as sha256 efe9a0c9d5c3cbc24d2e38595e8c783e6290dc49a17db76d57e308615b954714; -- owner federation_owner
 comment on function federation.audit_partitions() is 'The parts of the audit log and of its archive, with their bounds; the default partition has none.';
+
+create function federation.audit_unchained()
+  returns TABLE(entries bigint, digest text)
+  language sql stable rows 1000
+  set search_path=""
+  as sha256 f283973d76ef51b386c0dea5831a52820ecdef8251e8a5d829d3627c447da5e3; -- owner federation_owner
+comment on function federation.audit_unchained() is 'How many rows stand in no chain, and a digest of them: none may be added.';
 
 create function federation.bind_identity(users_table regclass, user_column name, memberships_table regclass DEFAULT NULL::regclass, member_user_column name DEFAULT NULL::name, member_team_column name DEFAULT NULL::name)
   returns void
@@ -671,7 +710,7 @@ create function federation.check_audit_head(chain text, "position" bigint, hash 
   returns boolean
   language sql stable security definer
   set search_path=""
-  as sha256 461a42d10cc26b1e82d77bd7c0558242f282d70c8c3e932b163d1b0a1472c118; -- owner federation_owner
+  as sha256 ee7781c8508f21323202c8b4962aaf1257db3998e5ae74fe581ef3c7500ca5c8; -- owner federation_owner
 comment on function federation.check_audit_head(text,bigint,text) is 'Whether a chain still holds the row that was its head once; false where its tail was cut off or written anew.';
 
 create function federation.check_identity_settings(resource text, identity_settings jsonb)
@@ -816,6 +855,13 @@ create function federation.encode_cursor(resource text, filter jsonb, "order" js
   as sha256 3943ef60321408fa23fdf8dc503500c4fa95005902ef41403a1edf0ca26ed096; -- owner federation_owner
 comment on function federation.encode_cursor(text,jsonb,jsonb,text[]) is 'A signed cursor for the position of a row.';
 
+create function federation.end_gateway(id uuid)
+  returns void
+  language sql volatile security definer
+  set search_path=""
+  as sha256 2d91baa0b2fcade02a2f3b8c20fd073113b636acb79b7299716dd8d860307bfd; -- owner federation_owner
+comment on function federation.end_gateway(uuid) is 'Says that a gateway serves no more.';
+
 create function federation.end_grant(grant_id uuid, status text, reason text)
   returns boolean
   language plpgsql volatile
@@ -869,11 +915,11 @@ create function federation.get_row(resource text, id text)
 comment on function federation.get_row(text,text) is 'One row by its key, as JSON. Raises MF010, MF011, MF012, MF013.';
 
 create function federation.grant_terms(grant_id uuid)
-  returns TABLE(requests_per_minute integer, burst integer, audit_mode text)
+  returns TABLE(requests_per_minute integer, burst integer, audit_mode text, peer_host text)
   language sql stable security definer rows 1
   set search_path=""
-  as sha256 a0224f0e695986f55ad580fb201d3c374c320a8cdc287351958109b1c172025b; -- owner federation_owner
-comment on function federation.grant_terms(uuid) is 'What a grant may take and how it is audited; no row for an unknown grant.';
+  as sha256 e1faeca34d61064067f0444e499b51ba8c14a89c2ddcb75c01ddcc245aaefb2d; -- owner federation_owner
+comment on function federation.grant_terms(uuid) is 'What a grant may take, how it is audited and whose it is; no row for an unknown grant.';
 
 create function federation.grants_of_current_user()
   returns SETOF federation.federation_grants
@@ -881,6 +927,13 @@ create function federation.grants_of_current_user()
   set search_path=""
   as sha256 0a204d60b1cb48d6408698afd05f38f7feffffc9f348a800f95c4a30bbbb9c8e; -- owner federation_owner
 comment on function federation.grants_of_current_user() is 'The grants that speak for the local user of this session.';
+
+create function federation.health_of_my_peers()
+  returns TABLE(peer_id uuid, circuit text, last_success_at timestamp with time zone, last_failure_at timestamp with time zone, last_failure_code text, offline_since timestamp with time zone)
+  language sql stable security definer rows 1000
+  set search_path=""
+  as sha256 575f986f622c24bc2abb58e983d5234e10b56285388b65f40459ef2f41578b58; -- owner federation_owner
+comment on function federation.health_of_my_peers() is 'How the peers of the local user of this session did when they were last asked.';
 
 create function federation.install_search_triggers(name text, table_id regclass)
   returns void
@@ -976,6 +1029,13 @@ create function federation.list_user_tokens()
   as sha256 3587fef09c5d425a076fbca924280bf42b175c08b3cd12e1e76305bb39ee2a1d; -- owner federation_owner
 comment on function federation.list_user_tokens() is 'Every bearer token of local users, without its hash, newest first.';
 
+create function federation.live_gateways()
+  returns SETOF federation.federation_gateways
+  language sql stable security definer rows 1000
+  set search_path=""
+  as sha256 988f68db02630f63c9e9b2b94255f06450aad7cc41e69c8901b009f2fdb78f49; -- owner federation_owner
+comment on function federation.live_gateways() is 'The gateways that serve now, with what each said last.';
+
 create function federation.mac(purpose text, message text)
   returns text
   language sql stable strict
@@ -1031,6 +1091,13 @@ create function federation.partition_of_default(starts_at timestamp with time zo
   set search_path=""
   as sha256 f24ef8e395e084d9058406994dbc01233d26aafa161c5db5c18f3e45979452f2; -- owner federation_owner
 comment on function federation.partition_of_default(timestamp with time zone,timestamp with time zone,text) is 'Makes the default partition with its rows one of a time, as it is, and an empty default partition in its place.';
+
+create function federation.peer_health()
+  returns TABLE(peer_id uuid, circuit text, failures integer, last_success_at timestamp with time zone, last_failure_at timestamp with time zone, last_failure_code text, offline_since timestamp with time zone)
+  language sql stable security definer rows 1000
+  set search_path=""
+  as sha256 46ba197eb4a63b553bfee044eca3124c61b3a663dbe3d3ba65707abbc295395c; -- owner federation_owner
+comment on function federation.peer_health() is 'How each peer did when a gateway that serves now last asked it; no row for those that none asked.';
 
 create function federation.peers_of_current_user()
   returns SETOF federation.federation_peers
@@ -1175,6 +1242,13 @@ create function federation.remove_peer(owner_user_id text, host text)
   as sha256 642a172faf592fc1a77a6e99c75b6d1431630f3e329e4087ce2159cb0b03b02c; -- owner federation_owner
 comment on function federation.remove_peer(text,text) is 'Forgets a peer, its certificate and its key. Raises MF011.';
 
+create function federation.report_gateway(id uuid, name text, started_at timestamp with time zone, report jsonb)
+  returns void
+  language sql volatile security definer
+  set search_path=""
+  as sha256 f8e9b2e1a87352956439d06d3ad37b0594f665e333c4c3e1977029c0262a9d50; -- owner federation_owner
+comment on function federation.report_gateway(uuid,text,timestamp with time zone,jsonb) is 'Writes what a running gateway says of itself and of its peers.';
+
 create function federation.require_active()
   returns void
   language sql stable security definer
@@ -1286,8 +1360,8 @@ create function federation.roll_audit(hot interval DEFAULT '90 days'::interval)
   set TimeZone=UTC
   set lock_timeout=5s
   set search_path=""
-  as sha256 c3b3dce9210cbdb431ac36d4cff9e842aa2d6b37f29aa933af4a73b5c30a1ad5; -- owner federation_owner
-comment on function federation.roll_audit(interval) is 'Makes partitions for the coming weeks and moves those to the archive that ended so long ago; says what it did.';
+  as sha256 982cd686faca58cb8f9ff920ef43517d826cc08e85199a8004376ad5943caacb; -- owner federation_owner
+comment on function federation.roll_audit(interval) is 'Makes partitions for the coming weeks and moves those to the archive that ended so long ago; says what it did. Raises MF012 for less than 90 days, but for a superuser.';
 
 create function federation.row_expression(table_id regclass, expression text)
   returns text
@@ -1493,11 +1567,18 @@ create function federation.set_grant_suspended(grant_id uuid, suspended boolean)
   as sha256 da2dd94b61a8a60475626e72a034ccdf223780dc64b8a954faf840188857ddb2; -- owner federation_owner
 comment on function federation.set_grant_suspended(uuid,boolean) is 'Moves a grant between active and suspended. Raises MF011, MF031.';
 
+create function federation.set_peer_cache(owner_user_id text, host text, ttl_seconds integer)
+  returns void
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 5c0ff922397b650b5f4ddec4364a9c9a0a14467511714b782d4c3ec6256b7b8b; -- owner federation_owner
+comment on function federation.set_peer_cache(text,text,integer) is 'How long a peer''s answers to list and get are good, seconds: 0 keeps none, null is what the gateway says. Raises MF011, MF012.';
+
 create function federation.set_peer_state(peer_id uuid, serial text, state text)
   returns void
   language sql volatile security definer
   set search_path=""
-  as sha256 f2afbca65935240933a6438baaae1c5735fa782cea5706477b01aa8375210114; -- owner federation_owner
+  as sha256 7bf66d08ce992016092375874f516c48bb2ddcf8893566098bad1784f2672ec1; -- owner federation_owner
 comment on function federation.set_peer_state(uuid,text,text) is 'Writes what the gateway learnt of a peer when it last asked it.';
 
 create function federation.single_key(table_id regclass)
@@ -1511,8 +1592,8 @@ create function federation.status()
   returns jsonb
   language sql stable security definer
   set search_path=""
-  as sha256 315d3949ce46bcc1ebd7d92b35d6d5c9dc112ac0628ef8c6738fe1bdf99091e4; -- owner federation_owner
-comment on function federation.status() is 'Grants by status, peers, the audit log of the last day with what it says is missing, and open alerts.';
+  as sha256 99c411dda5dd6e96c7bb80eda2a438833ed2afffb7e44ec472d02fe3dfdf0aca; -- owner federation_owner
+comment on function federation.status() is 'Grants by status, peers and how they do, gateways that serve now, the audit log of the last day with what it says is missing, and open alerts.';
 
 create function federation.subject_exists(subject text)
   returns boolean
@@ -1610,14 +1691,14 @@ create function federation.verify_audit()
   returns TABLE(chain text, entries bigint, fault text, fault_position bigint, fault_id bigint, fault_at timestamp with time zone)
   language sql stable security definer rows 1000
   set search_path=""
-  as sha256 be1004dcd00fd339c5c027224421b606071378b82edb0e790b3896a482bc76d7; -- owner federation_owner
+  as sha256 931624e3780e2b50ebc61318fb6a378ff985ce13116676882932663d0b66f68f; -- owner federation_owner
 comment on function federation.verify_audit() is 'Walks every chain of the audit log; of each, how many rows hold and the first that does not: changed, removed, inserted or reordered.';
 
 create function federation.verify_chain(chain text)
   returns TABLE(entries bigint, fault text, fault_position bigint, fault_id bigint, fault_at timestamp with time zone)
   language plpgsql stable rows 1000
   set search_path=""
-  as sha256 6f2b4efcba98a9beec28be59ffb1fe472cf15f8f62ea366e0d842ea157430534; -- owner federation_owner
+  as sha256 ea354a8e2f99580a7fe74a7dab78c8ed329c7eea6e516c4f07e76478adea9323; -- owner federation_owner
 comment on function federation.verify_chain(text) is 'Walks one chain, log and archive, to its first fault or to its head: changed, removed, inserted or reordered.';
 
 create function federation_api.capabilities()
@@ -1788,6 +1869,11 @@ create policy federation_enrollment_tokens_native on federation.federation_enrol
   using (true)
   with check (true);
 comment on policy federation_enrollment_tokens_native on federation.federation_enrollment_tokens is 'The functions of federation_owner are the only way in; no other role has a policy or a privilege.';
+
+create policy federation_gateways_native on federation.federation_gateways as permissive for all to federation_owner
+  using (true)
+  with check (true);
+comment on policy federation_gateways_native on federation.federation_gateways is 'The functions of federation_owner are the only way in; no other role has a policy or a privilege.';
 
 create policy federation_grants_native on federation.federation_grants as permissive for all to federation_owner
   using (true)
