@@ -1,18 +1,21 @@
 -- Guarantees: a certificate is recorded in the transaction that activates its grant, before it leaves.
 create or replace function federation.record_certificate(
-  serial text, grant_id uuid, fingerprint text, not_before timestamptz, not_after timestamptz
+  serial text, grant_id uuid, fingerprint text, not_before timestamptz, not_after timestamptz, renewed_from text default null
 ) returns void
 language sql
 volatile
 security definer -- the gateway has no right on the table
 set search_path = ''
 as $$
-  insert into federation.federation_certificates (serial, grant_id, fingerprint, not_before, not_after)
-  values (serial, grant_id, fingerprint, not_before, not_after);
+  insert into federation.federation_certificates (serial, grant_id, fingerprint, not_before, not_after, renewed_from, authority_id)
+  select serial, grant_id, fingerprint, not_before, not_after, renewed_from, (
+    select a.id from federation.federation_authorities a where a.retired_at is null order by a.created_at desc, a.id limit 1
+  );
 $$;
-revoke all on function federation.record_certificate(text, uuid, text, timestamptz, timestamptz) from public;
-grant execute on function federation.record_certificate(text, uuid, text, timestamptz, timestamptz) to federation_gateway;
-comment on function federation.record_certificate(text, uuid, text, timestamptz, timestamptz) is 'Records a client certificate that was signed for a grant.';
+revoke all on function federation.record_certificate(text, uuid, text, timestamptz, timestamptz, text) from public;
+grant execute on function federation.record_certificate(text, uuid, text, timestamptz, timestamptz, text) to federation_gateway;
+comment on function federation.record_certificate(text, uuid, text, timestamptz, timestamptz, text) is
+  'Records a client certificate that was signed for a grant by the authority that signs now, and the one that it was renewed from.';
 
 create or replace function federation.revoked_certificates()
 returns table (serial text, revoked_at timestamptz, revocation_reason text)

@@ -134,6 +134,7 @@ create table federation.federation_alerts (
   subject text not null,
   message text not null,
   resolved_at timestamp with time zone,
+  delivered_at timestamp with time zone,
   constraint federation_alerts_pkey PRIMARY KEY (id),
   constraint federation_alerts_severity CHECK ((severity = ANY (ARRAY['warning'::text, 'critical'::text])))
 ); -- owner federation_owner
@@ -141,6 +142,7 @@ alter table federation.federation_alerts enable row level security;
 alter table federation.federation_alerts force row level security;
 CREATE UNIQUE INDEX federation_alerts_open_idx ON federation.federation_alerts USING btree (code, subject) WHERE (resolved_at IS NULL);
 comment on table federation.federation_alerts is 'Conditions that an administrator should look at, until they are resolved.';
+comment on column federation.federation_alerts.delivered_at is 'When it was handed to the webhook.';
 
 create table federation.federation_audit_archive (
   id bigint not null,
@@ -241,6 +243,7 @@ create table federation.federation_authorities (
   sealed_key bytea,
   created_at timestamp with time zone default now() not null,
   retired_at timestamp with time zone,
+  cross_certificate_der bytea,
   constraint _900_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
   constraint federation_authorities_embedded_key CHECK (((kind <> 'embedded'::text) OR (sealed_key IS NOT NULL))),
   constraint federation_authorities_fingerprint CHECK ((fingerprint ~ '^[0-9a-f]{64}$'::text)),
@@ -252,6 +255,7 @@ alter table federation.federation_authorities enable row level security;
 alter table federation.federation_authorities force row level security;
 comment on table federation.federation_authorities is 'Certificate authorities whose client certificates this gateway accepts. The newest that is not retired signs.';
 comment on column federation.federation_authorities.sealed_key is 'PKCS#8 key of an embedded authority, sealed with the row id as associated data.';
+comment on column federation.federation_authorities.cross_certificate_der is 'Its key, certified by the authority before it: who trusts only that one is led to it (RFC 4210 §4.4).';
 
 create table federation.federation_certificates (
   serial text not null,
@@ -263,7 +267,11 @@ create table federation.federation_certificates (
   renewed_from text,
   revoked_at timestamp with time zone,
   revocation_reason text,
+  authority_id uuid,
+  confirmed_at timestamp with time zone,
+  revocation_epoch bigint,
   constraint _900_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
+  constraint federation_certificates_authority_id_fkey FOREIGN KEY (authority_id) REFERENCES federation.federation_authorities(id) ON DELETE RESTRICT,
   constraint federation_certificates_fingerprint CHECK ((fingerprint ~ '^[0-9a-f]{64}$'::text)),
   constraint federation_certificates_fingerprint_key UNIQUE (fingerprint),
   constraint federation_certificates_grant_id_fkey FOREIGN KEY (grant_id) REFERENCES federation.federation_grants(id) ON DELETE RESTRICT,
@@ -276,10 +284,28 @@ create table federation.federation_certificates (
 ); -- owner federation_owner
 alter table federation.federation_certificates enable row level security;
 alter table federation.federation_certificates force row level security;
+CREATE INDEX federation_certificates_authority_id_idx ON federation.federation_certificates USING btree (authority_id);
 CREATE INDEX federation_certificates_grant_id_idx ON federation.federation_certificates USING btree (grant_id);
 CREATE INDEX federation_certificates_renewed_from_idx ON federation.federation_certificates USING btree (renewed_from);
 CREATE INDEX federation_certificates_revoked_at_idx ON federation.federation_certificates USING btree (revoked_at) WHERE (revoked_at IS NOT NULL);
 comment on table federation.federation_certificates is 'Every client certificate that was issued, recorded before it leaves. This record decides; the CRL is published for others.';
+comment on column federation.federation_certificates.authority_id is 'Which authority signed it; null where it was signed before that was recorded.';
+comment on column federation.federation_certificates.confirmed_at is 'When the peer said, by this certificate, that it has it. Only then may the one that it was renewed from be superseded.';
+comment on column federation.federation_certificates.revocation_epoch is 'The count of revocations as of its own; null where it was revoked before they were counted.';
+
+create table federation.federation_crls (
+  authority_id uuid not null,
+  number bigint not null,
+  der bytea not null,
+  this_update timestamp with time zone not null,
+  next_update timestamp with time zone not null,
+  constraint federation_crls_authority_id_fkey FOREIGN KEY (authority_id) REFERENCES federation.federation_authorities(id) ON DELETE CASCADE,
+  constraint federation_crls_life CHECK ((this_update < next_update)),
+  constraint federation_crls_pkey PRIMARY KEY (authority_id)
+); -- owner federation_owner
+alter table federation.federation_crls enable row level security;
+alter table federation.federation_crls force row level security;
+comment on table federation.federation_crls is 'The newest list of revoked certificates of each authority, as it was published (RFC 5280 §5).';
 
 create table federation.federation_enrollment_tokens (
   token_hash bytea not null,
@@ -359,6 +385,8 @@ create table federation.federation_identity (
   member_team_column name,
   bound_at timestamp with time zone default now() not null,
   bound_by text default SESSION_USER not null,
+  user_deleted_column name,
+  member_deleted_column name,
   constraint _900_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
   constraint federation_identity_memberships CHECK ((((memberships_table IS NULL) = (member_user_column IS NULL)) AND ((memberships_table IS NULL) = (member_team_column IS NULL)))),
   constraint federation_identity_pkey PRIMARY KEY (singleton),
@@ -367,6 +395,7 @@ create table federation.federation_identity (
 alter table federation.federation_identity enable row level security;
 alter table federation.federation_identity force row level security;
 comment on table federation.federation_identity is 'Which table and columns hold users and memberships: one row, written by federation.bind_identity.';
+comment on column federation.federation_identity.user_deleted_column is 'A user whose row says true here, or any time, is deleted; null where users are deleted by deleting their row.';
 
 create table federation.federation_keys (
   purpose text not null,
@@ -398,6 +427,11 @@ create table federation.federation_peers (
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   cache_ttl_seconds integer,
+  trusted_roots_der bytea[] default '{}'::bytea[] not null,
+  renewal_failures integer default 0 not null,
+  renewal_failed_at timestamp with time zone,
+  renewal_failure_code text,
+  ended_because text,
   constraint _900_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
   constraint federation_peers_cache_ttl_seconds CHECK (((cache_ttl_seconds >= 0) AND (cache_ttl_seconds <= 3600))),
   constraint federation_peers_host CHECK ((host ~ '^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$'::text)),
@@ -413,6 +447,9 @@ comment on table federation.federation_peers is 'One remote gateway of one local
 comment on column federation.federation_peers.certificate_chain_der is 'Our client certificate, then its intermediates, DER.';
 comment on column federation.federation_peers.sealed_key is 'PKCS#8 private key of our certificate, sealed with the row id as associated data.';
 comment on column federation.federation_peers.cache_ttl_seconds is 'Seconds for which an answer to list or get is good; 0 keeps none, null is what the gateway''s configuration says.';
+comment on column federation.federation_peers.trusted_roots_der is 'Further roots that the peer told of, over a connection for which one that was trusted already vouched.';
+comment on column federation.federation_peers.renewal_failures is 'Renewals that failed since the last that did not.';
+comment on column federation.federation_peers.ended_because is 'The code by which it was learnt that the grant has ended.';
 
 create table federation.federation_resource_privileges (
   resource_name text not null,
@@ -464,6 +501,18 @@ comment on column federation.federation_resources.native_policy is 'True where t
 comment on column federation.federation_resources.embedding_column is 'A column of type vector for searches; never among the columns that leave.';
 comment on column federation.federation_resources.search_config is 'The text search configuration by which words of a row are told.';
 comment on column federation.federation_resources.search_indexed is 'True where triggers keep federation_search_documents: the policies are ours, and owner and team are columns.';
+
+create table federation.federation_restored_revocations (
+  serial text not null,
+  revoked_at timestamp with time zone not null,
+  revocation_reason text not null,
+  not_after timestamp with time zone not null,
+  constraint federation_restored_revocations_pkey PRIMARY KEY (serial),
+  constraint federation_restored_revocations_serial CHECK ((serial ~ '^[0-9a-f]{2,40}$'::text))
+); -- owner federation_owner
+alter table federation.federation_restored_revocations enable row level security;
+alter table federation.federation_restored_revocations force row level security;
+comment on table federation.federation_restored_revocations is 'Revoked certificates that a restored database does not know and that were published before it was restored.';
 
 create table federation.federation_search_documents (
   resource_name text not null,
@@ -556,7 +605,7 @@ create view home_api.peers with (security_barrier=true) as
     h.last_failure_at,
     h.last_failure_code,
     h.offline_since
-   FROM federation.peers_of_current_user() p(id, owner_user_id, host, federation_url, public_url, grant_id, root_certificate_der, certificate_chain_der, certificate_serial, certificate_not_after, sealed_key, state, created_at, updated_at, cache_ttl_seconds)
+   FROM federation.peers_of_current_user() p(id, owner_user_id, host, federation_url, public_url, grant_id, root_certificate_der, certificate_chain_der, certificate_serial, certificate_not_after, sealed_key, state, created_at, updated_at, cache_ttl_seconds, trusted_roots_der, renewal_failures, renewal_failed_at, renewal_failure_code, ended_because)
      LEFT JOIN federation.health_of_my_peers() h(peer_id, circuit, last_success_at, last_failure_at, last_failure_code, offline_since) ON h.peer_id = p.id; -- owner federation_owner
 comment on view home_api.peers is '@name peer
 @primaryKey id
@@ -999,10 +1048,10 @@ create function federation.list_grants()
 comment on function federation.list_grants() is 'Every grant with its newest certificate, newest first.';
 
 create function federation.list_peers()
-  returns TABLE(id uuid, owner_user_id text, host text, state text, federation_url text, public_url text, grant_id uuid, certificate_serial text, certificate_not_after timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone)
+  returns TABLE(id uuid, owner_user_id text, host text, state text, federation_url text, public_url text, grant_id uuid, certificate_serial text, certificate_not_after timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone, renewal_failures integer, renewal_failed_at timestamp with time zone, renewal_failure_code text, ended_because text)
   language sql stable security definer rows 1000
   set search_path=""
-  as sha256 83811eccb47a1ca7be1c8812f2328c33510518d30e3f618c741aa79c0d3bf9c3; -- owner federation_owner
+  as sha256 498ebaf32bf537c09d34fe8b50247c72472154b219897b24f39003488d96cf22; -- owner federation_owner
 comment on function federation.list_peers() is 'Every peer of every local user, without its key.';
 
 create function federation.list_resources()
@@ -1193,12 +1242,12 @@ create function federation.rebuild_identity_functions()
   as sha256 c85ed93b2c391fd65b27621e4a361c229e92561f9d87e3dba5b5b9c6be92dfdd; -- owner federation_owner
 comment on function federation.rebuild_identity_functions() is 'Writes subject_exists and subject_teams from the bound identity.';
 
-create function federation.record_certificate(serial text, grant_id uuid, fingerprint text, not_before timestamp with time zone, not_after timestamp with time zone)
+create function federation.record_certificate(serial text, grant_id uuid, fingerprint text, not_before timestamp with time zone, not_after timestamp with time zone, renewed_from text DEFAULT NULL::text)
   returns void
   language sql volatile security definer
   set search_path=""
-  as sha256 cb5f6d170a91518c77b303ec8c8617bb6d35d0614c32f236d1a866c55cc8ef77; -- owner federation_owner
-comment on function federation.record_certificate(text,uuid,text,timestamp with time zone,timestamp with time zone) is 'Records a client certificate that was signed for a grant.';
+  as sha256 5a2863b94911bebfbc8eafc48a5320ab4c7601b6a038b6df14141bb6c1147f9e; -- owner federation_owner
+comment on function federation.record_certificate(text,uuid,text,timestamp with time zone,timestamp with time zone,text) is 'Records a client certificate that was signed for a grant by the authority that signs now, and the one that it was renewed from.';
 
 create function federation.record_identity(users_table regclass, user_column name, memberships_table regclass, member_user_column name, member_team_column name)
   returns void
@@ -1865,6 +1914,11 @@ create policy federation_certificates_native on federation.federation_certificat
   with check (true);
 comment on policy federation_certificates_native on federation.federation_certificates is 'The functions of federation_owner are the only way in; no other role has a policy or a privilege.';
 
+create policy federation_crls_native on federation.federation_crls as permissive for all to federation_owner
+  using (true)
+  with check (true);
+comment on policy federation_crls_native on federation.federation_crls is 'The functions of federation_owner are the only way in; no other role has a policy or a privilege.';
+
 create policy federation_enrollment_tokens_native on federation.federation_enrollment_tokens as permissive for all to federation_owner
   using (true)
   with check (true);
@@ -1904,6 +1958,11 @@ create policy federation_resources_native on federation.federation_resources as 
   using (true)
   with check (true);
 comment on policy federation_resources_native on federation.federation_resources is 'The functions of federation_owner are the only way in; no other role has a policy or a privilege.';
+
+create policy federation_restored_revocations_native on federation.federation_restored_revocations as permissive for all to federation_owner
+  using (true)
+  with check (true);
+comment on policy federation_restored_revocations_native on federation.federation_restored_revocations is 'The functions of federation_owner are the only way in; no other role has a policy or a privilege.';
 
 create policy federation_search_documents_native on federation.federation_search_documents as permissive for all to federation_owner
   using (true)
