@@ -15,32 +15,46 @@ $$;
 revoke all on function federation.record_certificate(text, uuid, text, timestamptz, timestamptz, text) from public;
 grant execute on function federation.record_certificate(text, uuid, text, timestamptz, timestamptz, text) to federation_gateway;
 comment on function federation.record_certificate(text, uuid, text, timestamptz, timestamptz, text) is
-  'Records a client certificate that was signed for a grant by the authority that signs now, and the one that it was renewed from.';
+  'Records a client certificate that was signed for a grant by the authority that signs now, and the one that it was renewed from, which is live. Raises MF031.';
 
-create or replace function federation.revoked_certificates()
-returns table (serial text, grant_id uuid, revoked_at timestamptz, revocation_reason text, not_after timestamptz)
+create or replace function federation.list_certificates(grant_id uuid default null)
+returns table (
+  serial text, grant_id uuid, subject_user_id text, peer_host text, not_before timestamptz, not_after timestamptz, issued_at timestamptz,
+  renewed_from text, revoked_at timestamptz, revocation_reason text
+)
 language sql
 stable
-security definer -- the gateway has no right on the table
+security definer -- administrators read certificates through this function only
 set search_path = ''
 as $$
-  select c.serial, c.grant_id, c.revoked_at, c.revocation_reason, c.not_after
+  select
+    c.serial, c.grant_id, g.subject_user_id, g.peer_host, c.not_before, c.not_after, c.issued_at, c.renewed_from, c.revoked_at, c.revocation_reason
+  from federation.federation_certificates c
+  join federation.federation_grants g on g.id = c.grant_id
+  where $1 is null or c.grant_id = $1
+  order by c.issued_at desc, c.serial;
+$$;
+revoke all on function federation.list_certificates(uuid) from public;
+grant execute on function federation.list_certificates(uuid) to federation_admin;
+comment on function federation.list_certificates(uuid) is 'Every certificate, or those of one grant, newest first.';
+
+create or replace function federation.revoked_certificates()
+returns table (serial text, revoked_at timestamptz, revocation_reason text, grant_id uuid, not_after timestamptz)
+language sql
+stable
+security definer -- the gateway has no right on the tables
+set search_path = ''
+as $$
+  select c.serial, c.revoked_at, c.revocation_reason, c.grant_id, c.not_after
   from federation.federation_certificates c
   where c.revoked_at is not null and c.not_after > now()
-  order by c.revoked_at, c.serial;
+  union all
+  select r.serial, r.revoked_at, r.revocation_reason, null, r.not_after
+  from federation.federation_restored_revocations r
+  where r.not_after > now()
+  order by 2, 1;
 $$;
 revoke all on function federation.revoked_certificates() from public;
 grant execute on function federation.revoked_certificates() to federation_gateway;
-comment on function federation.revoked_certificates() is 'The revoked certificates that have not ended: what a CRL lists (RFC 5280 §5).';
-
-create or replace function federation.revocation_epoch() returns bigint
-language sql
-stable
-security definer -- the gateway has no right on the sequence
-set search_path = ''
-as $$
-  select case when e.is_called then e.last_value else 0 end from federation.federation_revocation_epoch e;
-$$;
-revoke all on function federation.revocation_epoch() from public;
-grant execute on function federation.revocation_epoch() to federation_gateway;
-comment on function federation.revocation_epoch() is 'How many certificates have been revoked, ever.';
+comment on function federation.revoked_certificates() is
+  'The revoked certificates that have not ended: what a CRL lists (RFC 5280 §5). Those that a restored database only knows to be revoked have no grant.';
