@@ -22,6 +22,7 @@ create or replace function federation.append_to_chain(chain text, entries federa
 language plpgsql
 volatile
 set search_path = ''
+set enable_seqscan = off -- the table of heads is so small that the planner would read it whole, old versions and all
 as $$
 declare
   head federation.federation_audit_chains;
