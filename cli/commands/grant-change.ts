@@ -17,12 +17,22 @@ export function revokeCommand(): Command {
     .argument("<id>", "the grant's id")
     .option("--reason <text>", "why, for the record here; the peer is not told")
     .action(async (id: string, options: CommonOptions & { reason?: string }) => {
-      const { reason = null } = options;
-      await changeGrant(id, options, "revoke_grant", [reason]);
-      common(options).output.result({ grantId: id, status: "revoked", reason }, () =>
+      const grant = await withGrant(id, options, async (client) => {
+        await client.query("select federation.revoke_grant($1, $2)", [id, options.reason ?? null]);
+        const { rows } = await client.query<{ status: string; ended_at: Date; end_reason: string | null }>(
+          "select status, ended_at, end_reason from federation.list_grants() where id = $1",
+          [id],
+        );
+        return rows[0];
+      });
+      if (grant === undefined) {
+        throw new FederationError("INTERNAL", "The grant is gone.");
+      }
+      const { status, ended_at: endedAt, end_reason: reason } = grant;
+      common(options).output.result({ grantId: id, status, endedAt, reason }, () =>
         [
-          `Grant ${bold(id)} is revoked, with its certificates and its enrollment token.`,
-          "From now on the peer reads nothing on any gateway of this database, and its next connection is refused; it learns why from the CRL.",
+          `Grant ${bold(id)} is ${status} since ${endedAt.toISOString()}, with its certificates and its enrollment token.`,
+          "The peer reads nothing any more on any gateway of this database, and its next connection is refused; it learns why from the CRL.",
           "This cannot be undone: to share again, create another grant.",
         ].join("\n"),
       );
@@ -124,7 +134,7 @@ function difference(id: string, before: Scope, after: Scope): string {
   }
   const show = (value: unknown): string => (value === undefined ? "" : JSON.stringify(value));
   return [
-    `Grant ${bold(id)} has another scope. The peer is not told; what it holds of answers and cursors goes on under the new one.`,
+    `Grant ${bold(id)} has another scope: the peer's next query is answered under it, one that goes on from a cursor, too.`,
     "",
     table(
       ["", "before", "after"],
