@@ -16,6 +16,7 @@ import { lockDirectory } from "./database/directory-lock.ts";
 import { openDatabase } from "./database/open.ts";
 import { createSessions, noticesHangUps } from "./database/session.ts";
 import { createEnrollment } from "./enrollment/enroll.ts";
+import { createRenewal } from "./enrollment/renew.ts";
 import { FederationError } from "./errors.ts";
 import { createHomeExecutor } from "./graphile/home-schema.ts";
 import { createVerbExecutor } from "./graphile/verb-schema.ts";
@@ -170,6 +171,14 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
         waitMs: TURN_MS,
       }),
       verbs: await createVerbExecutor(pool, sessions),
+      renewal: createRenewal({
+        sessions,
+        authority,
+        host: config.host,
+        oidArc: config.oidArc,
+        certificateLifetimeDays: config.certificateLifetimeDays,
+        roots: () => trustedRoots,
+      }),
       tracing,
       mostMs: config.limits.statementTimeoutMs + TURN_MS,
       audit,

@@ -15,6 +15,8 @@ export interface PeerIdentity extends CertificateIdentity {
   /** Hex, lower case. */
   serial: string;
   commonName: string;
+  /** SubjectPublicKeyInfo. */
+  publicKeyDer: Buffer;
 }
 
 const CODE = "IDENTITY_MALFORMED";
@@ -77,7 +79,8 @@ export function readPeerIdentity(certificateDer: Buffer, oidArc: string): PeerId
   if (!/^(?:[0-9a-f]{2}){1,20}$/.test(serial)) {
     throw malformed();
   }
-  return { grantId, subjectUserId, host, serial, commonName };
+  const publicKeyDer = certificate.publicKey.export({ type: "spki", format: "der" });
+  return { grantId, subjectUserId, host, serial, commonName, publicKeyDer };
 }
 
 function readExtensions(fields: Asn1[]): Map<string, Buffer> {

@@ -65,7 +65,7 @@ describe("a client certificate of step-ca", () => {
   test("is what an enrolling gateway accepts, and says who it speaks for", async () => {
     const who = identity();
     const issued = await authority.issueClientCertificate({ csrPem: csr(), identity: who, lifetimeSeconds: 3_600 });
-    const accepted = verifyIssued({ ...issued, rootPem: authority.rootPem, privateKeyPem, oidArc: ARC });
+    const accepted = verifyIssued({ ...issued, rootsPem: [authority.rootPem], privateKeyPem, oidArc: ARC });
     expect(accepted).toMatchObject({ ...who, commonName: who.grantId, serial: issued.serial });
     expect(issued.chainPem).toHaveLength(1);
     const life = issued.notAfter.getTime() - Date.now();
