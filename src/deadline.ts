@@ -9,8 +9,8 @@ export interface Deadline {
   readonly signal: AbortSignal;
   /** Milliseconds that are left, 0 at least. */
   left(): number;
-  /** Nobody waits any more. */
-  cancel(): void;
+  /** Nobody waits any more: CANCELLED, or `reason` where whoever waited last gave up for another. */
+  cancel(reason?: unknown): void;
   /** Lets go of the timer. To be called when the request has ended, however it did. */
   end(): void;
 }
@@ -39,8 +39,8 @@ export function startDeadline(ms: number, within?: Deadline): Deadline {
   return {
     signal: controller.signal,
     left: () => Math.max(0, endsAt - performance.now()),
-    cancel: () => {
-      controller.abort(new FederationError("CANCELLED", "The caller hung up."));
+    cancel: (reason) => {
+      controller.abort(reason ?? new FederationError("CANCELLED", "The caller hung up."));
     },
     end: () => {
       clearTimeout(timer);

@@ -42,7 +42,7 @@ export interface CircuitOptions {
   failures: number;
   /** How long it stays open, ms. */
   cooldownMs: number;
-  /** A peer that got less time than this and did not use it has not failed, ms. */
+  /** A peer that got less time than this, and did not answer within it, has not failed, ms. */
   patienceMs: number;
   /** Told when a circuit opens or closes. */
   onChange?: (peer: Peer, isOpen: boolean) => void;
@@ -128,6 +128,7 @@ export function createCircuits(options: CircuitOptions): Circuits {
       );
     }
     const given = deadline.left();
+    const started = performance.now();
     try {
       const tried = await line.breaker.execute(async (): Promise<Tried<T>> => {
         try {
@@ -135,7 +136,9 @@ export function createCircuits(options: CircuitOptions): Circuits {
         } catch (cause) {
           const error = asFederationError(cause);
           if (isFailure(error)) {
-            throw error.code === "PEER_TIMEOUT" && given < options.patienceMs ? new Unproven(error) : error;
+            // Whoever waits for the answer may go before the time is up that it was begun with.
+            const had = deadline.signal.aborted ? performance.now() - started : given;
+            throw error.code === "PEER_TIMEOUT" && had < options.patienceMs ? new Unproven(error) : error;
           }
           if (error.code === "CANCELLED") {
             throw new Unproven(error);

@@ -2,7 +2,7 @@ import { Pool } from "undici";
 import { z } from "zod";
 import { ERROR_TABLE, FederationError } from "../errors.ts";
 import type { ErrorCode } from "../errors.ts";
-import { TIMEOUT_HEADER } from "../deadline.ts";
+import { before, TIMEOUT_HEADER } from "../deadline.ts";
 import type { Deadline } from "../deadline.ts";
 import type { Keyring } from "../seal/keyring.ts";
 import { unseal } from "../seal/seal.ts";
@@ -108,7 +108,9 @@ export function createPeerConnections(options: { keyring: () => Keyring; timeout
   return {
     request: async (peer, verb, variables, deadline, traceparent) => {
       try {
-        const data = await send(peer, JSON.stringify({ documentId: verb, variables }), deadline, traceparent);
+        const body = JSON.stringify({ documentId: verb, variables });
+        // A request that still waits for its connection does not hear the signal (undici, api-request: it listens once it is sent).
+        const data = await before(deadline.signal, send(peer, body, deadline, traceparent));
         return (data as Record<string, unknown> | undefined)?.[verb];
       } catch (error) {
         throw fromTransportError(error, peer.host);

@@ -132,11 +132,11 @@ export function createResponseCache(options: { bytes: number; now?: () => number
     return flight;
   };
 
-  /** A request that nobody waits for is given up. */
-  const leave = (key: string, flight: Flight): void => {
+  /** A request that nobody waits for is given up, for the reason of whoever waited last: a peer that let it wait too long has failed. */
+  const leave = (key: string, flight: Flight, { signal }: Deadline): void => {
     flight.waiting -= 1;
     if (flight.waiting === 0) {
-      flight.deadline.cancel();
+      flight.deadline.cancel(signal.reason);
       if (flights.get(key) === flight) {
         flights.delete(key);
       }
@@ -183,7 +183,7 @@ export function createResponseCache(options: { bytes: number; now?: () => number
             throw error;
           }
         } finally {
-          leave(key, flight);
+          leave(key, flight, deadline);
         }
       }
     },

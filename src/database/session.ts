@@ -93,6 +93,8 @@ export function createSessions(
     client.on("error", onError);
     deadline?.signal.addEventListener("abort", onAbort, { once: true });
     try {
+      // It may have aborted when the connection was there and nobody listened yet.
+      deadline?.signal.throwIfAborted();
       const timeout = Math.min(statementTimeoutMs, Math.ceil(deadline?.left() ?? statementTimeoutMs) + GRACE_MS);
       await client.query(`${begin}; set local statement_timeout = ${timeout}${noticing}`);
       await enter(client);

@@ -4,6 +4,7 @@ import { SpanKind } from "@opentelemetry/api";
 import { startDeadline, timeoutOf, TIMEOUT_HEADER } from "../deadline.ts";
 import { FederationError } from "../errors.ts";
 import type { Tracing } from "../observability/tracing.ts";
+import { whenClosed } from "./http.ts";
 import type { Asked } from "../source/asked.ts";
 import type { Signals } from "../source/signals.ts";
 
@@ -26,7 +27,7 @@ export function askedOf(
   const session = sessionOf(request, userId);
   const deadline = startDeadline(timeoutOf(request.headers[TIMEOUT_HEADER], options.mostMs));
   const span = options.tracing.start("home.request", SpanKind.SERVER, request.headers["traceparent"]);
-  response.once("close", () => {
+  whenClosed(response, () => {
     if (!response.writableFinished) {
       deadline.cancel();
     }

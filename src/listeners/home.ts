@@ -81,6 +81,7 @@ export function createHomeListener(options: HomeListenerOptions): Server {
     }
     const asked = askedOf(request, response, userId, options);
     traceOf.set(request, asked.span.traceId);
+    asked.deadline.signal.throwIfAborted();
     const body = await readJsonBody(request, { bytes: MAX_BODY_BYTES, ms: 10_000 });
     if (request.url === "/stream") {
       await streamAnswers(response, body, asked, options.queries);

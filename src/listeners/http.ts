@@ -66,6 +66,15 @@ function refusePrototype(key: string, value: unknown): unknown {
   return value;
 }
 
+/** Calls back when a response has been sent or its connection has ended, or at once where that was before: the event comes only once. */
+export function whenClosed(response: ServerResponse, done: () => void): void {
+  if (response.closed) {
+    done();
+  } else {
+    response.once("close", done);
+  }
+}
+
 /** An answer that is ready to leave. */
 export interface Answer {
   status: number;

@@ -22,7 +22,7 @@ import { queryHash } from "../verbs/query-hash.ts";
 import { readVerbRequest } from "../verbs/variables.ts";
 import type { VerbRequest } from "../verbs/variables.ts";
 import { createAuditing, newEntry } from "./audited.ts";
-import { errorAnswer, jsonAnswer, readJsonBody, sendAnswer } from "./http.ts";
+import { errorAnswer, jsonAnswer, readJsonBody, sendAnswer, whenClosed } from "./http.ts";
 import type { Answer } from "./http.ts";
 
 /** The longest body that a peer may send, bytes. */
@@ -148,10 +148,11 @@ export function createPeerRequests(options: PeerRequestsOptions): PeerRequests {
       throw new FederationError("METHOD_NOT_ALLOWED", "Verbs are sent by POST.");
     }
     const deadline = startDeadline(timeoutOf(request.headers[TIMEOUT_HEADER], options.mostMs));
-    response.once("close", () => {
+    whenClosed(response, () => {
       deadline.cancel();
     });
     try {
+      deadline.signal.throwIfAborted();
       const body = await readJsonBody(request, { bytes: MAX_BODY_BYTES, ms: Math.min(BODY_MS, deadline.left()) });
       const verbRequest = readVerbRequest(body);
       entry.verb = verbRequest.verb;

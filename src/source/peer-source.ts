@@ -94,7 +94,7 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
       }
       return read.data as z.output<(typeof ANSWERS)[V]>;
     });
-    if (!isSame(peer, await peerOfUser(sessions, asked.userId, peer.id))) {
+    if (!isSame(peer, await peerOfUser(sessions, asked.userId, peer.id, deadline))) {
       forget(peer);
       throw new Flushed();
     }
@@ -166,7 +166,7 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
           if (!(error instanceof Flushed)) {
             throw error;
           }
-          peer = await peerOfUser(sessions, asked.userId, known.id);
+          peer = await peerOfUser(sessions, asked.userId, known.id, deadline);
         }
       }
       throw new FederationError("PEER_UNKNOWN", `${known.host} was removed, or enrolled anew, while it was asked.`);

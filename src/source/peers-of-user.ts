@@ -28,8 +28,17 @@ export async function peersOfUser(sessions: Sessions, userId: string, deadline?:
 }
 
 /** One of them as it is now; undefined where the user has it no more. */
-export async function peerOfUser(sessions: Sessions, userId: string, id: string): Promise<Peer | undefined> {
-  const { rows } = await sessions.asUser(userId, (client) => client.query<PeerRow>(`${PEERS} where id = $1`, [id]));
+export async function peerOfUser(
+  sessions: Sessions,
+  userId: string,
+  id: string,
+  deadline: Deadline,
+): Promise<Peer | undefined> {
+  const { rows } = await sessions.asUser(
+    userId,
+    (client) => client.query<PeerRow>(`${PEERS} where id = $1`, [id]),
+    deadline,
+  );
   return rows.map(peerOf)[0];
 }
 

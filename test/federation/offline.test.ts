@@ -10,7 +10,7 @@ import { runMosaic } from "../harness/mosaic.ts";
 const SCOPE = { resources: ["tasks"], include_teams: ["platform"], include_personal: true };
 const SOURCE = "federated:work.localhost";
 const FAILURES = 3;
-const COOLDOWN_MS = 1_500;
+const COOLDOWN_MS = 2_500;
 
 let work: TestGateway;
 let home: TestGateway;
@@ -56,27 +56,27 @@ const rowsOf = (answer: HomeAnswer): number => (answer.data as { list: { rows: u
 
 describe("a peer that does not answer", () => {
   test("acceptance 4 and 5: is not sent a packet once its circuit is open, and is asked again after the cooldown", async () => {
-    await proxy.set({ kind: "black hole" });
-    await homeQuery(home, "alice-at-home", "{ __typename }");
-    // The connection that is open from before feels it, too.
+    expect(codeOf(await ask("four", SOURCE))).toBe("OK");
+    proxy.seen();
+    await proxy.set({ kind: "half-open" });
+    // The first goes over the connection that is open, the others begin new ones: each does leave.
     for (let n = 0; n < FAILURES; n += 1) {
-      await proxy.set({ kind: "half-open" });
       expect(codeOf(await ask("four", SOURCE))).toBe("PEER_TIMEOUT");
+      const { connections, bytes } = proxy.seen();
+      expect(connections > 0).toBe(n > 0);
+      expect(bytes).toBeGreaterThan(0);
     }
-    proxy.taken();
+    await proxy.set({ kind: "none" });
     for (let n = 0; n < 10; n += 1) {
-      const started = performance.now();
       expect(codeOf(await ask("four", SOURCE))).toBe("CIRCUIT_OPEN");
-      expect(performance.now() - started).toBeLessThan(1_000);
     }
-    expect(proxy.taken()).toBe(0);
+    expect(proxy.seen()).toEqual({ connections: 0, bytes: 0 });
     expect(await peerOf()).toMatchObject({ state: "degraded" });
 
-    await proxy.set({ kind: "none" });
     await new Promise((resolve) => setTimeout(resolve, COOLDOWN_MS + 50));
     expect(codeOf(await ask("four", SOURCE))).toBe("OK");
     expect(codeOf(await ask("four", SOURCE))).toBe("OK");
-    expect(proxy.taken()).toBe(1);
+    expect(proxy.seen().connections).toBe(1);
     await new Promise((resolve) => setTimeout(resolve, 200));
     expect(await peerOf()).toMatchObject({ state: "active" });
   });
@@ -225,9 +225,15 @@ describe("an answer source by source", () => {
   test("says what failed beside the others' rows, and tells of it", async () => {
     await proxy.set({ kind: "refused" });
     const events = await stream({ verb: "search", variables: { query: "plants" } });
-    expect(events.map(({ event }) => event)).toEqual(["source", "source", "signal", "end"]);
-    expect(events[1]?.data).toMatchObject({ source: SOURCE, status: "error", error: { code: "PEER_UNREACHABLE" } });
-    expect(events[2]?.data).toMatchObject({ state: "offline" });
+    // Which of the two is the quicker, nobody knows.
+    const failed = events.findIndex(({ event, data }) => event === "source" && data["source"] === SOURCE);
+    expect(events[failed]?.data).toMatchObject({ status: "error", error: { code: "PEER_UNREACHABLE" } });
+    expect(events[failed + 1]).toMatchObject({ event: "signal", data: { source: SOURCE, state: "offline" } });
+    const rest = events.filter((_, index) => index !== failed && index !== failed + 1);
+    expect(rest.map(({ event, data }) => [event, data["source"]])).toEqual([
+      ["source", "local"],
+      ["end", undefined],
+    ]);
   });
 
   test("that cannot be begun is an error like any other", async () => {

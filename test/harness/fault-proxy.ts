@@ -13,11 +13,11 @@ export type Fault =
   | { kind: "reset" }
   /** What is sent is taken and never passed on: the other end is gone, and nobody said so. */
   | { kind: "half-open" }
-  /** Connections are taken and nothing is ever said. */
+  /** Connections are taken and nothing is ever said; the gateway itself hears of none. */
   | { kind: "black hole" }
-  /** What answers does not speak TLS. */
+  /** What answers is not what the gateway said, nor TLS. */
   | { kind: "garbage" }
-  /** The connection ends after so many bytes of what the server says. */
+  /** The connection ends after so many more bytes of what the server says. */
   | { kind: "truncated"; bytes: number }
   /** One byte every so often, ms. */
   | { kind: "trickle"; ms: number }
@@ -29,8 +29,8 @@ export interface FaultProxy {
   url: string;
   /** From now on; connections that are open feel it, too. */
   set(fault: Fault): Promise<void>;
-  /** Connections that were taken since the last call. */
-  taken(): number;
+  /** Connections that were taken since the last call, and bytes that came on these and on those from before. */
+  seen(): { connections: number; bytes: number };
   /** Connections that are open. */
   readonly open: number;
   close(): Promise<void>;
@@ -40,18 +40,13 @@ export interface FaultProxy {
 export async function openFaultProxy(target: URL): Promise<FaultProxy> {
   const sockets = new Set<Socket>();
   let fault: Fault = { kind: "none" };
-  let taken = 0;
+  let seen = { connections: 0, bytes: 0 };
   const server = createServer((socket) => {
-    taken += 1;
+    seen.connections += 1;
     sockets.add(socket);
     socket.on("error", () => undefined).on("close", () => sockets.delete(socket));
-    const now = fault;
-    if (now.kind === "black hole") {
-      socket.resume();
-      return;
-    }
-    if (now.kind === "garbage") {
-      socket.once("data", () => socket.end(randomBytes(300)));
+    socket.on("data", (chunk: Buffer) => (seen.bytes += chunk.length));
+    if (fault.kind === "black hole") {
       return;
     }
     const onward = connect({ host: target.hostname, port: Number(target.port) });
@@ -60,7 +55,7 @@ export async function openFaultProxy(target: URL): Promise<FaultProxy> {
     socket.on("data", (chunk: Buffer) => {
       if (fault.kind === "reset") {
         socket.resetAndDestroy();
-      } else if (fault.kind !== "half-open") {
+      } else if (!isSilent(fault)) {
         onward.write(chunk);
       }
     });
@@ -82,10 +77,10 @@ export async function openFaultProxy(target: URL): Promise<FaultProxy> {
         await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
       }
     },
-    taken: () => {
-      const count = taken;
-      taken = 0;
-      return count;
+    seen: () => {
+      const before = seen;
+      seen = { connections: 0, bytes: 0 };
+      return before;
     },
     get open() {
       return sockets.size;
@@ -96,16 +91,24 @@ export async function openFaultProxy(target: URL): Promise<FaultProxy> {
   };
 }
 
+const isSilent = ({ kind }: Fault): boolean => kind === "half-open" || kind === "black hole";
+
 /** Passes on what the server says, as the fault of the moment has it. */
 function passOn(from: Socket, to: Socket, faultNow: () => Fault): void {
   let said = 0;
+  let saidSince: Fault | undefined;
   const isGone = (): boolean => !to.writable;
   let line = Promise.resolve();
   from.on("data", (chunk: Buffer) => {
     line = line.then(async () => {
       const fault = faultNow();
-      said += chunk.length;
-      if (isGone() || fault.kind === "half-open") {
+      said = saidSince === fault ? said + chunk.length : chunk.length;
+      saidSince = fault;
+      if (isGone() || isSilent(fault)) {
+        return;
+      }
+      if (fault.kind === "garbage") {
+        to.end(randomBytes(chunk.length));
         return;
       }
       if (fault.kind === "truncated" && said > fault.bytes) {
