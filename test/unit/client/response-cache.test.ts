@@ -122,6 +122,23 @@ describe("the response cache", () => {
     second.end();
   });
 
+  test("ends a request whose callers' time is up as one that took too long, not as one that was given up", async () => {
+    const cache = createResponseCache({ bytes: 100_000 });
+    for (let n = 0; n < 20; n += 1) {
+      const deadline = startDeadline(5);
+      const reason = Promise.withResolvers<unknown>();
+      const silent = ({ signal }: { signal: AbortSignal }): Promise<never> => {
+        signal.addEventListener("abort", () => {
+          reason.resolve(signal.reason);
+        });
+        return new Promise(() => undefined);
+      };
+      await expect(cache.answer(question(), deadline, silent)).rejects.toMatchObject({ code: "DEADLINE_EXCEEDED" });
+      expect(await reason.promise).toMatchObject({ code: "DEADLINE_EXCEEDED" });
+      deadline.end();
+    }
+  });
+
   test("asks anew for who has more time than the one whose request it joined", async () => {
     const cache = createResponseCache({ bytes: 100_000 });
     const [hurried, patient] = [startDeadline(30), startDeadline(10_000)];
