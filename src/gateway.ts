@@ -131,11 +131,10 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
     closers.push(() => audit.close(SHUTDOWN_MS));
     let settled = (): Promise<void> => Promise.resolve();
     closers.push(() => settled());
-    const target = telemetryTarget(config);
+    const target = telemetryTarget(config, log);
     const metrics = createMetrics(target);
     closers.push(() => metrics.close());
-    const tracing =
-      target === undefined ? UNTRACED : createTracing(target, { sampleRatio: config.telemetry.sampleRatio, log });
+    const tracing = target === undefined ? UNTRACED : createTracing(target, config.telemetry);
     closers.push(() => tracing.close());
 
     const shared =

@@ -26,11 +26,15 @@ export function askedOf(
   const session = sessionOf(request, userId);
   const deadline = startDeadline(timeoutOf(request.headers[TIMEOUT_HEADER], options.mostMs));
   const span = options.tracing.start("home.request", SpanKind.SERVER, request.headers["traceparent"]);
+  if (span.traceresponse !== undefined) {
+    response.setHeader("traceresponse", span.traceresponse);
+  }
   response.once("close", () => {
     if (!response.writableFinished) {
       deadline.cancel();
     }
     deadline.end();
+    span.set({ "http.response.status_code": response.statusCode });
     span.end();
   });
   const asked: Asked = {

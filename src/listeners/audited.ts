@@ -57,6 +57,7 @@ export function createAuditing(options: {
         await audit.pushDurable(entry);
       } catch (error) {
         log.error({ err: error, requestId, traceId }, "an answer was held back: it cannot be audited");
+        Object.assign(entry, { outcome: "failed", code: "UNAVAILABLE" } satisfies Partial<AuditEntry>);
         leaving = errorAnswer(
           new FederationError("UNAVAILABLE", "The request cannot be audited for now.", { retryAfter: 5 }),
           requestId,

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { OTLPMetricExporter } from "@opentelemetry/exporter-metrics-otlp-proto";
 import { PrometheusExporter } from "@opentelemetry/exporter-prometheus";
 import { MeterProvider, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
-import type { TelemetryTarget } from "./tracing.ts";
+import type { TelemetryTarget } from "./telemetry-target.ts";
 
 /** A number that is read when somebody asks, with its labels. */
 export interface Reading {
@@ -44,7 +44,9 @@ export function createMetrics(target?: TelemetryTarget): Metrics {
         ? []
         : [
             new PeriodicExportingMetricReader({
-              exporter: new OTLPMetricExporter(target.url === undefined ? {} : { url: `${target.url}/v1/metrics` }),
+              exporter: target.watch(
+                new OTLPMetricExporter(target.url === undefined ? {} : { url: `${target.url}/v1/metrics` }),
+              ),
               exportIntervalMillis: 10_000,
               exportTimeoutMillis: 5_000,
             }),

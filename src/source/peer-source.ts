@@ -87,7 +87,7 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
     span: Span,
   ): Promise<z.output<(typeof ANSWERS)[V]>> => {
     const checked = await circuits.run(peer, deadline, async () => {
-      const answer = await connections.request(peer, verb, variables, deadline, span.traceparent);
+      const answer = await connections.request(peer, verb, variables, deadline, span);
       const read = ANSWERS[verb].safeParse(answer);
       if (!read.success) {
         throw new FederationError("PEER_PROTOCOL", `${peer.host} answered with what is no answer to ${verb}`);
@@ -186,7 +186,8 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
         grant_id: known.grantId,
         peer: known.host,
         verb,
-        resource: resourceOf({ verb, variables }),
+        // Of a request that failed it may be any text.
+        resource: code === "OK" ? resourceOf({ verb, variables }) : undefined,
         outcome,
         latency_ms: latency,
         cached,

@@ -109,7 +109,7 @@ async function ask(peer: Peer, connections: PeerConnections, timeoutMs: number):
   const deadline = startDeadline(timeoutMs);
   let said: unknown;
   try {
-    said = await connections.request(peer, "capabilities", {}, deadline, unrecordedSpan().traceparent);
+    said = await connections.request(peer, "capabilities", {}, deadline, unrecordedSpan());
   } catch (error) {
     return refusalOf(asFederationError(error), peer);
   } finally {
