@@ -61,8 +61,8 @@ function errorForLog(error: unknown): unknown {
   }
   const { name: type, message, stack, cause } = error;
   const code = "code" in error ? error.code : undefined;
-  if (error instanceof SyntaxError) {
-    // Of JSON it repeats a piece, and that may be a key or what somebody asked for.
+  if (error instanceof SyntaxError || type === "GraphQLError") {
+    // They repeat a piece of what they were given, and that may be a key or what somebody asked for.
     return { type, code, stack: stack?.slice(stack.indexOf("\n    at ")) };
   }
   return { type, code, message, stack, ...(cause === undefined ? {} : { cause: errorForLog(cause) }) };

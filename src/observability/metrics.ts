@@ -55,7 +55,7 @@ export function createMetrics(target?: TelemetryTarget): Metrics {
   });
   const meter = provider.getMeter("mosaic-federation");
   const requests = meter.createCounter("mosaic_requests", { description: "Requests of peers, by how they ended." });
-  const latency = meter.createHistogram("mosaic_request_duration", {
+  const latency = meter.createHistogram("mosaic_request_duration_milliseconds", {
     description: "From the first byte of a peer's request to its answer.",
     unit: "ms",
     advice: { explicitBucketBoundaries: LATENCIES_MS },
@@ -63,7 +63,7 @@ export function createMetrics(target?: TelemetryTarget): Metrics {
   const peerRequests = meter.createCounter("mosaic_peer_requests", {
     description: "Requests of local users to peers, by how they ended.",
   });
-  const peerLatency = meter.createHistogram("mosaic_peer_request_duration", {
+  const peerLatency = meter.createHistogram("mosaic_peer_request_duration_milliseconds", {
     description: "From a local user's request to the peer's answer or the cache's.",
     unit: "ms",
     advice: { explicitBucketBoundaries: LATENCIES_MS },

@@ -71,7 +71,8 @@ export async function spansOf(
   enough: (spans: CollectedSpan[]) => boolean,
   seconds = 15,
 ): Promise<CollectedSpan[]> {
-  for (const deadline = Date.now() + seconds * 1_000; ; await sleep(100)) {
+  const deadline = Date.now() + seconds * 1_000;
+  for (;;) {
     const spans = linesOf(otelCollector?.tracesFile ?? "")
       .filter((line) => line.includes(traceId))
       .flatMap((line) => (JSON.parse(line) as TraceLine).resourceSpans)
@@ -93,6 +94,7 @@ export async function spansOf(
     if (Date.now() > deadline) {
       throw new Error(`the collector has of ${traceId}: ${JSON.stringify(spans)}`);
     }
+    await sleep(100);
   }
 }
 

@@ -273,10 +273,16 @@ describe("what gateways tell the collector", () => {
   test("has their metrics, too", async () => {
     const ofBoth = ["mosaic_audit_queue_rows", "mosaic_audit_dropped", "mosaic_certificate_expiry_seconds"];
     const expected = [
-      [work, [...ofBoth, "mosaic_requests", "mosaic_request_duration"]],
+      [work, [...ofBoth, "mosaic_requests", "mosaic_request_duration_milliseconds"]],
       [
         home,
-        [...ofBoth, "mosaic_peer_requests", "mosaic_peer_request_duration", "mosaic_cache_hits", "mosaic_cache_misses"],
+        [
+          ...ofBoth,
+          "mosaic_peer_requests",
+          "mosaic_peer_request_duration_milliseconds",
+          "mosaic_cache_hits",
+          "mosaic_cache_misses",
+        ],
       ],
       [home, ["mosaic_peer_circuit_open", "mosaic_peer_certificate_expiry_seconds"]],
     ] as const;
@@ -299,7 +305,7 @@ describe("what gateways tell the collector", () => {
     await sleep(11_000);
     const told = linesAbout([work.host, home.host]).join("\n");
     expect(told).toContain(last);
-    expect(told).toContain("mosaic_request_duration");
+    expect(told).toContain("mosaic_request_duration_milliseconds");
     const values = [...WORK.tasks, ...HOME.tasks, ...WORK.users, ...HOME.users]
       .flatMap((row) => Object.values(row))
       .filter((value) => typeof value === "string" && value !== "platform");
@@ -320,8 +326,10 @@ describe("a receiver that is away", () => {
   test("holds up no request, is said once, and once more when it is back", { timeout: 90_000 }, async () => {
     expect([...said(work), ...said(home)]).toEqual([]);
     await proxy.close();
-    for (const until = Date.now() + 25_000; Date.now() < until; await sleep(50)) {
+    const until = Date.now() + 25_000;
+    while (Date.now() < until) {
       expect((await say({ resource: "tasks" }, {})).status).toBe(200);
+      await sleep(50);
     }
     expect(said(work)).toHaveLength(1);
     expect(JSON.parse(said(work)[0] ?? "")).toMatchObject({ level: 40 });
