@@ -13,7 +13,7 @@ import { asFederationError, FederationError } from "../errors.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Span } from "../observability/span.ts";
-import { resourceOf } from "../verbs/outcome.ts";
+import { outcomeOf, resourceOf } from "../verbs/outcome.ts";
 import { queryHash } from "../verbs/query-hash.ts";
 import type { VerbVariables } from "../verbs/variables.ts";
 import type { Asked } from "./asked.ts";
@@ -87,7 +87,7 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
     span: Span,
   ): Promise<z.output<(typeof ANSWERS)[V]>> => {
     const checked = await circuits.run(peer, deadline, async () => {
-      const answer = await connections.request(peer, verb, variables, deadline, span.traceparent);
+      const answer = await connections.request(peer, verb, variables, deadline, span);
       const read = ANSWERS[verb].safeParse(answer);
       if (!read.success) {
         throw new FederationError("PEER_PROTOCOL", `${peer.host} answered with what is no answer to ${verb}`);
@@ -150,7 +150,7 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
     const span = asked.span.child("federation.request", SpanKind.CLIENT);
     // Whoever asked waits no longer than the peer may take, and gets what the others answered in time.
     const deadline = startDeadline(Math.min(access.timeoutMs, asked.deadline.left() - LAST_MS), asked.deadline);
-    let [code, cached]: [ErrorCode | "OK", boolean] = ["OK", false];
+    let [refusal, cached]: [FederationError | undefined, boolean] = [undefined, false];
     try {
       let peer: Peer | undefined = known;
       for (let changes = 0; peer !== undefined && changes < CHANGES; changes += 1) {
@@ -173,26 +173,26 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
     } catch (error) {
       const told = asFederationError(error);
       const failure = told.code === "DEADLINE_EXCEEDED" ? peerTimeout(known.host, told) : told;
-      code = failure.code;
-      if (OFFLINE.includes(code)) {
+      refusal = failure;
+      if (OFFLINE.includes(failure.code)) {
         asked.tell(name, false);
       }
       throw failure;
     } finally {
       deadline.end();
       const latency = performance.now() - started;
-      const outcome = code === "OK" ? "served" : "failed";
       span.set({
         grant_id: known.grantId,
         peer: known.host,
         verb,
-        resource: resourceOf({ verb, variables }),
-        outcome,
+        // Of a request that failed it may be any text.
+        resource: refusal === undefined ? resourceOf({ verb, variables }) : undefined,
+        outcome: refusal === undefined ? "served" : outcomeOf(refusal),
         latency_ms: latency,
         cached,
       });
-      span.end(code === "OK" ? undefined : code);
-      access.metrics.countPeerRequest({ peer: known.host, verb, code, cached }, latency);
+      span.end(refusal?.code);
+      access.metrics.countPeerRequest({ peer: known.host, verb, code: refusal?.code ?? "OK", cached }, latency);
     }
   };
 
