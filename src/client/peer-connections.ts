@@ -1,6 +1,6 @@
 import { Pool } from "undici";
 import { z } from "zod";
-import { ERROR_TABLE, FederationError } from "../errors.ts";
+import { FederationError } from "../errors.ts";
 import type { ErrorCode } from "../errors.ts";
 import { before, TIMEOUT_HEADER } from "../deadline.ts";
 import type { Deadline } from "../deadline.ts";
@@ -130,11 +130,20 @@ export function createPeerConnections(options: { keyring: () => Keyring; timeout
   };
 }
 
+/** What a gateway refuses a peer with; any other code of ours would say of this side what a peer has no say in. */
+const REFUSALS = [
+  ...(["IDENTITY_MALFORMED", "CERTIFICATE_UNKNOWN", "CERTIFICATE_REVOKED", "SUBJECT_MISMATCH"] as const),
+  ...(["GRANT_UNKNOWN", "GRANT_PENDING", "GRANT_SUSPENDED", "GRANT_REVOKED", "GRANT_EXPIRED"] as const),
+  ...(["RESOURCE_DENIED", "NOT_FOUND", "BAD_REQUEST", "METHOD_NOT_ALLOWED", "BODY_TOO_LARGE"] as const),
+  ...(["UNSUPPORTED_MEDIA_TYPE", "REQUEST_TIMEOUT", "RATE_LIMITED"] as const),
+] satisfies ErrorCode[];
+
 /** The peer's refusal under its code; its words stay out, for they are another's text. */
 function refusalOf(host: string, code: string | undefined, status: number): FederationError {
   const details = { status };
-  if (code !== undefined && Object.hasOwn(ERROR_TABLE, code) && status >= 400 && status < 500) {
-    return new FederationError(code as ErrorCode, `${host} refused: ${code}`, { details });
+  const said = REFUSALS.find((known) => known === code);
+  if (said !== undefined && status >= 400 && status < 500) {
+    return new FederationError(said, `${host} refused: ${code}`, { details });
   }
   if (status === 504) {
     return new FederationError("PEER_TIMEOUT", `${host} could not answer in time`, { details });

@@ -41,7 +41,7 @@ export function createTracing(target: TelemetryTarget, options: { sampleRatio: n
   const ratio = new TraceIdRatioBasedSampler(options.sampleRatio);
   const provider = new TracerProvider({
     resource: target.resource,
-    // Who calls does not decide what is recorded here.
+    // A caller's flag does not decide what is recorded here; who makes up trace ids can, and the audit log has its requests in any case.
     sampler: new ParentBasedSampler({ root: ratio, remoteParentSampled: ratio, remoteParentNotSampled: ratio }),
     spanProcessors: [
       new BatchSpanProcessor({

@@ -22,8 +22,14 @@ import type { QuerySource, Row } from "./query-source.ts";
 
 const row = z.record(z.string(), z.unknown());
 
+// The alphabet of our own cursors (sql/60_rows/030_cursor.sql): people print and paste them.
+const cursor = z
+  .string()
+  .max(8192)
+  .regex(/^[\w-]+$/);
+
 const ANSWERS = {
-  list: z.object({ rows: z.array(row).max(10_000), nextCursor: z.string().max(8192).nullable(), capped: z.boolean() }),
+  list: z.object({ rows: z.array(row).max(10_000), nextCursor: cursor.nullable(), capped: z.boolean() }),
   get: row,
   search: z.object({
     hits: z
@@ -42,7 +48,7 @@ const ANSWERS = {
         }),
       )
       .max(10_000),
-    nextCursor: z.string().max(8192).nullable(),
+    nextCursor: cursor.nullable(),
     capped: z.boolean(),
   }),
   capabilities: row,
@@ -63,6 +69,8 @@ export interface PeerAccess {
 
 // After these the grant cannot come back: asking again would only bring the same answer.
 const ENDED: readonly ErrorCode[] = ["GRANT_REVOKED", "GRANT_EXPIRED", "CERTIFICATE_REVOKED"];
+// By these a peer says that it does not, or not any more, let us have what was asked for.
+const DENIED: readonly number[] = [401, 403];
 // The peer does not answer: that is news for the session. Any other refusal is an answer.
 const OFFLINE: readonly ErrorCode[] = ["PEER_UNREACHABLE", "PEER_TIMEOUT", "CIRCUIT_OPEN"];
 /** How often a question is asked anew because the peer changed while its answer was on its way. */
@@ -128,10 +136,18 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
         peerId: peer.id,
         certificateSerial: peer.certificateSerial,
         key: JSON.stringify([peer.id, asked.userId, peer.grantId, peer.certificateSerial, verb, queryHash(variables)]),
-        ttlMs: peer.cacheTtlSeconds === null ? access.cacheTtlMs : peer.cacheTtlSeconds * 1_000,
+        ttlMs: Math.min(
+          peer.cacheTtlSeconds === null ? access.cacheTtlMs : peer.cacheTtlSeconds * 1_000,
+          // Nothing is served on a certificate that has ended.
+          Math.max(0, peer.certificateNotAfter.getTime() - Date.now()),
+        ),
       };
       return await cache.answer(question, deadline, (shared) => ask(peer, verb, variables, shared, span));
     } catch (error) {
+      if (error instanceof FederationError && DENIED.includes(error.details["status"] ?? 0)) {
+        // Suspended, narrowed or not ours any more: what it answered before it might not answer now.
+        cache.flush(peer.id);
+      }
       if (error instanceof FederationError && ENDED.includes(error.code)) {
         forget(peer);
         await sessions.asGateway((client) =>

@@ -43,6 +43,18 @@ describe("the response cache", () => {
     expect(cache.stats()).toMatchObject({ entries: 1, hits: 2, misses: 2 });
   });
 
+  test("counts an answer's age from its question: a peer that took its time made it no younger", async () => {
+    let now = 0;
+    const cache = createResponseCache({ bytes: 100_000, now: () => now });
+    await asked(cache, () => {
+      now = 900;
+      return Promise.resolve("late");
+    });
+    expect(await asked(cache, () => Promise.resolve("new"))).toEqual({ value: "late", ageMs: 900 });
+    now = 1_000;
+    expect(await asked(cache, () => Promise.resolve("new"))).toEqual({ value: "new", ageMs: null });
+  });
+
   test("gives each reader an object of its own", async () => {
     const cache = createResponseCache({ bytes: 100_000 });
     const ask = (): Promise<{ rows: string[] }> => Promise.resolve({ rows: ["a"] });
