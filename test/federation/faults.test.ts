@@ -1,10 +1,15 @@
+import { randomBytes } from "node:crypto";
+import { connect as connectPlain } from "node:net";
+import { duplexPair } from "node:stream";
+import { connect } from "node:tls";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { createToken } from "../../src/demo/actors.ts";
+import { createToken, credentialsOf } from "../../src/demo/actors.ts";
 import { HOME, WORK } from "../../src/demo/world.ts";
 import { openFaultProxy } from "../harness/fault-proxy.ts";
 import type { Fault, FaultProxy } from "../harness/fault-proxy.ts";
+import { derToPem } from "../../src/pki/der.ts";
 import { enrollGrant, openTestGateway } from "../harness/gateway.ts";
-import type { HomeAnswer, TestGateway } from "../harness/gateway.ts";
+import type { HomeAnswer, TestGateway, TestGrant } from "../harness/gateway.ts";
 
 const SCOPE = { resources: ["notes"], include_teams: ["platform"], include_personal: true };
 const SOURCE = "federated:work.localhost";
@@ -19,6 +24,7 @@ const LONG = 60_000;
 let work: TestGateway;
 let home: TestGateway;
 let proxy: FaultProxy;
+let grant: TestGrant;
 let token: string;
 beforeAll(async () => {
   const limits = { requestsPerMinute: 100_000 };
@@ -35,7 +41,7 @@ beforeAll(async () => {
     "lorem ".repeat(LONG / 6),
   ]);
   await home.pool.query("insert into app.notes (title, owner_id) values ('Handover at home', 'alice-at-home')");
-  await enrollGrant(work, home, "alice", "alice-at-home", SCOPE);
+  grant = await enrollGrant(work, home, "alice", "alice-at-home", SCOPE);
   proxy = await openFaultProxy(new URL(work.gateway.federationUrl));
   await home.pool.query("update federation.federation_peers set federation_url = $1", [proxy.url]);
   token = await createToken(home.directory, "alice-at-home");
@@ -155,3 +161,35 @@ describe.each(["warm", "new"] as const)("acceptance 9: over a %s connection", (c
     }
   });
 });
+
+test.each(["before", "after"])(
+  "a connection whose TLS breaks %s its handshake is closed by the gateway, too, whichever side breaks it",
+  async (when) => {
+    const { certificate: cert, key } = credentialsOf(grant.enrolled);
+    const { hostname: host, port } = new URL(work.gateway.federationUrl);
+    const ca = derToPem(grant.enrolled.rootDer, "CERTIFICATE");
+    for (const broken of ["theirs", "ours"]) {
+      const raw = connectPlain({ host, port: Number(port) }).on("error", () => undefined);
+      const ended = new Promise((resolve) => raw.once("close", resolve));
+      let isBroken = when === "before";
+      const pass = (chunk: Buffer, whose: string): Buffer =>
+        isBroken && whose === broken ? randomBytes(chunk.length) : chunk;
+      const [near, far] = duplexPair();
+      far.on("data", (chunk: Buffer) => raw.write(pass(chunk, "ours")));
+      raw.on("data", (chunk: Buffer) => far.write(pass(chunk, "theirs")));
+      raw.on("end", () => far.end());
+      far.on("end", () => raw.end());
+      const socket = connect({ socket: near, host, cert, key, ca });
+      const failed = new Promise((resolve) => socket.on("error", resolve).once("close", resolve));
+      if (when === "after") {
+        await new Promise((resolve) => socket.once("secureConnect", resolve));
+        isBroken = true;
+        socket.write("GET /federation HTTP/1.1\r\nhost: work\r\n\r\n");
+      }
+      await failed;
+      socket.destroy();
+      raw.end();
+      await ended;
+    }
+  },
+);
