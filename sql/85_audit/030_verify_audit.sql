@@ -169,7 +169,7 @@ as $$
     order by d.id
     limit 1
   )
-  order by 1;
+  order by 1, 3 nulls last;
 $$;
 revoke all on function federation.verify_audit() from public;
 grant execute on function federation.verify_audit() to federation_admin;
