@@ -153,8 +153,8 @@ describe("a chain of audit rows", () => {
       `insert into ${LOG} (id, verb, outcome, code) overriding system value values (0, 'list', 'served', 'OK')`,
     ],
     [
-      "the archive, before all others",
-      null,
+      "the archive, under the number of another",
+      "inserted",
       `create table federation.forged partition of ${ARCHIVE} default;
        insert into ${ARCHIVE} (id, at, verb, outcome, code, row_count, bytes_out, latency_ms)
          values (1, now(), 'list', 'served', 'OK', 0, 0, 0)`,
