@@ -1,4 +1,5 @@
-// The servers of tier `federated` for development and tests: PostgreSQL with pgvector, Valkey and step-ca, on loopback.
+// The servers of tier `federated` for development and tests: PostgreSQL with pgvector, Valkey, step-ca and, for their telemetry,
+// an OpenTelemetry Collector, on loopback.
 // With a Docker engine they are containers of docker-compose.yml; without one they are processes on Debian's programs.
 //
 //   node scripts/services.ts up|down|status|prepare [--json]
@@ -13,6 +14,7 @@ import { hasDebian, installDebootstrap, makeDebian, whyNoDebian } from "./servic
 import { hasDocker, prepareContainers, startContainers, stopContainers } from "./services/docker.ts";
 import { layoutOf, SERVICES } from "./services/layout.ts";
 import type { Layout } from "./services/layout.ts";
+import { buildCollector, describeCollector, hasCollector, startCollector } from "./services/otel-collector.ts";
 import { postgresUrl, startPostgres } from "./services/postgres.ts";
 import { stopProcess } from "./services/processes.ts";
 import { createProgress } from "./services/progress.ts";
@@ -25,7 +27,12 @@ import { buildStepCa, crlUrl, hasStepCa, startStepCa, stepCaUrl } from "./servic
 import { startValkey, valkeyUrl } from "./services/valkey.ts";
 
 // PostgreSQL's fast shutdown (PostgreSQL documentation §18.5); the others know SIGTERM.
-const STOP_SIGNAL = { postgres: "SIGINT", valkey: "SIGTERM", "step-ca": "SIGTERM" } as const;
+const STOP_SIGNAL = {
+  postgres: "SIGINT",
+  valkey: "SIGTERM",
+  "step-ca": "SIGTERM",
+  "otel-collector": "SIGTERM",
+} as const;
 
 const { values, positionals } = parseArgs({
   options: { json: { type: "boolean", default: false } },
@@ -127,32 +134,34 @@ async function upNative(
 ): Promise<void> {
   const running = await statusOf(layout);
   const missing = (service: string): boolean => !running.some((line) => line.service === service && line.healthy);
-  const sayRunning = (service: string): void => {
-    progress.say(`  ${service}: already running`);
-  };
-  // Both take a minute or more, and wait for the network most of it.
-  const [debian, stepCa] = await Promise.all([obtainDebian(layout, progress), obtainStepCa(layout, progress)]);
-  for (const [service, start] of [
-    ["postgres", startPostgres],
-    ["valkey", startValkey],
+  // Debian waits for the network most of its time, the builds take the processors.
+  const [debian, [stepCa, collector]] = await Promise.all([
+    obtainDebian(layout, progress),
+    (async () =>
+      [
+        await obtain(progress, hasStepCa(layout), "step-ca by go install (one to three minutes, once)", () =>
+          buildStepCa(layout),
+        ),
+        await obtain(progress, hasCollector(layout), "OpenTelemetry Collector by go build (two minutes, once)", () =>
+          buildCollector(layout),
+        ),
+      ] as const)(),
+  ]);
+  for (const [service, obtained, start] of [
+    ["postgres", debian, () => startPostgres(layout, passwords)],
+    ["valkey", debian, () => startValkey(layout, passwords)],
+    ["step-ca", stepCa, () => startStepCa(layout, files)],
+    ["otel-collector", collector, () => startCollector(layout)],
   ] as const) {
     if (!missing(service)) {
-      sayRunning(service);
-    } else if (debian) {
+      progress.say(`  ${service}: already running`);
+    } else if (obtained) {
       await progress.step(service, async () => {
         // One that runs and does not answer.
         await stopProcess(layout, service, STOP_SIGNAL[service]);
-        await start(layout, passwords);
+        await start();
       });
     }
-  }
-  if (!missing("step-ca")) {
-    sayRunning("step-ca");
-  } else if (stepCa) {
-    await progress.step("step-ca", async () => {
-      await stopProcess(layout, "step-ca", STOP_SIGNAL["step-ca"]);
-      await startStepCa(layout, files);
-    });
   }
 }
 
@@ -162,29 +171,20 @@ async function obtainDebian(layout: Layout, progress: Progress): Promise<boolean
     progress.faults.push({ what: "PostgreSQL and Valkey from Debian", why });
     return false;
   }
-  if (hasDebian(layout)) {
-    return true;
-  }
-  const made = await progress.step(
+  return obtain(
+    progress,
+    hasDebian(layout),
     "PostgreSQL 17, pgvector and Valkey 8 from Debian (about a minute, once)",
     async () => {
       await installDebootstrap();
       await makeDebian(layout);
-      return true;
     },
   );
-  return made === true;
 }
 
-async function obtainStepCa(layout: Layout, progress: Progress): Promise<boolean> {
-  if (hasStepCa(layout)) {
-    return true;
-  }
-  const built = await progress.step("step-ca by go install (one to three minutes, once)", async () => {
-    await buildStepCa(layout);
-    return true;
-  });
-  return built === true;
+/** Makes programs unless they are there; says whether they are now. */
+async function obtain(progress: Progress, isThere: boolean, what: string, make: () => Promise<void>): Promise<boolean> {
+  return isThere || (await progress.step(what, () => make().then(() => true))) === true;
 }
 
 function describe(
@@ -196,6 +196,7 @@ function describe(
     postgres: { url: postgresUrl(layout, prepared.passwords) },
     valkey: { url: valkeyUrl(layout, prepared.passwords) },
     stepCa: { url: stepCaUrl(layout), ...prepared.files, crlUrl: crlUrl(layout), provisioner: PROVISIONER },
+    otelCollector: describeCollector(layout),
   };
 }
 
@@ -208,12 +209,13 @@ function forgetUnhealthy(status: ServiceStatus[]): void {
   const description = readDescription(layout.description);
   if (description !== undefined) {
     const healthy = (service: string): boolean => status.some((line) => line.service === service && line.healthy);
-    const { engine, postgres, valkey, stepCa } = description;
+    const { engine, postgres, valkey, stepCa, otelCollector } = description;
     writeDescription({
       engine,
       ...(postgres !== undefined && healthy("postgres") ? { postgres } : {}),
       ...(valkey !== undefined && healthy("valkey") ? { valkey } : {}),
       ...(stepCa !== undefined && healthy("step-ca") ? { stepCa } : {}),
+      ...(otelCollector !== undefined && healthy("otel-collector") ? { otelCollector } : {}),
     });
   }
 }

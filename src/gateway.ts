@@ -131,11 +131,10 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
     closers.push(() => audit.close(SHUTDOWN_MS));
     let settled = (): Promise<void> => Promise.resolve();
     closers.push(() => settled());
-    const target = telemetryTarget(config);
+    const target = telemetryTarget(config, log);
     const metrics = createMetrics(target);
     closers.push(() => metrics.close());
-    const tracing =
-      target === undefined ? UNTRACED : createTracing(target, { sampleRatio: config.telemetry.sampleRatio, log });
+    const tracing = target === undefined ? UNTRACED : createTracing(target, config.telemetry);
     closers.push(() => tracing.close());
 
     const shared =
@@ -151,6 +150,11 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
     const identity = await makeIdentity();
     let serving = identity;
     const trustedRoots = [authority.rootPem];
+    const capacity = createCapacity({
+      concurrency: Math.max(1, config.limits.databaseConnections - CONNECTIONS_LEFT),
+      waiting: config.limits.waitingRequests,
+      waitMs: TURN_MS,
+    });
     const federation = createFederationListener({
       identity,
       trustedRoots,
@@ -164,11 +168,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       bucket: shared === undefined ? createBucket() : createSharedBucket(shared),
       handshakes: createBucket(),
       terms: createTerms(sessions, config.limits.requestsPerMinute, log),
-      capacity: createCapacity({
-        concurrency: Math.max(1, config.limits.databaseConnections - CONNECTIONS_LEFT),
-        waiting: config.limits.waitingRequests,
-        waitMs: TURN_MS,
-      }),
+      capacity,
       verbs: await createVerbExecutor(pool, sessions),
       tracing,
       mostMs: config.limits.statementTimeoutMs + TURN_MS,
@@ -226,7 +226,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       mostMs: Math.max(config.limits.statementTimeoutMs, config.limits.peerTimeoutMs) + HOME_MS,
       log,
     });
-    observeGateway(metrics, { audit, access, certificate: () => serving });
+    observeGateway(metrics, { audit, access, certificate: () => serving, capacity, shared });
     const reporting = keepReporting(
       sessions,
       () => ({

@@ -122,7 +122,7 @@ function gatewaysForPeople(gateways: GatewayStatus[]): string {
       name,
       second(startedAt),
       certificateUntil.slice(0, 10),
-      `${cache.entries} answers, ${Math.ceil(cache.bytes / 1_024)} KiB`,
+      `${cache.entries} ${cache.entries === 1 ? "answer" : "answers"}, ${Math.ceil(cache.bytes / 1_024)} KiB`,
       cache.hits + cache.misses === 0 ? "" : `${Math.round((100 * cache.hits) / (cache.hits + cache.misses))} %`,
       audit.waiting,
     ]),

@@ -4,11 +4,17 @@ import { packageRoot } from "../../src/config/package-root.ts";
 import { writeStepCaConfig } from "./authority.ts";
 import type { AuthorityFiles } from "./authority.ts";
 import type { Layout, ServiceName } from "./layout.ts";
+import { writeCollectorConfig } from "./otel-collector.ts";
 import { findProgram, run } from "./run.ts";
 import { crlUrl } from "./step-ca.ts";
 
 /** The services of docker-compose.yml that are ours. The gateway is not among them: it is what is being developed. */
-const CONTAINERS: Record<ServiceName, string> = { postgres: "pgvector", valkey: "valkey", "step-ca": "step-ca" };
+const CONTAINERS: Record<ServiceName, string> = {
+  postgres: "pgvector",
+  valkey: "valkey",
+  "step-ca": "step-ca",
+  "otel-collector": "otel-collector",
+};
 
 /** Whether an engine answers and has compose. `MOSAIC_SERVICES_ENGINE=native` does without. */
 export async function hasDocker(): Promise<boolean> {
@@ -39,6 +45,9 @@ export function prepareContainers(layout: Layout, files: AuthorityFiles, host: s
     // Where peers can reach it: the gateway's public listener shows step-ca's list.
     crlUrl: host === undefined ? crlUrl(layout) : `https://${host}:8444/crl`,
   });
+  writeCollectorConfig(layout, { base: "/otel-collector", endpoint: ":4318" });
+  // The container's user writes there; nobody else gets as far as this folder.
+  chmodSync(join(layout.otelCollector, "data"), 0o777);
   // The one file of the authority's folder that the gateway is given.
   copyFileSync(files.keyFile, join(layout.secrets, "step-ca-provisioner-key"));
   for (const folder of [layout.stepCa, join(layout.stepCa, "config"), layout.secrets]) {
@@ -65,16 +74,22 @@ async function compose(layout: Layout, args: string[], timeoutSeconds: number): 
   const file = join(packageRoot(), "docker-compose.yml");
   // Folders of their own are projects of their own, so that two of them can run beside each other.
   const project = process.env["MOSAIC_SERVICES_DIR"] === undefined ? [] : ["--project-name", projectName(layout)];
-  await run("docker", ["compose", "--file", file, ...project, "--profile", "federated", ...args], {
-    env: {
-      MOSAIC_SERVICES_DIR: layout.folder,
-      MOSAIC_SERVICES_POSTGRES_PORT: String(layout.ports.postgres),
-      MOSAIC_SERVICES_VALKEY_PORT: String(layout.ports.valkey),
-      MOSAIC_SERVICES_STEP_CA_PORT: String(layout.ports["step-ca"]),
+  await run(
+    "docker",
+    ["compose", "--file", file, ...project, "--profile", "federated", "--profile", "telemetry", ...args],
+    {
+      env: {
+        MOSAIC_SERVICES_DIR: layout.folder,
+        MOSAIC_SERVICES_POSTGRES_PORT: String(layout.ports.postgres),
+        MOSAIC_SERVICES_VALKEY_PORT: String(layout.ports.valkey),
+        MOSAIC_SERVICES_STEP_CA_PORT: String(layout.ports["step-ca"]),
+        MOSAIC_SERVICES_UID: String(process.getuid?.() ?? 0),
+        MOSAIC_SERVICES_OTEL_COLLECTOR_PORT: String(layout.ports["otel-collector"]),
+      },
+      log: join(layout.log, "compose.log"),
+      timeoutSeconds,
     },
-    log: join(layout.log, "compose.log"),
-    timeoutSeconds,
-  });
+  );
 }
 
 function projectName(layout: Layout): string {

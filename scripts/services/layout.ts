@@ -2,10 +2,10 @@ import { join, resolve } from "node:path";
 import { packageRoot } from "../../src/config/package-root.ts";
 
 /** What is installed and started, and in which release. docker-compose.yml names the same ones. */
-export const VERSIONS = { stepCa: "0.30.2", postgres: "17", debian: "trixie" } as const;
+export const VERSIONS = { stepCa: "0.30.2", otelCollector: "0.165.0", postgres: "17", debian: "trixie" } as const;
 
 /** The services in the order in which they start. */
-export const SERVICES = ["postgres", "valkey", "step-ca"] as const;
+export const SERVICES = ["postgres", "valkey", "step-ca", "otel-collector"] as const;
 export type ServiceName = (typeof SERVICES)[number];
 
 /** Where everything of the services lies and where they listen. */
@@ -20,6 +20,8 @@ export interface Layout {
   authority: string;
   /** All that step-ca is given. */
   stepCa: string;
+  /** All that the OpenTelemetry Collector is given, and what it wrote. */
+  otelCollector: string;
   /** Passwords, one a file. */
   secrets: string;
   /** One file for each process that was started. */
@@ -50,6 +52,7 @@ export function layoutOf(env: NodeJS.ProcessEnv): Layout {
     rootfs: join(folder, "rootfs"),
     authority: join(folder, "authority"),
     stepCa: join(folder, "step-ca"),
+    otelCollector: join(folder, "otel-collector"),
     secrets: join(folder, "secrets"),
     run: join(folder, "run"),
     log: join(folder, "log"),
@@ -58,6 +61,7 @@ export function layoutOf(env: NodeJS.ProcessEnv): Layout {
       postgres: port("MOSAIC_SERVICES_POSTGRES_PORT", 5433),
       valkey: port("MOSAIC_SERVICES_VALKEY_PORT", 6380),
       "step-ca": port("MOSAIC_SERVICES_STEP_CA_PORT", 9000),
+      "otel-collector": port("MOSAIC_SERVICES_OTEL_COLLECTOR_PORT", 4318),
     },
   };
 }

@@ -3,6 +3,7 @@ import { closeSync, openSync, readFileSync, readlinkSync, realpathSync, rmSync, 
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Layout, ServiceName } from "./layout.ts";
+import { findProgram } from "./run.ts";
 
 /** Whom the servers run as where this process is root: a number that no account of the machine has. */
 export const UNPRIVILEGED = 64_733;
@@ -57,6 +58,25 @@ export function startProcess(
   };
   writeFileSync(pidFile(layout, name), JSON.stringify(started), { mode: 0o600 });
   return { pid: child.pid, logFile };
+}
+
+/**
+ * Starts a server in a folder that holds all it needs: as root with that folder as its root and as a user without rights, otherwise as who
+ * runs this.
+ *
+ * @param command the program by its path below the folder, and its arguments
+ */
+export function startConfined(
+  layout: Layout,
+  name: ServiceName,
+  folder: string,
+  [path = "", ...args]: readonly string[],
+): { logFile: string } {
+  const program = join(folder, path);
+  const user = `--userspec=${UNPRIVILEGED}:${UNPRIVILEGED}`;
+  const chroot = findProgram("chroot", ["/usr/sbin", "/sbin"]) ?? "chroot";
+  const command = isRoot() ? [chroot, user, "--groups=", folder, path, ...args] : [program, ...args];
+  return startProcess(layout, name, { program, command, cwd: folder });
 }
 
 /** The pid of a service that was started here and still runs; forgets one that does not. */

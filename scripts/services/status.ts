@@ -1,5 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { Layout, ServiceName } from "./layout.ts";
+import { collectorAnswers } from "./otel-collector.ts";
+import type { CollectorDescription } from "./otel-collector.ts";
 import { postgresVersion } from "./postgres.ts";
 import { runningPid } from "./processes.ts";
 import { stepCaVersion } from "./step-ca.ts";
@@ -23,6 +25,7 @@ export interface Description {
     provisioner: string;
     keyFile: string;
   };
+  otelCollector?: CollectorDescription;
 }
 
 /** One line of `status`. */
@@ -46,11 +49,12 @@ export function readDescription(file: string): Description | undefined {
 
 /** Asks each service how it is. */
 export async function statusOf(layout: Layout): Promise<ServiceStatus[]> {
-  const { postgres, valkey, stepCa } = readDescription(layout.description) ?? {};
-  const [database, memory, authority] = await Promise.all([
+  const { postgres, valkey, stepCa, otelCollector } = readDescription(layout.description) ?? {};
+  const [database, memory, authority, collector] = await Promise.all([
     postgres && postgresVersion(postgres.url),
     valkey && valkeyVersion(valkey.url),
     stepCa && stepCaVersion(stepCa),
+    otelCollector && collectorAnswers(otelCollector.url),
   ]);
   const line = (service: ServiceName, version: string | undefined, url: string | undefined): ServiceStatus => ({
     service,
@@ -63,5 +67,6 @@ export async function statusOf(layout: Layout): Promise<ServiceStatus[]> {
     line("postgres", database && `${database.server}, pgvector ${database.pgvector ?? "missing"}`, postgres?.url),
     line("valkey", memory, valkey?.url),
     line("step-ca", authority, stepCa?.url),
+    line("otel-collector", collector === true ? otelCollector?.version : undefined, otelCollector?.url),
   ];
 }

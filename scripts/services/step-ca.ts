@@ -4,7 +4,7 @@ import { placeStepCaSecrets, writeStepCaConfig } from "./authority.ts";
 import type { AuthorityFiles } from "./authority.ts";
 import { VERSIONS } from "./layout.ts";
 import type { Layout } from "./layout.ts";
-import { isRoot, runningPid, startProcess, UNPRIVILEGED, waitUntil } from "./processes.ts";
+import { isRoot, runningPid, startConfined, UNPRIVILEGED, waitUntil } from "./processes.ts";
 import { findProgram, run } from "./run.ts";
 import { stepCaRequest } from "./wire.ts";
 
@@ -50,8 +50,7 @@ export function crlUrl(layout: Layout): string {
 export async function startStepCa(layout: Layout, files: AuthorityFiles): Promise<void> {
   const confined = isRoot();
   const base = confined ? "" : layout.stepCa;
-  const program = join(layout.stepCa, "bin", "step-ca");
-  copyFileSync(builtFile(layout), program);
+  copyFileSync(builtFile(layout), join(layout.stepCa, "bin", "step-ca"));
   placeStepCaSecrets(layout, confined ? UNPRIVILEGED : undefined);
   writeStepCaConfig(layout, files, {
     config: `${base}/config`,
@@ -61,19 +60,12 @@ export async function startStepCa(layout: Layout, files: AuthorityFiles): Promis
     dnsNames: ["localhost", "127.0.0.1"],
     crlUrl: crlUrl(layout),
   });
-  const command = [
-    `${base}/bin/step-ca`,
+  const { logFile } = startConfined(layout, "step-ca", layout.stepCa, [
+    "/bin/step-ca",
     "--password-file",
     `${base}/secrets/step-ca-password`,
     `${base}/config/ca.json`,
-  ];
-  const user = `--userspec=${UNPRIVILEGED}:${UNPRIVILEGED}`;
-  const chroot = findProgram("chroot", ["/usr/sbin", "/sbin"]) ?? "chroot";
-  const { logFile } = startProcess(layout, "step-ca", {
-    program,
-    command: confined ? [chroot, user, "--groups=", layout.stepCa, ...command] : command,
-    cwd: layout.stepCa,
-  });
+  ]);
   const stepCa = { url: stepCaUrl(layout), ...files };
   await waitUntil(async () => (await stepCaVersion(stepCa)) !== undefined, {
     alive: () => runningPid(layout, "step-ca") !== undefined,

@@ -1,4 +1,4 @@
--- Guarantees: what a grant may take and how completely it is audited holds from the commit on, on every gateway, for the next request.
+-- Guarantees: what a grant may take and how completely it is audited holds on every gateway a tenth of a second after the commit at the latest.
 create or replace function federation.set_grant_limits(grant_id uuid, requests_per_minute integer, burst integer) returns void
 language plpgsql
 volatile

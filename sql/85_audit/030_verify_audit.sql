@@ -107,11 +107,6 @@ $$;
 revoke all on function federation.audit_known_unchained() from public;
 comment on function federation.audit_known_unchained() is 'How many rows stood in no chain when chains began, and their digest.';
 
--- Once for each database: those of releases that had no chains yet.
-insert into federation.federation_settings (name, value)
-select 'audit_unchained', u.entries || ' ' || u.digest from federation.audit_unchained() u
-on conflict do nothing;
-
 create or replace function federation.verify_audit()
 returns table (chain text, entries bigint, fault text, fault_position bigint, fault_id bigint, fault_at timestamptz)
 language sql
@@ -143,6 +138,25 @@ as $$
   left join federation.audit_known_unchained() k on true
   where u.entries > 0 or k.entries > 0
   union all
+  -- And they come before all others, whatever anybody wrote down of how many there were.
+  (
+    select '(none)', 0, 'inserted', null, u.id, u.at
+    from (
+      select l.id, l.at, l.chain from federation.federation_audit_log l
+      union all
+      select a.id, a.at, a.chain from federation.federation_audit_archive a
+    ) u
+    where u.chain is null
+      and u.id > (
+        select least(
+          (select min(l.id) from federation.federation_audit_log l where l.chain is not null),
+          (select min(a.id) from federation.federation_audit_archive a where a.chain is not null)
+        )
+      )
+    order by u.id
+    limit 1
+  )
+  union all
   (
     select '(none)', 0, 'inserted', null, d.id, null
     from (
@@ -155,7 +169,7 @@ as $$
     order by d.id
     limit 1
   )
-  order by 1;
+  order by 1, 3 nulls last;
 $$;
 revoke all on function federation.verify_audit() from public;
 grant execute on function federation.verify_audit() to federation_admin;

@@ -17,6 +17,8 @@ export interface Capacity {
    * @throws FederationError UNAVAILABLE where too many wait, or the turn did not come in time; the signal's reason
    */
   run<T>(who: Claimant, work: () => Promise<T>, signal?: AbortSignal): Promise<T>;
+  /** How much waits for its turn. */
+  readonly waiting: number;
 }
 
 interface Waiter {
@@ -144,6 +146,9 @@ export function createCapacity(options: { concurrency: number; waiting: number; 
         count(who, -1);
         startNext();
       }
+    },
+    get waiting() {
+      return waitingNow;
     },
   };
 }

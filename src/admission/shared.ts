@@ -6,6 +6,8 @@ export interface Shared {
   client: Redis;
   /** What every key of ours begins with: one Valkey may serve several installations. */
   prefix: string;
+  /** Whether it does not count: each gateway counts by itself meanwhile. */
+  readonly away: boolean;
   /** A command failed: it may be there and count nothing, for want of memory or of rights. */
   failed(error: unknown): void;
   /** A command was done. */
@@ -58,6 +60,9 @@ export function connectShared(url: string, prefix: string, log: Logger, onChange
   return {
     client,
     prefix: `mosaic:${prefix}`,
+    get away() {
+      return away;
+    },
     failed: goneFor,
     answered: back,
     close: () => {

@@ -23,6 +23,8 @@ export interface Terms {
 const KNOWN_MS = 100;
 const FRESH_MS = 50;
 const SWEEP_MS = 60_000;
+/** For how long the last that were known hold while they cannot be read. */
+const HOLD_MS = 60_000;
 
 /**
  * Terms from the database, kept for a moment. While the database is away, the last that were known hold for a minute; then and where none
@@ -34,6 +36,7 @@ export function createTerms(sessions: Sessions, requestsPerMinute: number, log: 
   interface Known {
     terms: GrantTerms;
     readAt: number;
+    succeededAt: number;
     reading: Promise<GrantTerms> | undefined;
   }
   const grants = new Map<string, Known>();
@@ -69,6 +72,7 @@ export function createTerms(sessions: Sessions, requestsPerMinute: number, log: 
     const known: Known = grants.get(grantId) ?? {
       terms: { requestsPerMinute, burst: null, auditMode: "async", known: false },
       readAt: -Infinity,
+      succeededAt: -Infinity,
       reading: undefined,
     };
     grants.set(grantId, known);
@@ -79,8 +83,12 @@ export function createTerms(sessions: Sessions, requestsPerMinute: number, log: 
       .then(
         (terms) => {
           known.terms = terms;
+          known.succeededAt = now;
         },
         (error: unknown) => {
+          if (performance.now() - known.succeededAt > HOLD_MS) {
+            known.terms = { ...known.terms, known: false };
+          }
           log.debug({ err: error }, "the terms of a grant cannot be read; the last that are known hold");
         },
       )

@@ -1,25 +1,28 @@
 import { Pool } from "undici";
 import { z } from "zod";
-import { ERROR_TABLE, FederationError } from "../errors.ts";
+import { FederationError } from "../errors.ts";
 import type { ErrorCode } from "../errors.ts";
 import { before, TIMEOUT_HEADER } from "../deadline.ts";
 import type { Deadline } from "../deadline.ts";
+import type { Span } from "../observability/span.ts";
 import type { Keyring } from "../seal/keyring.ts";
 import { unseal } from "../seal/seal.ts";
 import { nestingOf } from "./nesting.ts";
 import type { Peer } from "./peer.ts";
 import { fromTransportError } from "./transport-error.ts";
 
+type Traced = Pick<Span, "traceparent" | "link">;
+
 /** Connections to remote gateways, kept open between requests, each with the certificate of its peer and of no other. */
 export interface PeerConnections {
   /**
    * Says a verb to a peer, once. The deadline goes with it; when it aborts, the connection is cut, so that the peer knows.
    *
-   * @param traceparent the header that makes the peer's work part of ours
+   * @param span our part of the trace: the peer's work becomes part of it, and what the peer calls its own work is linked to it
    * @returns what the peer answered under `data.<verb>`, unchecked
    * @throws FederationError PEER_UNREACHABLE, PEER_TIMEOUT, PEER_UNTRUSTED, PEER_PROTOCOL, CANCELLED, or the code that the peer refused with
    */
-  request(peer: Peer, verb: string, variables: unknown, deadline: Deadline, traceparent: string): Promise<unknown>;
+  request(peer: Peer, verb: string, variables: unknown, deadline: Deadline, span: Traced): Promise<unknown>;
   close(): Promise<void>;
 }
 
@@ -68,20 +71,25 @@ export function createPeerConnections(options: { keyring: () => Keyring; timeout
     return pool;
   };
 
-  const send = async (peer: Peer, body: string, deadline: Deadline, traceparent: string): Promise<unknown> => {
+  const send = async (peer: Peer, body: string, deadline: Deadline, span: Traced): Promise<unknown> => {
     deadline.signal.throwIfAborted();
-    const { statusCode, body: answer } = await poolOf(peer).request({
+    const {
+      statusCode,
+      headers,
+      body: answer,
+    } = await poolOf(peer).request({
       path: new URL(peer.federationUrl).pathname.replace(/\/$/, "") + "/federation",
       method: "POST",
       headers: {
         "content-type": "application/json",
         accept: "application/json",
-        traceparent,
+        traceparent: span.traceparent,
         [TIMEOUT_HEADER]: String(Math.max(1, Math.floor(deadline.left()))),
       },
       body,
       signal: deadline.signal,
     });
+    span.link(headers["traceresponse"]);
     const text = await answer.text();
     if (nestingOf(text) > DEEPEST_ANSWER) {
       throw new FederationError("PEER_PROTOCOL", `${peer.host} answered with more than we take`);
@@ -106,11 +114,11 @@ export function createPeerConnections(options: { keyring: () => Keyring; timeout
   };
 
   return {
-    request: async (peer, verb, variables, deadline, traceparent) => {
+    request: async (peer, verb, variables, deadline, span) => {
       try {
         const body = JSON.stringify({ documentId: verb, variables });
         // A request that still waits for its connection does not hear the signal (undici, api-request: it listens once it is sent).
-        const data = await before(deadline.signal, send(peer, body, deadline, traceparent));
+        const data = await before(deadline.signal, send(peer, body, deadline, span));
         return (data as Record<string, unknown> | undefined)?.[verb];
       } catch (error) {
         throw fromTransportError(error, peer.host);
@@ -122,11 +130,20 @@ export function createPeerConnections(options: { keyring: () => Keyring; timeout
   };
 }
 
+/** What a gateway refuses a peer with; any other code of ours would say of this side what a peer has no say in. */
+const REFUSALS = [
+  ...(["IDENTITY_MALFORMED", "CERTIFICATE_UNKNOWN", "CERTIFICATE_REVOKED", "SUBJECT_MISMATCH"] as const),
+  ...(["GRANT_UNKNOWN", "GRANT_PENDING", "GRANT_SUSPENDED", "GRANT_REVOKED", "GRANT_EXPIRED"] as const),
+  ...(["RESOURCE_DENIED", "NOT_FOUND", "BAD_REQUEST", "METHOD_NOT_ALLOWED", "BODY_TOO_LARGE"] as const),
+  ...(["UNSUPPORTED_MEDIA_TYPE", "REQUEST_TIMEOUT", "RATE_LIMITED"] as const),
+] satisfies ErrorCode[];
+
 /** The peer's refusal under its code; its words stay out, for they are another's text. */
 function refusalOf(host: string, code: string | undefined, status: number): FederationError {
   const details = { status };
-  if (code !== undefined && Object.hasOwn(ERROR_TABLE, code) && status >= 400 && status < 500) {
-    return new FederationError(code as ErrorCode, `${host} refused: ${code}`, { details });
+  const said = REFUSALS.find((known) => known === code);
+  if (said !== undefined && status >= 400 && status < 500) {
+    return new FederationError(said, `${host} refused: ${code}`, { details });
   }
   if (status === 504) {
     return new FederationError("PEER_TIMEOUT", `${host} could not answer in time`, { details });

@@ -66,7 +66,7 @@ interface Entry {
   epoch: number;
   /** JSON: each reader gets an object of its own, and bytes are what they are. */
   body: Buffer;
-  storedAt: number;
+  askedAt: number;
 }
 
 interface Flight {
@@ -76,6 +76,8 @@ interface Flight {
   deadline: Deadline;
 }
 
+/** One answer takes no more than this part of the memory, so that one peer cannot empty it of all others'. */
+const SHARES = 4;
 /** The cost of an entry beside its body and key, bytes; a guess on the high side. */
 const ENTRY_BYTES = 512;
 
@@ -93,6 +95,7 @@ export function createResponseCache(options: { bytes: number; now?: () => number
       ? undefined
       : new LRUCache<string, Entry>({
           maxSize: options.bytes,
+          maxEntrySize: Math.floor(options.bytes / SHARES),
           sizeCalculation: (entry, key) => entry.body.length + 2 * key.length + ENTRY_BYTES,
         });
   let [hits, misses] = [0, 0];
@@ -110,13 +113,15 @@ export function createResponseCache(options: { bytes: number; now?: () => number
   const takeOff = <T>(question: CacheQuestion, ms: number, ask: (deadline: Deadline) => Promise<T>): Flight => {
     const { peerId, key, ttlMs } = question;
     const epoch = epochOf(peerId);
+    // An answer is as old as its question: the peer may have taken its time.
+    const askedAt = now();
     const deadline = startDeadline(ms);
     const land = (value: T): T => {
       if (epochOf(peerId) !== epoch) {
         throw new Flushed();
       }
       if (ttlMs > 0) {
-        entries?.set(key, { peerId, epoch, body: Buffer.from(JSON.stringify(value)), storedAt: now() });
+        entries?.set(key, { peerId, epoch, body: Buffer.from(JSON.stringify(value)), askedAt });
       }
       return value;
     };
@@ -158,7 +163,7 @@ export function createResponseCache(options: { bytes: number; now?: () => number
       const epoch = epochOf(peerId);
       const entry = entries?.get(key);
       if (entry?.epoch === epoch) {
-        const ageMs = now() - entry.storedAt;
+        const ageMs = now() - entry.askedAt;
         if (ageMs < ttlMs) {
           hits += 1;
           return { value: JSON.parse(entry.body.toString("utf8")) as T, ageMs };

@@ -1,4 +1,5 @@
-import type { Pool, PoolClient } from "pg";
+import { Pool } from "pg";
+import type { PoolClient } from "pg";
 import { before } from "../deadline.ts";
 import type { Deadline } from "../deadline.ts";
 import { FederationError } from "../errors.ts";
@@ -11,8 +12,8 @@ export interface PeerSession extends Pick<CertificateIdentity, "grantId" | "subj
 }
 
 /**
- * Runs statements in transactions whose role and session end with them. Where a deadline is given and aborts, the connection is cut: what
- * runs on it ends, and the deadline's reason is thrown.
+ * Runs statements in transactions whose role and session end with them. Where a deadline is given and aborts, what runs is stopped and its
+ * connection is given up; once that is done, the deadline's reason is thrown.
  */
 export interface Sessions {
   /** As the gateway itself: enrollment, audit, settings. Read-write. */
@@ -25,6 +26,8 @@ export interface Sessions {
 
 /** How soon a server notices that the connection of a running statement was cut, ms. */
 const NOTICE_MS = 250;
+/** How long the connection by which statements are stopped outlives its last use, ms. */
+const CONTROL_IDLE_MS = 1_000;
 /** By how much a statement outlives its deadline, so that the deadline, which knows the reason, ends it. */
 const GRACE_MS = 50;
 
@@ -58,6 +61,18 @@ export function createSessions(
   const { statementTimeoutMs } = options;
   const noticing = options.noticesHangUps === true ? `; set local client_connection_check_interval = ${NOTICE_MS}` : "";
 
+  // A backend can only be stopped from another connection. A cancelled one is not used again: the word may come to it late.
+  const control =
+    options.noticesHangUps === true
+      ? new Pool({ ...pool.options, max: 1, idleTimeoutMillis: CONTROL_IDLE_MS, allowExitOnIdle: true })
+      : undefined;
+  control?.on("error", () => undefined);
+  const stop =
+    control === undefined
+      ? undefined
+      : (client: PoolClient & { processID?: number | null }): Promise<unknown> =>
+          control.query("select pg_cancel_backend($1)", [client.processID]);
+
   const connect = async (deadline: Deadline | undefined): Promise<PoolClient> => {
     const connecting = pool.connect();
     try {
@@ -85,10 +100,20 @@ export function createSessions(
     const onError = (error: Error): void => {
       broken = error;
     };
+    let cutting: NodeJS.Timeout | undefined;
     // With a statement running, `end` destroys the socket at once (pg, Client.end).
+    const cut = (): void => {
+      void client.end();
+    };
     const onAbort = (): void => {
       broken = new FederationError("CANCELLED", "The connection was cut.");
-      void client.end();
+      if (stop === undefined) {
+        cut();
+        return;
+      }
+      // The work counts as running until its backend has let go of it: who hangs up makes no room for more than there is room for.
+      cutting = setTimeout(cut, NOTICE_MS);
+      stop(client).catch(cut);
     };
     client.on("error", onError);
     deadline?.signal.addEventListener("abort", onAbort, { once: true });
@@ -97,8 +122,11 @@ export function createSessions(
       deadline?.signal.throwIfAborted();
       const timeout = Math.min(statementTimeoutMs, Math.ceil(deadline?.left() ?? statementTimeoutMs) + GRACE_MS);
       await client.query(`${begin}; set local statement_timeout = ${timeout}${noticing}`);
+      deadline?.signal.throwIfAborted();
       await enter(client);
+      deadline?.signal.throwIfAborted();
       const result = await work(client);
+      deadline?.signal.throwIfAborted();
       await client.query("commit");
       return result;
     } catch (error) {
@@ -110,6 +138,7 @@ export function createSessions(
       });
       throw fromDatabaseError(error);
     } finally {
+      clearTimeout(cutting);
       deadline?.signal.removeEventListener("abort", onAbort);
       client.off("error", onError);
       client.release(broken);

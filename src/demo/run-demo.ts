@@ -224,9 +224,17 @@ async function play(
     ),
     undefined,
   ]);
+  const bobToken = await createToken(directories.home, "bob-at-home");
+  const hitsOfWork = async (): Promise<number> =>
+    (await searchSources(home.homeUrl, bobToken, "plan")).filter((source) => source !== "local").length;
+  const hitsBefore = await hitsOfWork();
   await revokeGrant(directories.work, bob.grantId);
-  await step("refused: Bob, from the moment that work revokes his grant", "1 local, GRANT_REVOKED", async () => {
-    const page = await listTasks(home.homeUrl, await createToken(directories.home, "bob-at-home"), "all");
+  await step("refused: Bob's search, from the moment that work revokes his grant", "1 before, 0 after", async () => [
+    `${hitsBefore} before, ${await hitsOfWork()} after`,
+    undefined,
+  ]);
+  await step("refused: Bob's list, which home had in memory until then", "1 local, GRANT_REVOKED", async () => {
+    const page = await listTasks(home.homeUrl, bobToken, "all");
     return [page.sources.map(({ source, rows, error }) => error?.code ?? `${rows} ${source}`).join(", "), undefined];
   });
   return {

@@ -163,19 +163,21 @@ export async function createHomeExecutor(pool: Pool, sessions: Sessions, queries
     }
     return {
       ...result,
-      ...(result.errors === undefined ? {} : { errors: result.errors.map(shown) }),
+      ...(result.errors === undefined ? {} : { errors: result.errors.map((error) => shown(error, asked)) }),
       ...(asked.signals.length === 0 ? {} : { extensions: { ...result.extensions, signals: asked.signals } }),
     };
   };
   return Object.assign(run, { schema });
 }
 
-/** A fault as a caller may see it: ours with its code, a fault of the request as it is, anything else without its text. */
-function shown(error: GraphQLError): GraphQLError {
-  if (error.originalError == null) {
+/** A fault as a caller may see it: ours with its code, a fault of the request as it is, anything else without its text, which the log has. */
+function shown(error: GraphQLError, asked: Asked): GraphQLError {
+  // A variable of another type is a GraphQLError within one.
+  if (error.originalError == null || error.originalError instanceof GraphQLError) {
     return withCode(error, "BAD_REQUEST");
   }
   const ours = fromDatabaseError(error.originalError);
+  asked.fault(ours);
   return withCode(
     new GraphQLError(ours.message, { ...(error.path === undefined ? {} : { path: error.path }), originalError: ours }),
     ours.code,

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { SpanKind } from "@opentelemetry/api";
+import type { Logger } from "pino";
 import { startDeadline, timeoutOf, TIMEOUT_HEADER } from "../deadline.ts";
 import { FederationError } from "../errors.ts";
 import type { Tracing } from "../observability/tracing.ts";
@@ -16,22 +17,27 @@ const SESSION_HEADER = "mosaic-session";
  * client hangs up.
  *
  * @param options.mostMs what a request may take, whatever it asks for
+ * @param options.requestId of the request, in the log and in its answer
  * @throws FederationError BAD_REQUEST where a header is malformed
  */
 export function askedOf(
   request: IncomingMessage,
   response: ServerResponse,
   userId: string,
-  options: { mostMs: number; tracing: Tracing; signals: Signals },
+  options: { mostMs: number; tracing: Tracing; signals: Signals; log: Pick<Logger, "error">; requestId: string },
 ): Asked {
   const session = sessionOf(request, userId);
   const deadline = startDeadline(timeoutOf(request.headers[TIMEOUT_HEADER], options.mostMs));
   const span = options.tracing.start("home.request", SpanKind.SERVER, request.headers["traceparent"]);
+  if (span.traceresponse !== undefined) {
+    response.setHeader("traceresponse", span.traceresponse);
+  }
   whenClosed(response, () => {
     if (!response.writableFinished) {
       deadline.cancel();
     }
     deadline.end();
+    span.set({ "http.response.status_code": response.statusCode });
     span.end();
   });
   const asked: Asked = {
@@ -39,6 +45,12 @@ export function askedOf(
     deadline,
     span,
     signals: [],
+    fault: (error) => {
+      if (error.code === "INTERNAL") {
+        const { requestId, log } = options;
+        log.error({ err: error.cause, requestId, traceId: span.traceId }, "a request failed");
+      }
+    },
     tell: (source, online) => {
       const signal = options.signals.note(session, source, online);
       if (signal !== undefined) {

@@ -7,6 +7,7 @@ import type { AuditQueue } from "../audit/queue.ts";
 import { FederationError } from "../errors.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Span } from "../observability/span.ts";
+import { outcomeOf } from "../verbs/outcome.ts";
 import { errorAnswer } from "./http.ts";
 import type { Answer } from "./http.ts";
 
@@ -43,8 +44,7 @@ export function createAuditing(options: {
   return async (entry, ready, refusal, granted) => {
     const { request_id: requestId, trace_id: traceId } = entry;
     if (refusal !== undefined) {
-      // Who hung up was refused nothing.
-      entry.outcome = refusal.status < 500 && refusal.code !== "CANCELLED" ? "denied" : "failed";
+      entry.outcome = outcomeOf(refusal);
       entry.code = refusal.code;
       if (refusal.code === "INTERNAL") {
         log.error({ err: refusal.cause, requestId, traceId }, "a request failed");
@@ -57,6 +57,7 @@ export function createAuditing(options: {
         await audit.pushDurable(entry);
       } catch (error) {
         log.error({ err: error, requestId, traceId }, "an answer was held back: it cannot be audited");
+        Object.assign(entry, { outcome: "failed", code: "UNAVAILABLE" } satisfies Partial<AuditEntry>);
         leaving = errorAnswer(
           new FederationError("UNAVAILABLE", "The request cannot be audited for now.", { retryAfter: 5 }),
           requestId,

@@ -61,6 +61,7 @@ export function createFederationListener(options: FederationListenerOptions): Fe
   const requests = createPeerRequests(options);
   // Read once a connection: the certificate cannot change under it.
   const identities = new WeakMap<object, Exclude<CertifiedIdentity, undefined>>();
+  const last = new WeakMap<object, IncomingMessage>();
   const server = createServer(
     {
       ...federationTls(options),
@@ -76,6 +77,7 @@ export function createFederationListener(options: FederationListenerOptions): Fe
       requireHostHeader: false,
     },
     (request, response) => {
+      last.set(request.socket, request);
       keepRunning(requests.answer(request, response, identities.get(request.socket)));
     },
   );
@@ -114,6 +116,11 @@ export function createFederationListener(options: FederationListenerOptions): Fe
     refuseOn(socket, new FederationError("METHOD_NOT_ALLOWED", "Verbs are sent by POST."));
   });
   server.on("clientError", (error, socket) => {
+    if (last.get(socket)?.complete === false) {
+      // It is the body of a request that is being refused for it already.
+      socket.destroy();
+      return;
+    }
     refuseOn(
       socket,
       errorCode(error) === "ERR_HTTP_REQUEST_TIMEOUT"

@@ -50,7 +50,7 @@ export function createHomeListener(options: HomeListenerOptions): Server {
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const requestId = randomUUID();
     try {
-      await route(request, response);
+      await route(request, response, requestId);
     } catch (error) {
       const refusal = asFederationError(error);
       if (refusal.code === "INTERNAL") {
@@ -62,7 +62,7 @@ export function createHomeListener(options: HomeListenerOptions): Server {
     }
   }
 
-  async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async function route(request: IncomingMessage, response: ServerResponse, requestId: string): Promise<void> {
     requireLoopbackName(request.headers.host);
     if (request.method === "GET" && request.url === "/healthz") {
       sendJson(response, 200, { status: "ok" });
@@ -79,7 +79,7 @@ export function createHomeListener(options: HomeListenerOptions): Server {
     if (request.method !== "POST") {
       throw new FederationError("METHOD_NOT_ALLOWED", "Requests are sent by POST.");
     }
-    const asked = askedOf(request, response, userId, options);
+    const asked = askedOf(request, response, userId, { ...options, requestId });
     traceOf.set(request, asked.span.traceId);
     asked.deadline.signal.throwIfAborted();
     const body = await readJsonBody(request, { bytes: MAX_BODY_BYTES, ms: 10_000 });

@@ -110,6 +110,9 @@ function errorBody(error: FederationError, requestId: string): unknown {
   return { errors: [{ message: error.message, extensions: { code: error.code, requestId, ...error.details } }] };
 }
 
+/** What an answer to a request that could not be read gets to leave, ms. */
+const LINGER_MS = 2_000;
+
 /** Ends a connection whose request could not be read, with an answer like any other. */
 export function endWith(socket: Duplex, { status, headers, body }: Answer): void {
   const lines = Object.entries({
@@ -118,6 +121,13 @@ export function endWith(socket: Duplex, { status, headers, body }: Answer): void
     ...headers,
     connection: "close",
   }).map(([name, value]) => `${name}: ${value}\r\n`);
+  // Where TLS itself is broken, or the other side takes nothing, an answer never leaves.
+  const timer = setTimeout(() => {
+    socket.destroy();
+  }, LINGER_MS);
+  socket.once("close", () => {
+    clearTimeout(timer);
+  });
   socket.end(
     Buffer.concat([Buffer.from(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n${lines.join("")}\r\n`), body]),
     () => {

@@ -66,6 +66,9 @@ export function createPeerRequests(options: PeerRequestsOptions): PeerRequests {
   ): Promise<void> {
     const started = performance.now();
     const span = options.tracing.start("federation.request", SpanKind.SERVER, request.headers["traceparent"]);
+    if (span.traceresponse !== undefined) {
+      response.setHeader("traceresponse", span.traceresponse);
+    }
     const entry = newEntry(span);
     const admission: { granted?: Admission } = {};
     let ready: Answer;
@@ -89,9 +92,9 @@ export function createPeerRequests(options: PeerRequestsOptions): PeerRequests {
     span.set({
       ...{ grant_id, peer: admission.granted?.terms.peerHost, verb, outcome, latency_ms, cached: false },
       // Of a request that was refused it may be any text.
-      ...(refusal === undefined ? { resource } : {}),
+      ...(outcome === "served" ? { resource } : {}),
     });
-    span.end(refusal?.code);
+    span.end(outcome === "served" ? undefined : (refusal?.code ?? "UNAVAILABLE"));
   }
 
   /** The answer to a request that could not be read; it costs a token like any other. */

@@ -11,7 +11,7 @@ import type { AuditEntry } from "../audit/entry.ts";
 import type { AuditQueue } from "../audit/queue.ts";
 import type { Enrollment } from "../enrollment/enroll.ts";
 import { asFederationError, FederationError } from "../errors.ts";
-import { remoteParent, unrecordedSpan } from "../observability/span.ts";
+import { remoteSpan, unrecordedSpan } from "../observability/span.ts";
 import { readJsonBody, sendError, sendJson } from "./http.ts";
 import type { ServerIdentity } from "./server-identity.ts";
 
@@ -111,7 +111,7 @@ export function createPublicListener(options: PublicListenerOptions): Server {
       outcome: "served",
       code: "OK",
       request_id: requestId,
-      trace_id: unrecordedSpan(remoteParent(request.headers["traceparent"])).traceId,
+      trace_id: unrecordedSpan(remoteSpan(request.headers["traceparent"])).traceId,
     };
     try {
       const body = enrollBody.safeParse(await readJsonBody(request, { bytes: 16_384, ms: 10_000 }));

@@ -56,8 +56,9 @@ export async function streamAnswers(
       throw error;
     }
     sendSignals();
-    const { code, message } = asFederationError(error);
-    send("error", { code, message });
+    const fault = asFederationError(error);
+    asked.fault(fault);
+    send("error", { code: fault.code, message: fault.message });
   }
   response.end();
 }

@@ -15,6 +15,17 @@ const REDACTED = [
   "connectionString",
 ];
 
+/** What gives something away by its looks, wherever in a line it is: in the words of an error that a library wrote, too. */
+const SECRETS: readonly (readonly [RegExp, string])[] = [
+  // The password of a URL; who wrote it may have left an @ or a / in it as it is.
+  [/(:\/\/[^\s:/?#@"\\]*):[^\s"\\]+@/g, "$1:[redacted]@"],
+  [/(\/enroll\/)[\w-]{20,}/g, "$1[redacted]"],
+  [/\b(Bearer\s+)[\w.~+/=-]+/gi, "$1[redacted]"],
+  // A JSON Web Token (RFC 7515 §7.1): its header begins with {".
+  [/\beyJ[\w-]+\.[\w-]+\.[\w-]*/g, "[redacted]"],
+  [/-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?(?:-----END \1-----|(?="))/gs, "[redacted]"],
+];
+
 /**
  * A structured log, one JSON object a line, to standard error by default; standard output belongs to commands.
  *
@@ -27,6 +38,9 @@ export function createLog(level: string, destination?: DestinationStream): Logge
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       serializers: { err: errorForLog },
+      hooks: {
+        streamWrite: (line) => SECRETS.reduce((text, [secret, instead]) => text.replace(secret, instead), line),
+      },
       redact: { paths: REDACTED.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]), censor: "[redacted]" },
     },
     destination ?? pino.destination({ fd: 2, sync: false }),
@@ -47,5 +61,9 @@ function errorForLog(error: unknown): unknown {
   }
   const { name: type, message, stack, cause } = error;
   const code = "code" in error ? error.code : undefined;
+  if (error instanceof SyntaxError || type === "GraphQLError") {
+    // They repeat a piece of what they were given, and that may be a key or what somebody asked for.
+    return { type, code, stack: stack?.slice(stack.indexOf("\n    at ")) };
+  }
   return { type, code, message, stack, ...(cause === undefined ? {} : { cause: errorForLog(cause) }) };
 }

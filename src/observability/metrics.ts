@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { OTLPMetricExporter } from "@opentelemetry/exporter-metrics-otlp-proto";
 import { PrometheusExporter } from "@opentelemetry/exporter-prometheus";
 import { MeterProvider, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
-import type { TelemetryTarget } from "./tracing.ts";
+import type { TelemetryTarget } from "./telemetry-target.ts";
 
 /** A number that is read when somebody asks, with its labels. */
 export interface Reading {
@@ -44,7 +44,9 @@ export function createMetrics(target?: TelemetryTarget): Metrics {
         ? []
         : [
             new PeriodicExportingMetricReader({
-              exporter: new OTLPMetricExporter(target.url === undefined ? {} : { url: `${target.url}/v1/metrics` }),
+              exporter: target.watch(
+                new OTLPMetricExporter(target.url === undefined ? {} : { url: `${target.url}/v1/metrics` }),
+              ),
               exportIntervalMillis: 10_000,
               exportTimeoutMillis: 5_000,
             }),
@@ -53,7 +55,7 @@ export function createMetrics(target?: TelemetryTarget): Metrics {
   });
   const meter = provider.getMeter("mosaic-federation");
   const requests = meter.createCounter("mosaic_requests", { description: "Requests of peers, by how they ended." });
-  const latency = meter.createHistogram("mosaic_request_duration", {
+  const latency = meter.createHistogram("mosaic_request_duration_milliseconds", {
     description: "From the first byte of a peer's request to its answer.",
     unit: "ms",
     advice: { explicitBucketBoundaries: LATENCIES_MS },
@@ -61,7 +63,7 @@ export function createMetrics(target?: TelemetryTarget): Metrics {
   const peerRequests = meter.createCounter("mosaic_peer_requests", {
     description: "Requests of local users to peers, by how they ended.",
   });
-  const peerLatency = meter.createHistogram("mosaic_peer_request_duration", {
+  const peerLatency = meter.createHistogram("mosaic_peer_request_duration_milliseconds", {
     description: "From a local user's request to the peer's answer or the cache's.",
     unit: "ms",
     advice: { explicitBucketBoundaries: LATENCIES_MS },

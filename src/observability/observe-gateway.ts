@@ -1,3 +1,5 @@
+import type { Capacity } from "../admission/capacity.ts";
+import type { Shared } from "../admission/shared.ts";
 import type { AuditQueue } from "../audit/queue.ts";
 import type { PeerHealth } from "../client/circuit.ts";
 import type { PeerAccess } from "../source/peer-source.ts";
@@ -6,11 +8,26 @@ import type { Metrics, Reading } from "./metrics.ts";
 /** What is read of a running gateway whenever somebody asks for its metrics. */
 export function observeGateway(
   metrics: Metrics,
-  of: { audit: AuditQueue; access: PeerAccess; certificate: () => { notAfter: Date } },
+  of: {
+    audit: AuditQueue;
+    access: PeerAccess;
+    certificate: () => { notAfter: Date };
+    capacity: Pick<Capacity, "waiting">;
+    /** Absent where the gateway shares nothing. */
+    shared: Pick<Shared, "away"> | undefined;
+  },
 ): void {
-  const { audit, access, certificate } = of;
+  const { audit, access, certificate, capacity, shared } = of;
   metrics.observe("mosaic_audit_queue_rows", "gauge", "Audit rows that wait to be written.", () => audit.depth);
   metrics.observe("mosaic_audit_dropped", "counter", "Audit rows that were dropped.", () => audit.dropped);
+  metrics.observe("mosaic_requests_waiting", "gauge", "Requests of peers that wait for their turn.", () => {
+    return capacity.waiting;
+  });
+  if (shared !== undefined) {
+    metrics.observe("mosaic_valkey_away", "gauge", "Whether Valkey does not count: 1, otherwise 0.", () =>
+      Number(shared.away),
+    );
+  }
   metrics.observe(
     "mosaic_certificate_expiry_seconds",
     "gauge",
@@ -29,6 +46,12 @@ export function observeGateway(
     () => byHost(access, ({ circuit }) => OPENNESS[circuit], Math.max),
   );
   metrics.observe(
+    "mosaic_peer_offline_seconds",
+    "gauge",
+    "For how long a peer has not answered, 0 where it does; of several users, the longest.",
+    () => byHost(access, ({ offlineSince }) => secondsSince(offlineSince), Math.max),
+  );
+  metrics.observe(
     "mosaic_peer_certificate_expiry_seconds",
     "gauge",
     "Seconds until our certificate for a peer ends; of several users, the first.",
@@ -37,6 +60,10 @@ export function observeGateway(
 }
 
 const OPENNESS = { closed: 0, "half-open": 0.5, open: 1 } as const;
+
+function secondsSince(time: Date | null): number {
+  return time === null ? 0 : Math.max(0, (Date.now() - time.getTime()) / 1_000);
+}
 
 /** One reading for each host, of all users' peers there: a label holds no user. */
 function byHost(

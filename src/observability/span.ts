@@ -12,9 +12,13 @@ export interface Span {
   readonly traceId: string;
   /** The header that says to the next that its work is part of this (W3C Trace Context §3.2). */
   readonly traceparent: string;
+  /** The header that says to the caller what was done for it (W3C Trace Context HTTP Response Headers Format); undefined where nothing is recorded. */
+  readonly traceresponse: string | undefined;
   /** Work within this one. */
   child(name: string, kind?: SpanKind): Span;
   set(attributes: Attributes): void;
+  /** Names the work of the one who was asked, by its `traceresponse`: it may have begun a trace of its own. What is malformed is ignored. */
+  link(traceresponse: string | string[] | undefined): void;
   /** @param fault the code that it failed with */
   end(fault?: ErrorCode): void;
 }
@@ -22,8 +26,8 @@ export interface Span {
 const TRACEPARENT = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})$/;
 const SAMPLED = 1;
 
-/** What a caller's `traceparent` names, where it is well-formed. */
-export function remoteParent(header: string | string[] | undefined): SpanContext | undefined {
+/** What another's `traceparent` or `traceresponse` names, where it is well-formed. */
+export function remoteSpan(header: string | string[] | undefined): SpanContext | undefined {
   const [, traceId, spanId, flags] = (typeof header === "string" ? TRACEPARENT.exec(header) : null) ?? [];
   return traceId === undefined || spanId === undefined || flags === undefined
     ? undefined
@@ -40,8 +44,10 @@ export function unrecordedSpan(parent?: SpanContext): Span {
   const span: Span = {
     traceId: ids.traceId,
     traceparent: traceparentOf(ids),
+    traceresponse: undefined,
     child: () => span,
     set: () => undefined,
+    link: () => undefined,
     end: () => undefined,
   };
   return span;
@@ -59,9 +65,16 @@ function wrap(tracer: Tracer, span: ApiSpan): Span {
   return {
     traceId: ids.traceId,
     traceparent: traceparentOf(ids),
+    traceresponse: traceparentOf(ids),
     child: (name, kind = SpanKind.INTERNAL) => wrap(tracer, tracer.startSpan(name, { kind }, context)),
     set: (attributes) => {
       span.setAttributes(attributes);
+    },
+    link: (traceresponse) => {
+      const context = remoteSpan(traceresponse);
+      if (context !== undefined) {
+        span.addLink({ context });
+      }
     },
     end: (fault) => {
       if (fault !== undefined) {

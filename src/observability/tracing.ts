@@ -1,17 +1,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { diag, DiagLogLevel } from "@opentelemetry/api";
 import type { SpanKind } from "@opentelemetry/api";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-proto";
-import type { Resource } from "@opentelemetry/resources";
 import {
   BatchSpanProcessor,
   ParentBasedSampler,
   TraceIdRatioBasedSampler,
   TracerProvider,
 } from "@opentelemetry/sdk-trace";
-import type { Logger } from "pino";
-import { recordedSpan, remoteParent, unrecordedSpan } from "./span.ts";
+import { recordedSpan, remoteSpan, unrecordedSpan } from "./span.ts";
 import type { Span } from "./span.ts";
+import type { TelemetryTarget } from "./telemetry-target.ts";
 
 /** Where spans begin. */
 export interface Tracing {
@@ -27,54 +25,36 @@ export interface Tracing {
 
 /** No telemetry: spans are their ids. */
 export const UNTRACED: Tracing = {
-  start: (_name, _kind, traceparent) => unrecordedSpan(remoteParent(traceparent)),
+  start: (_name, _kind, traceparent) => unrecordedSpan(remoteSpan(traceparent)),
   close: () => Promise.resolve(),
 };
-
-/** Where telemetry goes, and as whose. */
-export interface TelemetryTarget {
-  /** Of an OTLP receiver; undefined where the standard variables of OpenTelemetry say it. */
-  url: string | undefined;
-  resource: Resource;
-}
 
 const SHUTDOWN_MS = 5_000;
 
 /**
- * Spans that go to an OTLP receiver in batches, off the path of requests; where it is away they are dropped, and the log says so.
+ * Spans that go to an OTLP receiver in batches, off the path of requests; where it is away, as many wait as the
+ * SDK lets wait (2 048), and the others are dropped.
  *
  * @param options.sampleRatio the share of traces that is recorded, 0 to 1: by the trace's id, so that gateways choose the same ones
  */
-export function createTracing(target: TelemetryTarget, options: { sampleRatio: number; log: Logger }): Tracing {
-  diag.setLogger(
-    {
-      error: (message) => {
-        options.log.warn({ reason: message.slice(0, 500) }, "telemetry was not sent");
-      },
-      warn: (message) => {
-        options.log.warn({ reason: message.slice(0, 500) }, "telemetry");
-      },
-      info: () => undefined,
-      debug: () => undefined,
-      verbose: () => undefined,
-    },
-    { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true },
-  );
+export function createTracing(target: TelemetryTarget, options: { sampleRatio: number }): Tracing {
   const ratio = new TraceIdRatioBasedSampler(options.sampleRatio);
   const provider = new TracerProvider({
     resource: target.resource,
-    // Who calls does not decide what is recorded here.
+    // A caller's flag does not decide what is recorded here; who makes up trace ids can, and the audit log has its requests in any case.
     sampler: new ParentBasedSampler({ root: ratio, remoteParentSampled: ratio, remoteParentNotSampled: ratio }),
     spanProcessors: [
       new BatchSpanProcessor({
-        exporter: new OTLPTraceExporter(target.url === undefined ? {} : { url: `${target.url}/v1/traces` }),
+        exporter: target.watch(
+          new OTLPTraceExporter(target.url === undefined ? {} : { url: `${target.url}/v1/traces` }),
+        ),
         scheduledDelayMillis: 1_000,
       }),
     ],
   });
   const tracer = provider.getTracer("mosaic-federation");
   return {
-    start: (name, kind, traceparent) => recordedSpan(tracer, name, kind, remoteParent(traceparent)),
+    start: (name, kind, traceparent) => recordedSpan(tracer, name, kind, remoteSpan(traceparent)),
     close: async () => {
       await Promise.race([provider.shutdown(), sleep(SHUTDOWN_MS, undefined, { ref: false })]);
     },

@@ -42,6 +42,8 @@ export async function askHome<T>(
         deadline,
         span: unrecordedSpan(),
         signals: [],
+        // The command says what failed.
+        fault: () => undefined,
         tell: (source, online) => {
           const signal = signals.note(session, source, online);
           if (signal !== undefined) {

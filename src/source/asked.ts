@@ -1,5 +1,6 @@
 import type { Deadline } from "../deadline.ts";
 import type { Span } from "../observability/span.ts";
+import type { FederationError } from "../errors.ts";
 import type { Signal } from "./signals.ts";
 
 /** What comes along with a question of a local user, from the listener to every source. */
@@ -7,6 +8,8 @@ export interface Asked {
   userId: string;
   deadline: Deadline;
   span: Span;
+  /** Puts a fault of ours in the log, with the request's id and trace; what else failed is an answer, and is not put down. */
+  fault: (error: FederationError) => void;
   /** Tells the user's session that a peer answers, or does not. */
   tell: (source: string, online: boolean) => void;
   /** What the session has not been told before. */

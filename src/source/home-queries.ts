@@ -101,6 +101,7 @@ export function createHomeQueries(access: PeerAccess): HomeQueries {
       const told = ({ source, value, error }: Answer<RowPage>): void =>
         onAnswer?.({ outcome: outcome(source, error, value?.rows.length, value?.capped), rows: value?.rows ?? [] });
       const answers = await askAll(
+        asked,
         sources,
         selector,
         async (source) => {
@@ -126,6 +127,7 @@ export function createHomeQueries(access: PeerAccess): HomeQueries {
       const outcomeOf = ({ source, value, error }: Answer<Row>): SourceOutcome =>
         outcome(source, error?.code === "NOT_FOUND" ? undefined : error, value === undefined ? 0 : 1);
       const answers = await askAll(
+        asked,
         await sourcesOf(asked, selector),
         selector,
         async (source) => ({ ...(await source.get(variables)), _source: source.name }),
@@ -150,6 +152,7 @@ export function createHomeQueries(access: PeerAccess): HomeQueries {
           hits: (value?.hits ?? []).map((hit) => ({ ...hit, _source: source.name })),
         });
       const answers = await askAll(
+        asked,
         sources,
         selector,
         (source) => source.search({ ...variables, after: cursorOf(source.name) ?? null }),
@@ -164,7 +167,9 @@ export function createHomeQueries(access: PeerAccess): HomeQueries {
       };
     },
     capabilities: async (asked, selector) => {
-      const answers = await askAll(await sourcesOf(asked, selector), selector, (source) => source.capabilities());
+      const answers = await askAll(asked, await sourcesOf(asked, selector), selector, (source) =>
+        source.capabilities(),
+      );
       return answers.map(({ source, value, error }) => ({
         source: source.name,
         capabilities: value ?? null,
@@ -181,6 +186,7 @@ interface Answer<T> {
 }
 
 async function askAll<T>(
+  asked: Asked,
   sources: QuerySource[],
   selector: string,
   ask: (source: QuerySource) => Promise<T>,
@@ -195,7 +201,9 @@ async function askAll<T>(
         if (selector !== "all") {
           throw error;
         }
-        answer = { source, error: asFederationError(error) };
+        const fault = asFederationError(error);
+        asked.fault(fault);
+        answer = { source, error: fault };
       }
       onAnswer?.(answer);
       return answer;

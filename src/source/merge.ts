@@ -6,33 +6,68 @@ export interface OrderTerm {
   direction?: "asc" | "desc" | undefined;
 }
 
+/** What a row is compared by, one for each term; null is last in ascending order. */
+type SortKey = number | string | null;
+
+interface Head {
+  list: readonly Row[];
+  at: number;
+  row: Row;
+  keys: SortKey[];
+}
+
+/** So much of a text is compared: a peer chooses how long its values are, and each is compared many times. */
+const COMPARED_LENGTH = 1_024;
+/** bigint and numeric cross as text, so that no reader rounds them. */
+const WHOLE = /^-?\d{1,30}$/;
+
 /**
  * Merges lists that are sorted already, each by its own database, into one, without sorting any of them anew. Sources may hold a
  * column in different types and collations, so between two sources values are compared as JSON shows them: numbers as numbers,
- * text by code unit, null last in ascending order as in Postgres.
+ * text by code unit, null last in ascending order as in Postgres; objects and arrays are all alike.
  */
 export function mergeSorted(lists: readonly Row[][], order: readonly OrderTerm[]): Row[] {
-  const heads = lists.map(() => 0);
+  const heads = lists.map((list) => headOf(list, 0, order));
   const merged: Row[] = [];
   for (;;) {
-    let best: { list: number; row: Row } | undefined;
-    lists.forEach((list, index) => {
-      const row = list[heads[index] ?? 0];
-      if (row !== undefined && (best === undefined || compareRows(row, best.row, order) < 0)) {
-        best = { list: index, row };
+    let best: { head: Head; index: number } | undefined;
+    heads.forEach((head, index) => {
+      if (head !== undefined && (best === undefined || compareKeys(head.keys, best.head.keys, order) < 0)) {
+        best = { head, index };
       }
     });
     if (best === undefined) {
       return merged;
     }
-    merged.push(best.row);
-    heads[best.list] = (heads[best.list] ?? 0) + 1;
+    merged.push(best.head.row);
+    heads[best.index] = headOf(best.head.list, best.head.at + 1, order);
   }
 }
 
-function compareRows(a: Row, b: Row, order: readonly OrderTerm[]): number {
-  for (const { column, direction } of order) {
-    const compared = compareValues(a[column], b[column]);
+function headOf(list: readonly Row[], at: number, order: readonly OrderTerm[]): Head | undefined {
+  const row = list[at];
+  return row === undefined ? undefined : { list, at, row, keys: order.map(({ column }) => keyOf(row[column])) };
+}
+
+function keyOf(value: unknown): SortKey {
+  if (value === null || value === undefined) {
+    return null;
+  }
+  switch (typeof value) {
+    case "number":
+      return value;
+    case "string":
+      return value.slice(0, COMPARED_LENGTH);
+    case "boolean":
+      return String(value);
+    default:
+      return "";
+  }
+}
+
+function compareKeys(a: readonly SortKey[], b: readonly SortKey[], order: readonly OrderTerm[]): number {
+  for (const [index, { direction }] of order.entries()) {
+    const compared = compareValues(a[index] ?? null, b[index] ?? null);
     if (compared !== 0) {
       return direction === "desc" ? -compared : compared;
     }
@@ -40,25 +75,17 @@ function compareRows(a: Row, b: Row, order: readonly OrderTerm[]): number {
   return 0;
 }
 
-function compareValues(a: unknown, b: unknown): number {
-  const missing = Number(a === null || a === undefined) - Number(b === null || b === undefined);
-  if (missing !== 0 || a === null || a === undefined) {
-    return missing;
+function compareValues(a: SortKey, b: SortKey): number {
+  if (a === null || b === null) {
+    return Number(a === null) - Number(b === null);
   }
   if (typeof a === "number" && typeof b === "number") {
     return a - b;
   }
-  // bigint and numeric cross as text, so that no reader rounds them.
-  const [left, right] = [asText(a), asText(b)];
+  const [left, right] = [String(a), String(b)];
   if (WHOLE.test(left) && WHOLE.test(right)) {
     const difference = BigInt(left) - BigInt(right);
     return difference < 0n ? -1 : difference > 0n ? 1 : 0;
   }
   return left < right ? -1 : left > right ? 1 : 0;
-}
-
-const WHOLE = /^-?\d{1,30}$/;
-
-function asText(value: unknown): string {
-  return typeof value === "string" ? value : JSON.stringify(value);
 }

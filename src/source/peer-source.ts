@@ -13,7 +13,7 @@ import { asFederationError, FederationError } from "../errors.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Span } from "../observability/span.ts";
-import { resourceOf } from "../verbs/outcome.ts";
+import { outcomeOf, resourceOf } from "../verbs/outcome.ts";
 import { queryHash } from "../verbs/query-hash.ts";
 import type { VerbVariables } from "../verbs/variables.ts";
 import type { Asked } from "./asked.ts";
@@ -22,8 +22,14 @@ import type { QuerySource, Row } from "./query-source.ts";
 
 const row = z.record(z.string(), z.unknown());
 
+// The alphabet of our own cursors (sql/60_rows/030_cursor.sql): people print and paste them.
+const cursor = z
+  .string()
+  .max(8192)
+  .regex(/^[\w-]+$/);
+
 const ANSWERS = {
-  list: z.object({ rows: z.array(row).max(10_000), nextCursor: z.string().max(8192).nullable(), capped: z.boolean() }),
+  list: z.object({ rows: z.array(row).max(10_000), nextCursor: cursor.nullable(), capped: z.boolean() }),
   get: row,
   search: z.object({
     hits: z
@@ -42,7 +48,7 @@ const ANSWERS = {
         }),
       )
       .max(10_000),
-    nextCursor: z.string().max(8192).nullable(),
+    nextCursor: cursor.nullable(),
     capped: z.boolean(),
   }),
   capabilities: row,
@@ -63,6 +69,8 @@ export interface PeerAccess {
 
 // After these the grant cannot come back: asking again would only bring the same answer.
 const ENDED: readonly ErrorCode[] = ["GRANT_REVOKED", "GRANT_EXPIRED", "CERTIFICATE_REVOKED"];
+// By these a peer says that it does not, or not any more, let us have what was asked for.
+const DENIED: readonly number[] = [401, 403];
 // The peer does not answer: that is news for the session. Any other refusal is an answer.
 const OFFLINE: readonly ErrorCode[] = ["PEER_UNREACHABLE", "PEER_TIMEOUT", "CIRCUIT_OPEN"];
 /** How often a question is asked anew because the peer changed while its answer was on its way. */
@@ -87,7 +95,7 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
     span: Span,
   ): Promise<z.output<(typeof ANSWERS)[V]>> => {
     const checked = await circuits.run(peer, deadline, async () => {
-      const answer = await connections.request(peer, verb, variables, deadline, span.traceparent);
+      const answer = await connections.request(peer, verb, variables, deadline, span);
       const read = ANSWERS[verb].safeParse(answer);
       if (!read.success) {
         throw new FederationError("PEER_PROTOCOL", `${peer.host} answered with what is no answer to ${verb}`);
@@ -128,10 +136,18 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
         peerId: peer.id,
         certificateSerial: peer.certificateSerial,
         key: JSON.stringify([peer.id, asked.userId, peer.grantId, peer.certificateSerial, verb, queryHash(variables)]),
-        ttlMs: peer.cacheTtlSeconds === null ? access.cacheTtlMs : peer.cacheTtlSeconds * 1_000,
+        ttlMs: Math.min(
+          peer.cacheTtlSeconds === null ? access.cacheTtlMs : peer.cacheTtlSeconds * 1_000,
+          // Nothing is served on a certificate that has ended.
+          Math.max(0, peer.certificateNotAfter.getTime() - Date.now()),
+        ),
       };
       return await cache.answer(question, deadline, (shared) => ask(peer, verb, variables, shared, span));
     } catch (error) {
+      if (error instanceof FederationError && DENIED.includes(error.details["status"] ?? 0)) {
+        // Suspended, narrowed or not ours any more: what it answered before it might not answer now.
+        cache.flush(peer.id);
+      }
       if (error instanceof FederationError && ENDED.includes(error.code)) {
         forget(peer);
         await sessions.asGateway((client) =>
@@ -150,7 +166,7 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
     const span = asked.span.child("federation.request", SpanKind.CLIENT);
     // Whoever asked waits no longer than the peer may take, and gets what the others answered in time.
     const deadline = startDeadline(Math.min(access.timeoutMs, asked.deadline.left() - LAST_MS), asked.deadline);
-    let [code, cached]: [ErrorCode | "OK", boolean] = ["OK", false];
+    let [refusal, cached]: [FederationError | undefined, boolean] = [undefined, false];
     try {
       let peer: Peer | undefined = known;
       for (let changes = 0; peer !== undefined && changes < CHANGES; changes += 1) {
@@ -173,26 +189,26 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
     } catch (error) {
       const told = asFederationError(error);
       const failure = told.code === "DEADLINE_EXCEEDED" ? peerTimeout(known.host, told) : told;
-      code = failure.code;
-      if (OFFLINE.includes(code)) {
+      refusal = failure;
+      if (OFFLINE.includes(failure.code)) {
         asked.tell(name, false);
       }
       throw failure;
     } finally {
       deadline.end();
       const latency = performance.now() - started;
-      const outcome = code === "OK" ? "served" : "failed";
       span.set({
         grant_id: known.grantId,
         peer: known.host,
         verb,
-        resource: resourceOf({ verb, variables }),
-        outcome,
+        // Of a request that failed it may be any text.
+        resource: refusal === undefined ? resourceOf({ verb, variables }) : undefined,
+        outcome: refusal === undefined ? "served" : outcomeOf(refusal),
         latency_ms: latency,
         cached,
       });
-      span.end(code === "OK" ? undefined : code);
-      access.metrics.countPeerRequest({ peer: known.host, verb, code, cached }, latency);
+      span.end(refusal?.code);
+      access.metrics.countPeerRequest({ peer: known.host, verb, code: refusal?.code ?? "OK", cached }, latency);
     }
   };
 

@@ -1,4 +1,10 @@
+import type { FederationError } from "../errors.ts";
 import type { VerbRequest } from "./variables.ts";
+
+/** How a request ended that ended with an error: who hung up was refused nothing. */
+export function outcomeOf({ status, code }: Pick<FederationError, "status" | "code">): "denied" | "failed" {
+  return status < 500 && code !== "CANCELLED" ? "denied" : "failed";
+}
 
 /** The one resource that a request names; a search may go through several. */
 export function resourceOf({ variables }: VerbRequest): string | undefined {

@@ -143,6 +143,29 @@ describe("acceptance 3: what is in memory", () => {
     await expect(list({ first: 1 })).rejects.toThrow("GRANT_REVOKED");
   });
 
+  test("is gone when the peer says that the grant is suspended, or that its scope leaves the resource out", async () => {
+    const notes = () => homeQuery(home, "alice-at-home", `{ list(resource: "notes", source: "${SOURCE}") { rows } }`);
+    await list();
+    expect((await notes()).data).not.toBeNull();
+    await work.pool.query("select federation.suspend_grant($1)", [grant.grantId]);
+    await expect(list({ first: 2 })).rejects.toThrow("GRANT_SUSPENDED");
+    await expect(list()).rejects.toThrow("GRANT_SUSPENDED");
+    await work.pool.query("select federation.resume_grant($1)", [grant.grantId]);
+    expect(isFresh(await list())).toBe(true);
+    await notes();
+    await work.pool.query("update federation.federation_grants set scope = $2 where id = $1", [
+      grant.grantId,
+      JSON.stringify({ ...SCOPE, resources: ["tasks"] }),
+    ]);
+    const fresh = await homeQuery(
+      home,
+      "alice-at-home",
+      `{ list(resource: "notes", first: 1, source: "${SOURCE}") { rows } }`,
+    );
+    expect(fresh.errors?.[0]?.extensions.code).toBe("RESOURCE_DENIED");
+    expect((await notes()).errors?.[0]?.extensions.code).toBe("RESOURCE_DENIED");
+  });
+
   test("is gone when the peer is marked revoked, removed or enrolled anew beside the gateway", async () => {
     await list();
     await home.pool.query(

@@ -11,7 +11,7 @@ import { createCsr } from "../../src/pki/csr.ts";
 import { createEmbeddedAuthority, createRoot } from "../../src/pki/embedded-authority.ts";
 import { generateKeyPair } from "../../src/pki/keys.ts";
 import type { Examination } from "../../src/setup/doctor/examine.ts";
-import { enrollGrant, openTestGateway } from "../harness/gateway.ts";
+import { enrollGrant, homeQuery, openTestGateway } from "../harness/gateway.ts";
 import type { TestGateway, TestGrant } from "../harness/gateway.ts";
 import { runMosaic } from "../harness/mosaic.ts";
 
@@ -167,6 +167,34 @@ describe("mosaic doctor, of a peer", () => {
     // One that is away keeps nobody else from being looked at.
     expect(found(examination, PEER).status).toBe("green");
     await removePeer("gone.localhost");
+  });
+});
+
+describe("mosaic doctor, of what the gateway that runs makes of a peer", () => {
+  const circuit = "circuit to work.localhost of alice-at-home";
+  const ask = (): Promise<unknown> =>
+    homeQuery(home, "alice-at-home", `{ search(query: "plan", source: "federated:work.localhost") { hits } }`);
+  // A gateway says every five seconds how it does.
+  const reported = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5_500));
+
+  test("tells nothing before it was asked, green while it answers, yellow and since when while it is left alone", async () => {
+    expect(found(await doctor(), circuit)).toEqual({});
+    await ask();
+    await reported();
+    expect(found(await doctor(), circuit)).toMatchObject({ status: "green", peer: "work.localhost", scope: "remote" });
+
+    await work.gateway.stop();
+    for (let n = 0; n < home.gateway.config.circuit.failures; n += 1) {
+      await ask();
+    }
+    await reported();
+    await work.restart();
+    const examination = await doctor();
+    expect(found(examination, circuit)).toMatchObject({ status: "yellow" });
+    expect(found(examination, circuit).detail).toMatch(/^(half-)?open, offline since 20\d\d-.* \(PEER_UNREACHABLE\)$/);
+    // It answers the doctor again: what is yellow is no reason to fail.
+    expect(found(examination, PEER).status).toBe("green");
+    expect(examination.code).toBe(0);
   });
 });
 

@@ -128,7 +128,7 @@ describe("metrics", () => {
     expect(text).toMatch(/^mosaic_requests_total\{[^}]*code="RATE_LIMITED"[^}]*\} [1-9]/m);
     expect(text).toMatch(/^mosaic_audit_queue_rows \d+/m);
     expect(text).toMatch(/^mosaic_audit_dropped_total 0/m);
-    expect(text).toMatch(/^mosaic_request_duration_bucket\{.*le="100"\} /m);
+    expect(text).toMatch(/^mosaic_request_duration_milliseconds_bucket\{.*le="100"\} /m);
     expect(text).not.toMatch(/alice|home\.localhost|[0-9a-f]{8}-[0-9a-f]{4}/);
   });
 });

@@ -212,6 +212,25 @@ describe("what is no HTTP", () => {
   });
 });
 
+describe("a body that ends early", () => {
+  test("is one refused request: one audit row, one token", async () => {
+    const { rows: before } = await work.pool.query<{ n: string }>(
+      "select count(*) as n from federation.list_audit(null, 1000)",
+    );
+    const socket = await openTls();
+    socket.write(
+      'POST /federation HTTP/1.1\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"documentId"',
+    );
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    socket.destroy();
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    const { rows: after } = await work.pool.query<{ n: string }>(
+      "select count(*) as n from federation.list_audit(null, 1000)",
+    );
+    expect(Number(after[0]?.n) - Number(before[0]?.n)).toBe(1);
+  });
+});
+
 describe("a slow client", () => {
   test("that sends its headers by drops is cut, while others are served", async () => {
     const socket = await openTls();

@@ -30,7 +30,7 @@ if (absent.length > 0 && !required) {
 const skipped = (service: ServiceName): boolean => absent.includes(service) && !required;
 
 /** What services.json says of a service. */
-function running<K extends "postgres" | "valkey" | "stepCa">(name: K): NonNullable<Description[K]> {
+function running<K extends "postgres" | "valkey" | "stepCa" | "otelCollector">(name: K): NonNullable<Description[K]> {
   const service = description?.[name];
   if (service === undefined) {
     throw new Error(`${name} does not run; start it with: node scripts/services.ts up`);
@@ -136,6 +136,25 @@ describe.skipIf(skipped("valkey"))("Valkey", () => {
     await expect(valkeyCommands(url.href, [["PING"]])).rejects.toThrow(/NOAUTH/);
     url.password = "wrong";
     await expect(valkeyCommands(url.href, [["PING"]])).rejects.toThrow(/WRONGPASS/);
+  });
+});
+
+describe.skipIf(skipped("otel-collector"))("the OpenTelemetry Collector", () => {
+  it("writes what it is sent, as a line of JSON", async () => {
+    const { url, tracesFile } = running("otelCollector");
+    const [traceId, spanId] = [randomUUID().replaceAll("-", ""), "00f067aa0ba902b7"];
+    const span = { traceId, spanId, name: "services.test", kind: 1, startTimeUnixNano: "1", endTimeUnixNano: "2" };
+    const sent = await fetch(`${url}/v1/traces`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans: [span] }] }] }),
+    });
+    expect(sent.status).toBe(200);
+    await expect.poll(() => readFileSync(tracesFile, "utf8"), { timeout: 5_000 }).toContain(traceId);
+  });
+
+  it("listens on loopback alone", () => {
+    expect(new URL(running("otelCollector").url).hostname).toBe("127.0.0.1");
   });
 });
 

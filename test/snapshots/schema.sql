@@ -1691,7 +1691,7 @@ create function federation.verify_audit()
   returns TABLE(chain text, entries bigint, fault text, fault_position bigint, fault_id bigint, fault_at timestamp with time zone)
   language sql stable security definer rows 1000
   set search_path=""
-  as sha256 931624e3780e2b50ebc61318fb6a378ff985ce13116676882932663d0b66f68f; -- owner federation_owner
+  as sha256 4a0ff0d96b779f1254e1eec44b4d6dd9d56c60f0fb0a986385f2533ce0b130f1; -- owner federation_owner
 comment on function federation.verify_audit() is 'Walks every chain of the audit log; of each, how many rows hold and the first that does not: changed, removed, inserted or reordered.';
 
 create function federation.verify_chain(chain text)

@@ -55,6 +55,12 @@ describe("docker-compose.yml", () => {
     expect(federated.map(([name]) => name).toSorted()).toEqual(["gateway", "pgvector", "step-ca", "valkey"]);
   });
 
+  it("has the OpenTelemetry Collector in profile telemetry, which nobody else is part of", () => {
+    expect(services.filter(([, { profiles }]) => profiles.includes("telemetry")).map(([name]) => name)).toEqual([
+      "otel-collector",
+    ]);
+  });
+
   it("publishes nothing beyond loopback but the gateway's federation and public ports", () => {
     const published = services.flatMap(([name, { ports = [] }]) => ports.map((port) => `${name} ${port}`));
     expect(published.length).toBeGreaterThan(4);
@@ -66,10 +72,10 @@ describe("docker-compose.yml", () => {
 
   it("publishes by default where services.ts expects it", () => {
     const { ports } = layoutOf({});
-    const defaults = ["pgvector", "valkey", "step-ca"].map((name) =>
+    const defaults = ["pgvector", "valkey", "step-ca", "otel-collector"].map((name) =>
       Number(/:-(\d+)\}/.exec(compose.services[name]?.ports?.[0] ?? "")?.[1]),
     );
-    expect(defaults).toEqual([ports.postgres, ports.valkey, ports["step-ca"]]);
+    expect(defaults).toEqual([ports.postgres, ports.valkey, ports["step-ca"], ports["otel-collector"]]);
   });
 
   it("pins every image to a release", () => {
@@ -77,6 +83,9 @@ describe("docker-compose.yml", () => {
       expect(build !== undefined || /^[a-z/-]+:\d+\.\d+(\.\d+)?(-[a-z0-9]+)?$/.test(image ?? ""), name).toBe(true);
     }
     expect(compose.services["step-ca"]?.image).toBe(`smallstep/step-ca:${VERSIONS.stepCa}`);
+    expect(compose.services["otel-collector"]?.image).toBe(
+      `otel/opentelemetry-collector-contrib:${VERSIONS.otelCollector}`,
+    );
     expect(compose.services["pgvector"]?.image).toMatch(new RegExp(`-pg${VERSIONS.postgres}$`));
   });
 
@@ -90,7 +99,8 @@ describe("docker-compose.yml", () => {
       }
       expect(command.join(" "), name).not.toMatch(/requirepass|:\/\/[^ ]*@/);
       expect(secrets.filter((secret) => compose.secrets[secret]?.file === undefined)).toEqual([]);
-      expect(secrets.length, name).toBeGreaterThan(0);
+      // The collector has none.
+      expect(secrets.length > 0 || name === "otel-collector", name).toBe(true);
     }
   });
 
@@ -99,12 +109,15 @@ describe("docker-compose.yml", () => {
     const files = Object.values(compose.secrets).map(({ file }) => file ?? "");
     expect(mounted.filter((volume) => volume.includes("MOSAIC_SERVICES_DIR"))).toEqual([
       "${MOSAIC_SERVICES_DIR:-./.services}/step-ca/config:/etc/step-ca:ro",
+      "${MOSAIC_SERVICES_DIR:-./.services}/otel-collector/config:/otel-collector/config:ro",
+      "${MOSAIC_SERVICES_DIR:-./.services}/otel-collector/data:/otel-collector/data",
     ]);
     expect(files.filter((file) => file.includes("authority"))).toEqual([]);
   });
 
   it("keeps data in named volumes and knows when each service is healthy", () => {
-    for (const [name, { volumes = [], healthcheck }] of services) {
+    // The collector keeps nothing, and its image has no program to ask it with: services.ts asks its port.
+    for (const [name, { volumes = [], healthcheck }] of services.filter(([name]) => name !== "otel-collector")) {
       const named = volumes.filter((volume) => (volume.split(":")[0] ?? "") in compose.volumes);
       expect(named.length, name).toBe(1);
       expect(healthcheck?.test[0], name).toMatch(/^CMD/);

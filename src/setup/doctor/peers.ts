@@ -19,6 +19,16 @@ import type { Finding, Found } from "./findings.ts";
 const PROTOCOL = 1;
 const AT_ONCE = 8;
 
+/** How a peer does as a gateway that runs sees it (`federation.status()`). */
+interface Seen {
+  user: string;
+  host: string;
+  circuit: "closed" | "open" | "half-open";
+  last_success: string | null;
+  last_failure_code: string | null;
+  offline_since: string | null;
+}
+
 const answer = z.object({ protocol: z.number() });
 
 /** By the code that a peer refuses with: what it means for the peer, and what to do. What is not here is told as it is. */
@@ -49,9 +59,13 @@ const REFUSALS: Partial<Record<ErrorCode, Omit<Found, "detail"> & { detail: stri
  * audited there.
  */
 export async function lookAtPeers({ config, adminUrl, gatewayUrl, keyring }: UsedGateway): Promise<Finding[]> {
-  const { rows: owners } = await asAdministrator(adminUrl, (client) =>
-    client.query<{ id: string }>("select distinct owner_user_id as id from federation.list_peers() order by 1"),
-  );
+  const { owners, seen } = await asAdministrator(adminUrl, async (client) => ({
+    owners: (
+      await client.query<{ id: string }>("select distinct owner_user_id as id from federation.list_peers() order by 1")
+    ).rows,
+    // Nothing of peers that no gateway which runs has asked yet.
+    seen: (await client.query<Seen>(SEEN)).rows,
+  }));
   const pool = new Pool({ connectionString: gatewayUrl, max: 2 });
   pool.on("error", () => undefined);
   const timeoutMs = config.limits.peerTimeoutMs;
@@ -67,7 +81,12 @@ export async function lookAtPeers({ config, adminUrl, gatewayUrl, keyring }: Use
     const findings: Finding[] = [];
     for (let at = 0; at < peers.length; at += AT_ONCE) {
       const found = await Promise.all(
-        peers.slice(at, at + AT_ONCE).map(({ owner, peer }) => lookAtPeer(owner, peer, connections, timeoutMs)),
+        peers
+          .slice(at, at + AT_ONCE)
+          .map(async ({ owner, peer }) => [
+            ...(await lookAtPeer(owner, peer, connections, timeoutMs)),
+            ...seen.filter(({ user, host }) => user === owner && host === peer.host).map(circuitOf),
+          ]),
       );
       findings.push(...found.flat());
     }
@@ -76,6 +95,28 @@ export async function lookAtPeers({ config, adminUrl, gatewayUrl, keyring }: Use
     await connections.close();
     await pool.end();
   }
+}
+
+const SEEN = `
+  select p."user", p.host, p.circuit, p."lastSuccessAt" as last_success, p."lastFailureCode" as last_failure_code, p."offlineSince" as offline_since
+  from jsonb_to_recordset(federation.status() -> 'peers') as p (
+    "user" text, host text, circuit text, "lastSuccessAt" text, "lastFailureCode" text, "offlineSince" text
+  )
+  where p.circuit is not null`;
+
+/** What the gateway that runs makes of a peer: it may leave one alone that answers again by now. */
+function circuitOf(seen: Seen): Finding {
+  const place = { scope: "remote", peer: seen.host, name: `circuit to ${seen.host} of ${seen.user}` } as const;
+  if (seen.circuit === "closed" && seen.offline_since === null) {
+    return { ...place, status: "green", detail: `closed, last answered ${seen.last_success ?? "never"}` };
+  }
+  return {
+    ...place,
+    status: "yellow",
+    detail: `${seen.circuit}, offline since ${seen.offline_since ?? "now"} (${seen.last_failure_code ?? "no answer"})`,
+    remedy:
+      "the gateway asks it again by itself after the cooldown (circuit.cooldownMs); mosaic federation status --watch",
+  };
 }
 
 async function lookAtPeer(
@@ -109,7 +150,7 @@ async function ask(peer: Peer, connections: PeerConnections, timeoutMs: number):
   const deadline = startDeadline(timeoutMs);
   let said: unknown;
   try {
-    said = await connections.request(peer, "capabilities", {}, deadline, unrecordedSpan().traceparent);
+    said = await connections.request(peer, "capabilities", {}, deadline, unrecordedSpan());
   } catch (error) {
     return refusalOf(asFederationError(error), peer);
   } finally {

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { createTerms } from "../../../src/admission/terms.ts";
 import type { Sessions } from "../../../src/database/session.ts";
 import { createLog } from "../../../src/observability/log.ts";
@@ -26,4 +26,12 @@ test("terms that nobody could read are known to be so, and those of a moment ago
   away = true;
   await new Promise((resolve) => setTimeout(resolve, 110));
   expect(await terms.of("grant")).toMatchObject(read);
+  // But for no longer than a minute: by then they may have become strict.
+  const later = performance.now() + 61_000;
+  vi.spyOn(performance, "now").mockReturnValue(later);
+  try {
+    expect(await terms.of("grant")).toMatchObject({ known: false });
+  } finally {
+    vi.restoreAllMocks();
+  }
 });

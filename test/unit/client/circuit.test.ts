@@ -126,6 +126,28 @@ describe("the circuit of a peer", () => {
     expect(health(of)).toMatchObject({ circuit: "closed", failures: 0 });
   });
 
+  test("is opened by who waited long enough, whatever time the request was begun with, and not by who did not", async () => {
+    const waited = async (of: Circuits, ms: number): Promise<void> => {
+      const deadline = startDeadline(10_000);
+      setTimeout(() => {
+        deadline.cancel(new FederationError("DEADLINE_EXCEEDED", ""));
+      }, ms);
+      const attempt = (): Promise<never> =>
+        new Promise((_resolve, reject) => {
+          deadline.signal.addEventListener("abort", () => {
+            reject(new FederationError("PEER_TIMEOUT", ""));
+          });
+        });
+      await expect(of.run(peer, deadline, attempt)).rejects.toMatchObject({ code: "PEER_TIMEOUT" });
+      deadline.end();
+    };
+    const { of } = circuits({ failures: 1 });
+    await waited(of, 20);
+    expect(health(of)).toMatchObject({ circuit: "closed", failures: 0 });
+    await waited(of, 150);
+    expect(health(of)).toMatchObject({ circuit: "open", failures: 1 });
+  });
+
   test("is not held open by a clock that is set back", async () => {
     const { of } = circuits();
     const { now } = Date;
@@ -155,10 +177,40 @@ describe("a request", () => {
     attempts = -10;
     expect(await run(of, third)).toBe("PEER_UNREACHABLE");
     expect(attempts).toBe(-7);
-    // With less time than a retry may take, it is not begun.
+    // With less time than the pause before a retry may take, it is not made.
     attempts = 0;
     expect(await run(of, third, 300)).toBe("PEER_UNREACHABLE");
     expect(attempts).toBe(1);
+  });
+
+  test("is made again after pauses that differ from one caller to the next", async () => {
+    const { of } = circuits({ failures: 1_000 });
+    const pauses = await Promise.all(
+      Array.from({ length: 30 }, async () => {
+        const times: number[] = [];
+        await run(of, () => {
+          times.push(performance.now());
+          return failing("PEER_UNREACHABLE")();
+        });
+        return times.slice(1).map((time, index) => time - (times[index] ?? 0));
+      }),
+    );
+    expect(pauses.every(({ length }) => length === 2)).toBe(true);
+    expect(new Set(pauses.flat().map(Math.round)).size).toBeGreaterThan(10);
+  });
+
+  test("whose caller hangs up during the pause before a retry is not made again", async () => {
+    const { of } = circuits();
+    const deadline = startDeadline(5_000);
+    let attempts = 0;
+    const breaking = of.run(peer, deadline, () => {
+      attempts += 1;
+      deadline.cancel();
+      return failing("PEER_UNREACHABLE")();
+    });
+    await expect(breaking).rejects.toMatchObject({ code: "PEER_UNREACHABLE" });
+    expect(attempts).toBe(1);
+    deadline.end();
   });
 
   test.each([

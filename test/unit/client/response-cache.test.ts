@@ -43,6 +43,18 @@ describe("the response cache", () => {
     expect(cache.stats()).toMatchObject({ entries: 1, hits: 2, misses: 2 });
   });
 
+  test("counts an answer's age from its question: a peer that took its time made it no younger", async () => {
+    let now = 0;
+    const cache = createResponseCache({ bytes: 100_000, now: () => now });
+    await asked(cache, () => {
+      now = 900;
+      return Promise.resolve("late");
+    });
+    expect(await asked(cache, () => Promise.resolve("new"))).toEqual({ value: "late", ageMs: 900 });
+    now = 1_000;
+    expect(await asked(cache, () => Promise.resolve("new"))).toEqual({ value: "new", ageMs: null });
+  });
+
   test("gives each reader an object of its own", async () => {
     const cache = createResponseCache({ bytes: 100_000 });
     const ask = (): Promise<{ rows: string[] }> => Promise.resolve({ rows: ["a"] });
@@ -120,6 +132,23 @@ describe("the response cache", () => {
     expect(seen.map(({ aborted }) => aborted)).toEqual([true]);
     first.end();
     second.end();
+  });
+
+  test("ends a request whose callers' time is up as one that took too long, not as one that was given up", async () => {
+    const cache = createResponseCache({ bytes: 100_000 });
+    for (let n = 0; n < 20; n += 1) {
+      const deadline = startDeadline(5);
+      const reason = Promise.withResolvers<unknown>();
+      const silent = ({ signal }: { signal: AbortSignal }): Promise<never> => {
+        signal.addEventListener("abort", () => {
+          reason.resolve(signal.reason);
+        });
+        return new Promise(() => undefined);
+      };
+      await expect(cache.answer(question(), deadline, silent)).rejects.toMatchObject({ code: "DEADLINE_EXCEEDED" });
+      expect(await reason.promise).toMatchObject({ code: "DEADLINE_EXCEEDED" });
+      deadline.end();
+    }
   });
 
   test("asks anew for who has more time than the one whose request it joined", async () => {
