@@ -106,6 +106,12 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
       forget(peer);
       throw new Flushed();
     }
+    if (peer.state === "degraded") {
+      // It may have been written by a process that has ended since.
+      await sessions.asGateway((client) =>
+        client.query("select federation.set_peer_state($1, $2, 'active')", [peer.id, peer.certificateSerial]),
+      );
+    }
     return checked;
   };
 
