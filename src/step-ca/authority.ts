@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { FederationError } from "../errors.ts";
 import type { CertificateAuthority, IssuedCertificate, RevokedCertificate } from "../pki/authority.ts";
 import { readCrl, REASONS } from "../pki/crl.ts";
@@ -10,6 +11,9 @@ import { createStepCaClient } from "./client.ts";
 import { createTokenMint } from "./token.ts";
 
 const CODE = "CERTIFICATE_INVALID";
+/** For how long step-ca may leave off its list what it says is revoked, and how often it is asked, ms. */
+const LISTING_MS = 3_000;
+const LISTING_PAUSE_MS = 100;
 
 /**
  * step-ca as the gateway's certificate authority. What a certificate says comes from a token that this gateway signs and that holds for
@@ -138,7 +142,11 @@ export async function createStepCaAuthority(options: {
       const missing = revoked.filter(isMissing(crl));
       if (missing.length > 0) {
         const refusal = await revokeAll(missing);
-        crl = await fetchCrl();
+        // What another gateway revokes at this moment is refused to us before step-ca has put it on its list.
+        const waitsUntil = performance.now() + LISTING_MS;
+        while (missing.some(isMissing((crl = await fetchCrl()))) && performance.now() < waitsUntil) {
+          await sleep(LISTING_PAUSE_MS);
+        }
         if (missing.some(isMissing(crl))) {
           throw new FederationError("UNAVAILABLE", "The certificate authority does not list what is revoked.", {
             cause: refusal,
