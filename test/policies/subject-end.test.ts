@@ -28,7 +28,7 @@ afterAll(() => database.close());
 
 async function state(client: PoolClient, grant: Pick<Grant, "id">): Promise<string> {
   const { status, end_reason } = await shown(client, grant.id);
-  return end_reason === null ? String(status) : `${String(status)}: ${String(end_reason)}`;
+  return [status, end_reason].filter((part) => typeof part === "string").join(": ");
 }
 
 const DELETED = "revoked: subject deleted";
