@@ -8,7 +8,9 @@ import { statusCommand } from "./status.ts";
 /** `mosaic federation` */
 export function federationCommand(): Command {
   return new Command("federation")
-    .description("Grants that we give and their certificates, peers that we enrolled with, the audit log, and how it all does.")
+    .description(
+      "Grants that we give and their certificates, peers that we enrolled with, the audit log, and how it all does.",
+    )
     .addCommand(grantCommand())
     .addCommand(certificateCommand())
     .addCommand(peerCommand())
