@@ -45,6 +45,6 @@ begin
 end;
 $$;
 revoke all on function federation.expire_grants() from public;
-grant execute on function federation.expire_grants() to federation_admin;
+grant execute on function federation.expire_grants() to federation_worker, federation_admin;
 comment on function federation.expire_grants() is
   'Ends every grant whose time is up, with its certificates, and returns them. None of them serves before, either: this makes it lasting and puts it on the CRL.';

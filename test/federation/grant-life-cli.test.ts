@@ -1,9 +1,10 @@
+import { spawn } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { addPeer } from "../../src/demo/actors.ts";
 import { HOME, WORK } from "../../src/demo/world.ts";
-import { enrollGrant, homeQuery, openTestGateway } from "../harness/gateway.ts";
+import { createGrant, enrollGrant, homeQuery, openTestGateway } from "../harness/gateway.ts";
 import type { TestGateway, TestGrant } from "../harness/gateway.ts";
-import { runMosaic } from "../harness/mosaic.ts";
+import { MOSAIC, runMosaic } from "../harness/mosaic.ts";
 
 const SCOPE = { resources: ["tasks"], include_teams: ["platform"] };
 
@@ -103,5 +104,33 @@ describe("mosaic federation grant", () => {
     for (const command of ["enroll", "suspend", "resume"]) {
       expect(await mosaic(["grant", command, grant.grantId]), command).toMatchObject({ code: "CONFLICT" });
     }
+  });
+});
+
+describe("mosaic worker", () => {
+  test("ends, when it starts, the grants whose time is up, and leaves the others", async () => {
+    const [due, later] = [
+      await createGrant(work, "alice", SCOPE, new Date(Date.now() + 3_600_000)),
+      await createGrant(work, "alice", SCOPE, new Date(Date.now() + 3_600_000)),
+    ];
+    await work.pool.query("update federation.federation_grants set expires_at = now() where id = $1", [due.grantId]);
+    const child = spawn(MOSAIC[0], [MOSAIC[1], "worker", "--dir", work.directory], { stdio: "ignore" });
+    const ended = new Promise((resolve) => child.once("close", resolve));
+    const read = async (id: string): Promise<unknown> => {
+      const { rows: found } = await work.pool.query<{ status: string; end_reason: string | null }>(
+        "select status, end_reason from federation.federation_grants where id = $1",
+        [id],
+      );
+      return found[0];
+    };
+    try {
+      await expect
+        .poll(() => read(due.grantId), { timeout: 30_000, interval: 100 })
+        .toEqual({ status: "expired", end_reason: "its time was up" });
+    } finally {
+      child.kill("SIGTERM");
+      await ended;
+    }
+    expect(await read(later.grantId)).toEqual({ status: "pending", end_reason: null });
   });
 });

@@ -126,7 +126,7 @@ describe("functions", () => {
     "federation.list_grants()": ["federation_admin"],
     "federation.update_grant(gen_random_uuid(), '{}')": ["federation_admin"],
     "federation.create_enrollment_token(gen_random_uuid())": ["federation_admin"],
-    "federation.expire_grants()": ["federation_admin"],
+    "federation.expire_grants()": ["federation_worker", "federation_admin"],
     "federation.list_certificates()": ["federation_admin"],
     "federation.revoke_certificate('00')": ["federation_admin"],
     "federation.restore_revocations('[]')": ["federation_admin"],
