@@ -3,6 +3,7 @@ import type { TaskList } from "graphile-worker";
 import type { Logger as Log } from "pino";
 import { AT_START, CRONTAB } from "./crontab.ts";
 import { auditRollOver } from "./tasks/audit__roll_over.ts";
+import { grantsExpire } from "./tasks/grants__expire.ts";
 
 /** A worker that runs jobs. */
 export interface Worker {
@@ -12,7 +13,10 @@ export interface Worker {
   stop(): Promise<void>;
 }
 
-const TASKS: TaskList = { audit__roll_over: auditRollOver };
+const TASKS: TaskList = {
+  audit__roll_over: auditRollOver,
+  grants__expire: grantsExpire,
+};
 
 // Jobs here are for the night: looking now and then is enough, and the embedded database has one backend for everybody.
 const POLL_MS = 5_000;

@@ -21,6 +21,7 @@ const CALLED_BY_OTHERS = new Set([
   "describe_resource",
   "expression_type",
   "forget_resource",
+  "identity_columns",
   "is_unique_key",
   "list_authorities",
   "native_policy_statement",
@@ -40,7 +41,9 @@ const CALLED_BY_OTHERS = new Set([
   "scope_policy_statement",
   "sealed_values",
   "single_key",
+  "tg_memberships__revoke_grants",
   "tg_users__revoke_grants",
+  "watch_table",
 ]);
 
 // Whom a function was granted to by name; its owner and superusers come on top.

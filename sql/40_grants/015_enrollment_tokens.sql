@@ -1,5 +1,5 @@
--- Guarantees: a token is good once, for 15 minutes, for one pending grant; the database keeps its SHA-256 only; used, expired and
--- unknown tokens are never told apart.
+-- Guarantees: a token is good once, for 15 minutes, for one grant that is pending or active; the database keeps its SHA-256 only; used, expired
+-- and unknown tokens are never told apart. Whoever enrolls again supersedes every certificate before.
 create or replace function federation.random_token() returns text
 language sql
 volatile
@@ -31,8 +31,8 @@ begin
   if not found then
     raise exception 'There is no such grant.' using errcode = 'MF011';
   end if;
-  if the_grant.status <> 'pending' or the_grant.expires_at <= now() then
-    raise exception 'Only a pending grant takes an enrollment token.' using errcode = 'MF031';
+  if the_grant.status not in ('pending', 'active') or the_grant.expires_at <= now() then
+    raise exception 'Only a grant that is pending or active takes an enrollment token.' using errcode = 'MF031';
   end if;
   delete from federation.federation_enrollment_tokens t where t.grant_id = the_grant.id and t.used_at is null;
   enrollment_token := federation.random_token();
@@ -50,7 +50,8 @@ $$;
 revoke all on function federation.create_enrollment_token(uuid) from public;
 grant execute on function federation.create_enrollment_token(uuid) to federation_admin;
 comment on function federation.create_enrollment_token(uuid) is
-  'A new one-time token for a pending grant and the URL that carries it; an earlier one that was not used ends. Raises MF011, MF031.';
+  'A new one-time token for a grant that is pending or, its certificate having ended, active, and the URL that carries it; an earlier one that was not used ends. '
+  'Raises MF011, MF031.';
 
 create or replace function federation.redeem_enrollment_token(enrollment_token text)
 returns table (grant_id uuid, subject_user_id text, peer_host text)
@@ -69,17 +70,20 @@ begin
   returning t.grant_id into grant_id;
   if found then
     update federation.federation_grants g
-    set status = 'active', activated_at = now()
-    where g.id = redeem_enrollment_token.grant_id and g.status = 'pending' and (g.expires_at is null or g.expires_at > now())
+    set status = 'active', activated_at = coalesce(g.activated_at, now())
+    where g.id = redeem_enrollment_token.grant_id and g.status in ('pending', 'active') and (g.expires_at is null or g.expires_at > now())
     returning g.subject_user_id, g.peer_host into subject_user_id, peer_host;
   end if;
   if not found then
     raise exception 'The enrollment token has been used, has expired or is not one.' using errcode = 'MF030';
   end if;
+  update federation.federation_certificates c
+  set revoked_at = now(), revocation_reason = 'superseded'
+  where c.grant_id = redeem_enrollment_token.grant_id and c.revoked_at is null;
   return next;
 end;
 $$;
 revoke all on function federation.redeem_enrollment_token(text) from public;
 grant execute on function federation.redeem_enrollment_token(text) to federation_gateway;
 comment on function federation.redeem_enrollment_token(text) is
-  'Spends a token and activates its grant, in the transaction that records the certificate. Raises MF030.';
+  'Spends a token, activates its grant and supersedes the certificates before, in the transaction that records the new one. Raises MF030.';

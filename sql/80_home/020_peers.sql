@@ -43,7 +43,8 @@ comment on function federation.add_peer(uuid, text, text, text, text, uuid, byte
 create or replace function federation.list_peers()
 returns table (
   id uuid, owner_user_id text, host text, state text, federation_url text, public_url text, grant_id uuid, certificate_serial text,
-  certificate_not_after timestamptz, created_at timestamptz, updated_at timestamptz
+  certificate_not_after timestamptz, created_at timestamptz, updated_at timestamptz, renewal_failures integer, renewal_failed_at timestamptz,
+  renewal_failure_code text, ended_because text
 )
 language sql
 stable
@@ -52,7 +53,7 @@ set search_path = ''
 as $$
   select
     p.id, p.owner_user_id, p.host, p.state, p.federation_url, p.public_url, p.grant_id, p.certificate_serial, p.certificate_not_after,
-    p.created_at, p.updated_at
+    p.created_at, p.updated_at, p.renewal_failures, p.renewal_failed_at, p.renewal_failure_code, p.ended_because
   from federation.federation_peers p
   order by p.owner_user_id, p.host;
 $$;

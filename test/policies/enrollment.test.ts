@@ -14,6 +14,7 @@ import {
   seedRows,
 } from "./actors.ts";
 import type { Grant } from "./actors.ts";
+import { set, shown } from "./grants.ts";
 import { only, refusal, visibleIds } from "./verbs.ts";
 
 const SCOPE = { resources: ["tasks"], include_personal: true };
@@ -126,22 +127,79 @@ describe("an enrollment token", () => {
     });
   });
 
-  test("that is made anew ends the one before, and an active grant gets none", async () => {
+  test("that is made anew ends the one before", async () => {
     await database.transaction(async (client) => {
       const grant = await createGrant(client, "olga", SCOPE);
-      const anew = await client.query<{ enrollment_token: string }>(
-        "select * from federation.create_enrollment_token($1)",
-        [grant.id],
-      );
+      const anew = await enrollAgain(client, grant.id);
       expect(await refusal(redeem(client, grant.token))).toBe("TOKEN_SPENT");
-      await redeem(client, only(anew.rows).enrollment_token);
-      const third = asRole(client, "federation_admin", () =>
-        client.query("select * from federation.create_enrollment_token($1)", [grant.id]),
+      await redeem(client, anew);
+    });
+  });
+
+  test("of an active grant gives it another certificate and supersedes those before, which serve until then", async () => {
+    await database.transaction(async (client) => {
+      const grant = await activeGrant(client, "olga", SCOPE);
+      const second = { ...grant, serial: await recordCertificate(client, grant.id) };
+      const token = await enrollAgain(client, grant.id);
+      expect([await read(client, grant), await read(client, second)]).toEqual([[row], [row]]);
+      const before = await activatedAt(client, grant.id);
+      const again = await activate(client, { ...grant, token });
+      expect(await read(client, again)).toEqual([row]);
+      for (const old of [grant, second]) {
+        expect(await refusal(read(client, old))).toBe("CERTIFICATE_REVOKED");
+      }
+      const { rows } = await client.query(
+        "select distinct revocation_reason as reason from federation.federation_certificates where serial in ($1, $2)",
+        [grant.serial, second.serial],
       );
-      expect(await refusal(third)).toBe("CONFLICT");
+      expect(rows).toEqual([{ reason: "superseded" }]);
+      expect(await activatedAt(client, grant.id)).toEqual(before);
+      expect(await refusal(redeem(client, token))).toBe("TOKEN_SPENT");
+    });
+  });
+
+  test("of an active grant that cannot be used leaves its certificates as they are", async () => {
+    await database.transaction(async (client) => {
+      const grant = await activeGrant(client, "olga", SCOPE);
+      const first = await enrollAgain(client, grant.id);
+      await enrollAgain(client, grant.id);
+      expect(await refusal(redeem(client, first))).toBe("TOKEN_SPENT");
+      expect(await read(client, grant)).toEqual([row]);
+    });
+  });
+
+  test("is given to no grant that is suspended, has ended or is not there, and is of no use once it is", async () => {
+    await database.transaction(async (client) => {
+      for (const end of [
+        "status = 'suspended'",
+        "expires_at = now()",
+        "status = 'revoked', ended_at = now()",
+        "status = 'expired', ended_at = now()",
+      ]) {
+        const grant = await activeGrant(client, "olga", SCOPE);
+        const token = await enrollAgain(client, grant.id);
+        await set(client, grant.id, end);
+        expect(await refusal(redeem(client, token)), end).toBe("TOKEN_SPENT");
+        expect(await refusal(enrollAgain(client, grant.id)), end).toBe("CONFLICT");
+      }
+      expect(await refusal(enrollAgain(client, "00000000-0000-4000-8000-000000000000"))).toBe("NOT_FOUND");
     });
   });
 });
+
+async function enrollAgain(client: PoolClient, id: string): Promise<string> {
+  return asRole(client, "federation_admin", async () => {
+    const { rows } = await client.query<{ enrollment_token: string }>(
+      "select enrollment_token from federation.create_enrollment_token($1)",
+      [id],
+    );
+    return only(rows).enrollment_token;
+  });
+}
+
+async function activatedAt(client: PoolClient, id: string): Promise<unknown> {
+  return (await shown(client, id))["activated_at"];
+}
 
 describe("a certificate", () => {
   test("opens the session of its own grant and subject only", async () => {

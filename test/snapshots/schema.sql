@@ -134,6 +134,7 @@ create table federation.federation_alerts (
   subject text not null,
   message text not null,
   resolved_at timestamp with time zone,
+  delivered_at timestamp with time zone,
   constraint federation_alerts_pkey PRIMARY KEY (id),
   constraint federation_alerts_severity CHECK ((severity = ANY (ARRAY['warning'::text, 'critical'::text])))
 ); -- owner federation_owner
@@ -141,6 +142,7 @@ alter table federation.federation_alerts enable row level security;
 alter table federation.federation_alerts force row level security;
 CREATE UNIQUE INDEX federation_alerts_open_idx ON federation.federation_alerts USING btree (code, subject) WHERE (resolved_at IS NULL);
 comment on table federation.federation_alerts is 'Conditions that an administrator should look at, until they are resolved.';
+comment on column federation.federation_alerts.delivered_at is 'When it was handed to the webhook.';
 
 create table federation.federation_audit_archive (
   id bigint not null,
@@ -241,6 +243,7 @@ create table federation.federation_authorities (
   sealed_key bytea,
   created_at timestamp with time zone default now() not null,
   retired_at timestamp with time zone,
+  cross_certificate_der bytea,
   constraint _900_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
   constraint federation_authorities_embedded_key CHECK (((kind <> 'embedded'::text) OR (sealed_key IS NOT NULL))),
   constraint federation_authorities_fingerprint CHECK ((fingerprint ~ '^[0-9a-f]{64}$'::text)),
@@ -252,6 +255,7 @@ alter table federation.federation_authorities enable row level security;
 alter table federation.federation_authorities force row level security;
 comment on table federation.federation_authorities is 'Certificate authorities whose client certificates this gateway accepts. The newest that is not retired signs.';
 comment on column federation.federation_authorities.sealed_key is 'PKCS#8 key of an embedded authority, sealed with the row id as associated data.';
+comment on column federation.federation_authorities.cross_certificate_der is 'Its key, certified by the authority before it: who trusts only that one is led to it (RFC 4210 §4.4).';
 
 create table federation.federation_certificates (
   serial text not null,
@@ -263,7 +267,11 @@ create table federation.federation_certificates (
   renewed_from text,
   revoked_at timestamp with time zone,
   revocation_reason text,
+  authority_id uuid,
+  confirmed_at timestamp with time zone,
+  revocation_epoch bigint,
   constraint _900_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
+  constraint federation_certificates_authority_id_fkey FOREIGN KEY (authority_id) REFERENCES federation.federation_authorities(id) ON DELETE RESTRICT,
   constraint federation_certificates_fingerprint CHECK ((fingerprint ~ '^[0-9a-f]{64}$'::text)),
   constraint federation_certificates_fingerprint_key UNIQUE (fingerprint),
   constraint federation_certificates_grant_id_fkey FOREIGN KEY (grant_id) REFERENCES federation.federation_grants(id) ON DELETE RESTRICT,
@@ -276,10 +284,28 @@ create table federation.federation_certificates (
 ); -- owner federation_owner
 alter table federation.federation_certificates enable row level security;
 alter table federation.federation_certificates force row level security;
+CREATE INDEX federation_certificates_authority_id_idx ON federation.federation_certificates USING btree (authority_id);
 CREATE INDEX federation_certificates_grant_id_idx ON federation.federation_certificates USING btree (grant_id);
 CREATE INDEX federation_certificates_renewed_from_idx ON federation.federation_certificates USING btree (renewed_from);
 CREATE INDEX federation_certificates_revoked_at_idx ON federation.federation_certificates USING btree (revoked_at) WHERE (revoked_at IS NOT NULL);
 comment on table federation.federation_certificates is 'Every client certificate that was issued, recorded before it leaves. This record decides; the CRL is published for others.';
+comment on column federation.federation_certificates.authority_id is 'Which authority signed it; null where it was signed before that was recorded.';
+comment on column federation.federation_certificates.confirmed_at is 'When the peer said, by this certificate, that it has it. Only then may the one that it was renewed from be superseded.';
+comment on column federation.federation_certificates.revocation_epoch is 'The count of revocations as of its own; null where it was revoked before they were counted.';
+
+create table federation.federation_crls (
+  authority_id uuid not null,
+  number bigint not null,
+  der bytea not null,
+  this_update timestamp with time zone not null,
+  next_update timestamp with time zone not null,
+  constraint federation_crls_authority_id_fkey FOREIGN KEY (authority_id) REFERENCES federation.federation_authorities(id) ON DELETE CASCADE,
+  constraint federation_crls_life CHECK ((this_update < next_update)),
+  constraint federation_crls_pkey PRIMARY KEY (authority_id)
+); -- owner federation_owner
+alter table federation.federation_crls enable row level security;
+alter table federation.federation_crls force row level security;
+comment on table federation.federation_crls is 'The newest list of revoked certificates of each authority, as it was published (RFC 5280 §5).';
 
 create table federation.federation_enrollment_tokens (
   token_hash bytea not null,
@@ -359,6 +385,8 @@ create table federation.federation_identity (
   member_team_column name,
   bound_at timestamp with time zone default now() not null,
   bound_by text default SESSION_USER not null,
+  user_deleted_column name,
+  member_deleted_column name,
   constraint _900_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
   constraint federation_identity_memberships CHECK ((((memberships_table IS NULL) = (member_user_column IS NULL)) AND ((memberships_table IS NULL) = (member_team_column IS NULL)))),
   constraint federation_identity_pkey PRIMARY KEY (singleton),
@@ -367,6 +395,7 @@ create table federation.federation_identity (
 alter table federation.federation_identity enable row level security;
 alter table federation.federation_identity force row level security;
 comment on table federation.federation_identity is 'Which table and columns hold users and memberships: one row, written by federation.bind_identity.';
+comment on column federation.federation_identity.user_deleted_column is 'A user whose row says true here, or any time, is deleted; null where users are deleted by deleting their row.';
 
 create table federation.federation_keys (
   purpose text not null,
@@ -398,6 +427,11 @@ create table federation.federation_peers (
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   cache_ttl_seconds integer,
+  trusted_roots_der bytea[] default '{}'::bytea[] not null,
+  renewal_failures integer default 0 not null,
+  renewal_failed_at timestamp with time zone,
+  renewal_failure_code text,
+  ended_because text,
   constraint _900_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
   constraint federation_peers_cache_ttl_seconds CHECK (((cache_ttl_seconds >= 0) AND (cache_ttl_seconds <= 3600))),
   constraint federation_peers_host CHECK ((host ~ '^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$'::text)),
@@ -413,6 +447,9 @@ comment on table federation.federation_peers is 'One remote gateway of one local
 comment on column federation.federation_peers.certificate_chain_der is 'Our client certificate, then its intermediates, DER.';
 comment on column federation.federation_peers.sealed_key is 'PKCS#8 private key of our certificate, sealed with the row id as associated data.';
 comment on column federation.federation_peers.cache_ttl_seconds is 'Seconds for which an answer to list or get is good; 0 keeps none, null is what the gateway''s configuration says.';
+comment on column federation.federation_peers.trusted_roots_der is 'Further roots that the peer told of, over a connection for which one that was trusted already vouched.';
+comment on column federation.federation_peers.renewal_failures is 'Renewals that failed since the last that did not.';
+comment on column federation.federation_peers.ended_because is 'The code by which it was learnt that the grant has ended.';
 
 create table federation.federation_resource_privileges (
   resource_name text not null,
@@ -464,6 +501,18 @@ comment on column federation.federation_resources.native_policy is 'True where t
 comment on column federation.federation_resources.embedding_column is 'A column of type vector for searches; never among the columns that leave.';
 comment on column federation.federation_resources.search_config is 'The text search configuration by which words of a row are told.';
 comment on column federation.federation_resources.search_indexed is 'True where triggers keep federation_search_documents: the policies are ours, and owner and team are columns.';
+
+create table federation.federation_restored_revocations (
+  serial text not null,
+  revoked_at timestamp with time zone not null,
+  revocation_reason text not null,
+  not_after timestamp with time zone not null,
+  constraint federation_restored_revocations_pkey PRIMARY KEY (serial),
+  constraint federation_restored_revocations_serial CHECK ((serial ~ '^[0-9a-f]{2,40}$'::text))
+); -- owner federation_owner
+alter table federation.federation_restored_revocations enable row level security;
+alter table federation.federation_restored_revocations force row level security;
+comment on table federation.federation_restored_revocations is 'Revoked certificates that a restored database does not know and that were published before it was restored.';
 
 create table federation.federation_search_documents (
   resource_name text not null,
@@ -556,7 +605,7 @@ create view home_api.peers with (security_barrier=true) as
     h.last_failure_at,
     h.last_failure_code,
     h.offline_since
-   FROM federation.peers_of_current_user() p(id, owner_user_id, host, federation_url, public_url, grant_id, root_certificate_der, certificate_chain_der, certificate_serial, certificate_not_after, sealed_key, state, created_at, updated_at, cache_ttl_seconds)
+   FROM federation.peers_of_current_user() p(id, owner_user_id, host, federation_url, public_url, grant_id, root_certificate_der, certificate_chain_der, certificate_serial, certificate_not_after, sealed_key, state, created_at, updated_at, cache_ttl_seconds, trusted_roots_der, renewal_failures, renewal_failed_at, renewal_failure_code, ended_because)
      LEFT JOIN federation.health_of_my_peers() h(peer_id, circuit, last_success_at, last_failure_at, last_failure_code, offline_since) ON h.peer_id = p.id; -- owner federation_owner
 comment on view home_api.peers is '@name peer
 @primaryKey id
@@ -618,8 +667,9 @@ comment on function federation.append_audit(jsonb,text) is 'Writes a batch of au
 create function federation.append_to_chain(chain text, entries federation.federation_audit_log[])
   returns integer
   language plpgsql volatile
+  set enable_seqscan=off
   set search_path=""
-  as sha256 2e0913329461604fbad3a53f858bb91d0ea9e90e3625930ef1e5988aec118362; -- owner federation_owner
+  as sha256 2dc60784965d991d317400670d661b1cd4e30e9a2eb716ff66efed8d9a767f47; -- owner federation_owner
 comment on function federation.append_to_chain(text,federation.federation_audit_log[]) is 'Writes rows to the end of a chain, in their order; returns how many. Position and hashes that they bring are replaced.';
 
 create function federation.assume_identity(subject text)
@@ -678,12 +728,12 @@ create function federation.audit_unchained()
   as sha256 f283973d76ef51b386c0dea5831a52820ecdef8251e8a5d829d3627c447da5e3; -- owner federation_owner
 comment on function federation.audit_unchained() is 'How many rows stand in no chain, and a digest of them: none may be added.';
 
-create function federation.bind_identity(users_table regclass, user_column name, memberships_table regclass DEFAULT NULL::regclass, member_user_column name DEFAULT NULL::name, member_team_column name DEFAULT NULL::name)
+create function federation.bind_identity(users_table regclass, user_column name, memberships_table regclass DEFAULT NULL::regclass, member_user_column name DEFAULT NULL::name, member_team_column name DEFAULT NULL::name, user_deleted_column name DEFAULT NULL::name, member_deleted_column name DEFAULT NULL::name)
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 84e9de383cbe30f43c01177be319f37f62cfcd495b31c587c6bb6f4f8302e991; -- owner federation_owner
-comment on function federation.bind_identity(regclass,name,regclass,name,name) is 'Names the tables and columns of users and memberships; from then on deleting a user revokes the grants where that user is the subject. Replaces an earlier binding.';
+  as sha256 f92822d3f594afb148711779d36552adf029fcb3912332146bd3266989766841; -- owner federation_owner
+comment on function federation.bind_identity(regclass,name,regclass,name,name,name,name) is 'Names the tables and columns of users and memberships. From then on a grant is revoked when its subject is deleted, or marked as deleted (true, or any time), or has left the last team that a grant of team rows only rests on. Replaces an earlier binding.';
 
 create function federation.bound_identity()
   returns SETOF federation.federation_identity
@@ -761,14 +811,14 @@ create function federation.create_enrollment_token(grant_id uuid)
   returns TABLE(enrollment_token text, token_expires_at timestamp with time zone, enrollment_url text)
   language plpgsql volatile security definer rows 1000
   set search_path=""
-  as sha256 47a5fd2451f9a0b75886c7afa14365c332deef2ea37aa6e5a2d8e68104288f6f; -- owner federation_owner
-comment on function federation.create_enrollment_token(uuid) is 'A new one-time token for a pending grant and the URL that carries it; an earlier one that was not used ends. Raises MF011, MF031.';
+  as sha256 4f3040215853519d035e3bb48b2439e16a73571f39cef05a47df3ca26d783999; -- owner federation_owner
+comment on function federation.create_enrollment_token(uuid) is 'A new one-time token for a grant that is pending or, its certificate having ended, active, and the URL that carries it; an earlier one that was not used ends. Raises MF011, MF031.';
 
 create function federation.create_grant(subject_user_id text, peer_host text, scope jsonb, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone)
   returns TABLE(grant_id uuid, enrollment_token text, token_expires_at timestamp with time zone, enrollment_url text)
   language plpgsql volatile security definer rows 1000
   set search_path=""
-  as sha256 c5506dd332cd8843e45b3b5d5663794715f19abc86ae8806e25ca5fc93ea4708; -- owner federation_owner
+  as sha256 303b1154c3f482dee4f593b9be66cea472b3f7f4480c625465415ee8c9fd3343; -- owner federation_owner
 comment on function federation.create_grant(text,text,jsonb,timestamp with time zone) is 'Creates a pending grant and its one-time enrollment token (15 minutes). Raises MF012, MF020, MF021, MF023.';
 
 create function federation.create_user_token(user_id text, label text DEFAULT NULL::text, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone)
@@ -866,14 +916,14 @@ create function federation.end_grant(grant_id uuid, status text, reason text)
   returns boolean
   language plpgsql volatile
   set search_path=""
-  as sha256 b9461efaa58f9c54fa597b9b76a21b31c46a38bbd2c685a7acd3c76df82aeb63; -- owner federation_owner
+  as sha256 5a539245b0cdb278327170f7d6ee62f77002263e0d17dcccf67499f394983e53; -- owner federation_owner
 comment on function federation.end_grant(uuid,text,text) is 'Ends a grant as revoked or expired; false where it had ended before.';
 
 create function federation.enter_as_peer(grant_id uuid, subject text, serial text)
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 9eba51f04d689e8c90f4bb325c9212153fd055228d7415a930c30ba2b4759ea9; -- owner federation_owner
+  as sha256 4d7c9def2f4c6156a9812ef08b4f8b5cbb663a937d56f94452e762fb0cad4c49; -- owner federation_owner
 comment on function federation.enter_as_peer(uuid,text,text) is 'Opens a peer''s session for the rest of the transaction. Raises MF001 to MF007 and MF401.';
 
 create function federation.enter_as_user(user_id text)
@@ -882,6 +932,13 @@ create function federation.enter_as_user(user_id text)
   set search_path=""
   as sha256 a6f1abcef622357a6377b3d4b4583f003993370867083513d96985eda3be571d; -- owner federation_owner
 comment on function federation.enter_as_user(text) is 'Opens a local user''s session for the rest of the transaction. Raises MF021.';
+
+create function federation.expire_grants()
+  returns TABLE(grant_id uuid, subject_user_id text, peer_host text, expires_at timestamp with time zone)
+  language plpgsql volatile security definer rows 1000
+  set search_path=""
+  as sha256 80346c651f622b4456cfd3abc7c8de86ab1f27fc6cc82745db6465387805468b; -- owner federation_owner
+comment on function federation.expire_grants() is 'Ends every grant whose time is up, with its certificates, and returns them. None of them serves before, either: this makes it lasting and puts it on the CRL.';
 
 create function federation.expression_type(table_id regclass, expression text)
   returns text
@@ -935,6 +992,13 @@ create function federation.health_of_my_peers()
   as sha256 575f986f622c24bc2abb58e983d5234e10b56285388b65f40459ef2f41578b58; -- owner federation_owner
 comment on function federation.health_of_my_peers() is 'How the peers of the local user of this session did when they were last asked.';
 
+create function federation.identity_columns(users_table regclass, user_columns name[], memberships_table regclass, member_columns name[])
+  returns TABLE(table_id regclass, column_name name)
+  language sql immutable rows 1000
+  set search_path=""
+  as sha256 765edc6cd9ecaa1eded6164a290b9339c850e0d44262d3d3baa5467cd194463b; -- owner federation_owner
+comment on function federation.identity_columns(regclass,name[],regclass,name[]) is 'The columns of a binding, with their tables.';
+
 create function federation.install_search_triggers(name text, table_id regclass)
   returns void
   language plpgsql volatile
@@ -955,6 +1019,13 @@ create function federation.is_text_array(value jsonb)
   set search_path=""
   as sha256 93ab6d7190a671d1b7bc30ffd36e21f3665ef1c63d7dc47e9677f678ab4fcba6; -- owner federation_owner
 comment on function federation.is_text_array(jsonb) is 'Whether a value is a JSON list of strings of 1 to 256 characters.';
+
+create function federation.is_there(row_alias text, deleted_column name)
+  returns text
+  language sql immutable
+  set search_path=""
+  as sha256 3519047d1b84c67bdfc4a6bfd6d0b314aaf1496dce900ba806491938066837de; -- owner federation_owner
+comment on function federation.is_there(text,name) is 'The condition, as SQL text, that a row is not marked as deleted; true where no column marks it.';
 
 create function federation.is_unique_key(table_id regclass, column_name name)
   returns boolean
@@ -991,18 +1062,25 @@ create function federation.list_authorities()
   as sha256 0bd6d1cedfa611cb79ec85e849d8c02a40047025726d4796c0f79114692251e4; -- owner federation_owner
 comment on function federation.list_authorities() is 'Every authority, the one that signs first.';
 
+create function federation.list_certificates(grant_id uuid DEFAULT NULL::uuid)
+  returns TABLE(serial text, grant_id uuid, subject_user_id text, peer_host text, not_before timestamp with time zone, not_after timestamp with time zone, issued_at timestamp with time zone, renewed_from text, revoked_at timestamp with time zone, revocation_reason text)
+  language sql stable security definer rows 1000
+  set search_path=""
+  as sha256 3c290e12168a9b8bd15e6b0936dea398f31f357b011cd8db38ef50295d343d2a; -- owner federation_owner
+comment on function federation.list_certificates(uuid) is 'Every certificate, or those of one grant, newest first.';
+
 create function federation.list_grants()
   returns TABLE(id uuid, subject_user_id text, peer_host text, status text, scope jsonb, created_at timestamp with time zone, created_by text, activated_at timestamp with time zone, expires_at timestamp with time zone, ended_at timestamp with time zone, end_reason text, certificate_serial text, certificate_not_after timestamp with time zone, requests_per_minute integer, burst integer, audit_mode text)
   language sql stable security definer rows 1000
   set search_path=""
-  as sha256 f63a4cff937071f965e9175e1ff397c160429c5d26edc84dfd842b7e4bc84fab; -- owner federation_owner
-comment on function federation.list_grants() is 'Every grant with its newest certificate, newest first.';
+  as sha256 2166bc04a3656506517cc2dba8d59796e3cbc2418a0eb8e79e208007330b14a8; -- owner federation_owner
+comment on function federation.list_grants() is 'Every grant with its newest certificate, one that is not revoked if there is any; newest first.';
 
 create function federation.list_peers()
-  returns TABLE(id uuid, owner_user_id text, host text, state text, federation_url text, public_url text, grant_id uuid, certificate_serial text, certificate_not_after timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone)
+  returns TABLE(id uuid, owner_user_id text, host text, state text, federation_url text, public_url text, grant_id uuid, certificate_serial text, certificate_not_after timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone, renewal_failures integer, renewal_failed_at timestamp with time zone, renewal_failure_code text, ended_because text)
   language sql stable security definer rows 1000
   set search_path=""
-  as sha256 83811eccb47a1ca7be1c8812f2328c33510518d30e3f618c741aa79c0d3bf9c3; -- owner federation_owner
+  as sha256 498ebaf32bf537c09d34fe8b50247c72472154b219897b24f39003488d96cf22; -- owner federation_owner
 comment on function federation.list_peers() is 'Every peer of every local user, without its key.';
 
 create function federation.list_resources()
@@ -1190,22 +1268,22 @@ create function federation.rebuild_identity_functions()
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 c85ed93b2c391fd65b27621e4a361c229e92561f9d87e3dba5b5b9c6be92dfdd; -- owner federation_owner
-comment on function federation.rebuild_identity_functions() is 'Writes subject_exists and subject_teams from the bound identity.';
+  as sha256 ae10f084baeb304553a967347d6b6f2d2dbacc32f60bb1d989eedee5c494e66e; -- owner federation_owner
+comment on function federation.rebuild_identity_functions() is 'Writes subject_exists, subject_key and subject_teams from the bound identity.';
 
-create function federation.record_certificate(serial text, grant_id uuid, fingerprint text, not_before timestamp with time zone, not_after timestamp with time zone)
+create function federation.record_certificate(serial text, grant_id uuid, fingerprint text, not_before timestamp with time zone, not_after timestamp with time zone, renewed_from text DEFAULT NULL::text)
   returns void
   language sql volatile security definer
   set search_path=""
-  as sha256 cb5f6d170a91518c77b303ec8c8617bb6d35d0614c32f236d1a866c55cc8ef77; -- owner federation_owner
-comment on function federation.record_certificate(text,uuid,text,timestamp with time zone,timestamp with time zone) is 'Records a client certificate that was signed for a grant.';
+  as sha256 5a2863b94911bebfbc8eafc48a5320ab4c7601b6a038b6df14141bb6c1147f9e; -- owner federation_owner
+comment on function federation.record_certificate(text,uuid,text,timestamp with time zone,timestamp with time zone,text) is 'Records a client certificate that was signed for a grant by the authority that signs now, and the one that it was renewed from, which is live. Raises MF031.';
 
-create function federation.record_identity(users_table regclass, user_column name, memberships_table regclass, member_user_column name, member_team_column name)
+create function federation.record_identity(users_table regclass, user_column name, memberships_table regclass, member_user_column name, member_team_column name, user_deleted_column name, member_deleted_column name)
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 b6a27dc25c89d368af3682c4b596e4301fdc78d0dd2e4705f4819da83c0fba62; -- owner federation_owner
-comment on function federation.record_identity(regclass,name,regclass,name,name) is 'Writes the row behind federation.bind_identity, which is what administrators call.';
+  as sha256 0520b5c9af86116dc412617a718724cf2994e29a37bfe0691c4333c544c44e96; -- owner federation_owner
+comment on function federation.record_identity(regclass,name,regclass,name,name,name,name) is 'Writes the row behind federation.bind_identity, which is what administrators call.';
 
 create function federation.record_privilege(resource text, role_name name, object_kind text, object_id oid, column_number smallint, granted_here boolean)
   returns void
@@ -1225,8 +1303,8 @@ create function federation.redeem_enrollment_token(enrollment_token text)
   returns TABLE(grant_id uuid, subject_user_id text, peer_host text)
   language plpgsql volatile security definer rows 1000
   set search_path=""
-  as sha256 70d1da27beef8eca76aaaf36f4a435ddbf9fd884826dd09be767576eff5c0852; -- owner federation_owner
-comment on function federation.redeem_enrollment_token(text) is 'Spends a token and activates its grant, in the transaction that records the certificate. Raises MF030.';
+  as sha256 a29bace2c5c50450aa58ac59512f09938fc28966ce36f7850670e4d3f3669480; -- owner federation_owner
+comment on function federation.redeem_enrollment_token(text) is 'Spends a token, activates its grant and supersedes the certificates before, in the transaction that records the new one. Raises MF030.';
 
 create function federation.register_resource(name text, table_id regclass, owner text DEFAULT NULL::text, team text DEFAULT NULL::text, text_columns name[] DEFAULT '{}'::name[], time_column name DEFAULT NULL::name, order_by jsonb DEFAULT NULL::jsonb, key_column name DEFAULT NULL::name, hidden_columns name[] DEFAULT '{}'::name[], identity_settings jsonb DEFAULT '{}'::jsonb, embedding_column name DEFAULT NULL::name, search_config regconfig DEFAULT 'simple'::regconfig)
   returns void
@@ -1326,6 +1404,13 @@ create function federation.resource_columns(resource text)
   as sha256 d3844328c6079058ff9f2070d05a5b478d914a650234e64caeef020abc82a1e8; -- owner federation_owner
 comment on function federation.resource_columns(text) is 'The columns of a resource that may leave, with their types as they are now. Kind says what JSON compares with them; opaque ones are neither filtered nor ordered by.';
 
+create function federation.restore_revocations(revoked jsonb, epoch bigint DEFAULT 0)
+  returns TABLE(certificates_revoked integer, certificates_remembered integer, grants_ended integer)
+  language plpgsql volatile security definer rows 1000
+  set search_path=""
+  as sha256 6be07ed00d8f614d4ea38be9ca2beef7bb9c5bc68455ccb1d4a05e9335179e7d; -- owner federation_owner
+comment on function federation.restore_revocations(jsonb,bigint) is 'Takes in what was published as revoked, [{"serial", "grant", "reason", "revokedAt", "notAfter"}], and up to which count. Safe to repeat. Raises MF012.';
+
 create function federation.resume_grant(grant_id uuid)
   returns void
   language sql volatile security definer
@@ -1333,12 +1418,33 @@ create function federation.resume_grant(grant_id uuid)
   as sha256 b5e451d204042f572094588dffdc025dcde76b2698b475570305e9804e76732f; -- owner federation_owner
 comment on function federation.resume_grant(uuid) is 'Makes a suspended grant active again. Raises MF011, MF031.';
 
+create function federation.revocation_epoch()
+  returns bigint
+  language sql volatile security definer
+  set search_path=""
+  as sha256 d122cc0270e3f3f72d5f46feead2c779efe4f2d25a93f7369e7403f1207aad67; -- owner federation_owner
+comment on function federation.revocation_epoch() is 'The count of revocations, 0 before the first. It never falls, but in a database that was restored from a backup.';
+
+create function federation.revoke_certificate(serial text, reason text DEFAULT 'unspecified'::text)
+  returns SETOF text
+  language plpgsql volatile security definer rows 1000
+  set search_path=""
+  as sha256 828b5d93bba02be228e37e0c5e28044c2d493f049f1a80a8d33b6f4a4a51e5f2; -- owner federation_owner
+comment on function federation.revoke_certificate(text,text) is 'Revokes a certificate and all that descend from it, and returns their serials: none where all were revoked before. The grant goes on. Raises MF011, MF012.';
+
 create function federation.revoke_grant(grant_id uuid, reason text DEFAULT NULL::text)
   returns void
   language plpgsql volatile security definer
   set search_path=""
   as sha256 883ebb8144f7c7659b97967418fc87344aa16a7b33e1de1cc9862177288a3bd1; -- owner federation_owner
 comment on function federation.revoke_grant(uuid,text) is 'Revokes a grant and its certificates; a grant that has ended stays as it is. Raises MF011.';
+
+create function federation.revoke_lineage(serial text, reason text, revoked_at timestamp with time zone)
+  returns SETOF text
+  language plpgsql volatile rows 1000
+  set search_path=""
+  as sha256 157665c3989f46c723d89b3764a2510d142b397f4693677a40a902ddddb25194; -- owner federation_owner
+comment on function federation.revoke_lineage(text,text,timestamp with time zone) is 'Revokes a certificate and, unless it is superseded, all that descend from it; returns those that were not revoked before.';
 
 create function federation.revoke_user_token(token_id uuid)
   returns void
@@ -1348,11 +1454,11 @@ create function federation.revoke_user_token(token_id uuid)
 comment on function federation.revoke_user_token(uuid) is 'Ends a bearer token. Raises MF011.';
 
 create function federation.revoked_certificates()
-  returns TABLE(serial text, revoked_at timestamp with time zone, revocation_reason text)
+  returns TABLE(serial text, revoked_at timestamp with time zone, revocation_reason text, grant_id uuid, not_after timestamp with time zone)
   language sql stable security definer rows 1000
   set search_path=""
-  as sha256 5be7f604a890892bd0cccf22360a38b28f8d9c6807b838816f2a4e7a1994109e; -- owner federation_owner
-comment on function federation.revoked_certificates() is 'The revoked certificates that have not ended: what a CRL lists (RFC 5280 §5).';
+  as sha256 48021be477ab3a6de9b4a1e6f3b808c09e37eddd3a1400816cd6bd280b975398; -- owner federation_owner
+comment on function federation.revoked_certificates() is 'The revoked certificates that have not ended: what a CRL lists (RFC 5280 §5). Those that a restored database only knows to be revoked have no grant.';
 
 create function federation.roll_audit(hot interval DEFAULT '90 days'::interval)
   returns TABLE(action text, partition text)
@@ -1383,6 +1489,13 @@ create function federation.scope_cap()
   set search_path=""
   as sha256 f8db9f89941df6d95d4706619bc8b44e2e46a3f9a9f621f28d3fe99f2f49605b; -- owner federation_owner
 comment on function federation.scope_cap() is 'The most rows one query may return under the active grant: 100 where the scope is silent.';
+
+create function federation.scope_names_team(scope jsonb, teams text[])
+  returns boolean
+  language sql immutable
+  set search_path=""
+  as sha256 bf8421174e321caa9ac2f000fb9df61336975b4e9c7bbb42811480419ca2f0a8; -- owner federation_owner
+comment on function federation.scope_names_team(jsonb,text[]) is 'Whether a stored scope includes one of these teams: "*" includes any.';
 
 create function federation.scope_personal()
   returns boolean
@@ -1525,6 +1638,13 @@ create function federation.select_columns(resource text)
   as sha256 82b7fa6f51d88c38031d416c2f0373c2e86415166e85300db2b703d3927e1a4b; -- owner federation_owner
 comment on function federation.select_columns(text) is 'The select list of a resource over the row alias t.';
 
+create function federation.send_notice(notice jsonb)
+  returns void
+  language plpgsql volatile
+  set search_path=""
+  as sha256 b37c6838ebb538bf2a92bc83306d423bd0ef62895dec6901ef1d20d9dbb788c2; -- owner federation_owner
+comment on function federation.send_notice(jsonb) is 'Sends one notice on the channel federation_grants, a few hundred bytes at most; {"all": true} after the first thousand of a transaction.';
+
 create function federation.session_grant()
   returns SETOF federation.federation_grants
   language sql stable security definer rows 1
@@ -1564,7 +1684,7 @@ create function federation.set_grant_suspended(grant_id uuid, suspended boolean)
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 da2dd94b61a8a60475626e72a034ccdf223780dc64b8a954faf840188857ddb2; -- owner federation_owner
+  as sha256 8c6a7642c11c6236ca1fe87c5d9ea8f20afb5671ca370c51382a2d645e7fa5c6; -- owner federation_owner
 comment on function federation.set_grant_suspended(uuid,boolean) is 'Moves a grant between active and suspended. Raises MF011, MF031.';
 
 create function federation.set_peer_cache(owner_user_id text, host text, ttl_seconds integer)
@@ -1599,14 +1719,21 @@ create function federation.subject_exists(subject text)
   returns boolean
   language plpgsql stable strict security definer
   set search_path=""
-  as sha256 06f05281afdec30e40ff7c8ba9725b1192068cfd10080d6376b53ddc75aac187; -- owner federation_owner
-comment on function federation.subject_exists(text) is 'Whether the bound users table holds this user. Written by federation.bind_identity.';
+  as sha256 ce4dc1cbce4add55db022a997c6459de585d02197135f2fb3e86e1235b69aea3; -- owner federation_owner
+comment on function federation.subject_exists(text) is 'Whether the bound users table holds this user, not marked as deleted. Written by federation.bind_identity.';
+
+create function federation.subject_key(subject text)
+  returns text
+  language plpgsql stable strict security definer
+  set search_path=""
+  as sha256 521a51c8da173c253ddf6250e097c766cfdd0b8b924a1c33fb1043dd818f2f55; -- owner federation_owner
+comment on function federation.subject_key(text) is 'The key of a user as its row says it: 5 for "05" where keys are numbers; null for nobody. Written by federation.bind_identity.';
 
 create function federation.subject_teams(subject text)
   returns text[]
   language plpgsql stable strict security definer
   set search_path=""
-  as sha256 3749afeb55152c8925ab22fa6d106455d2052a03d5bd7c4a12a12f4dee1bb245; -- owner federation_owner
+  as sha256 8aad0806e2bca9c681abbe7ec867953aa1b8ead03d69f76a9a4ddece872453d6; -- owner federation_owner
 comment on function federation.subject_teams(text) is 'The teams of a user, from the bound memberships table. Written by federation.bind_identity.';
 
 create function federation.suspend_grant(grant_id uuid)
@@ -1637,12 +1764,47 @@ create function federation.tg_federation_audit_log__append_only()
   as sha256 1d05d7c3e7f72472b6b43a21f4947603f58e3c69ae5b81b2ce8d943fe194842d; -- owner federation_owner
 comment on function federation.tg_federation_audit_log__append_only() is 'Refuses every change of a row that was written.';
 
+create function federation.tg_federation_certificates__lifecycle()
+  returns trigger
+  language plpgsql volatile
+  set search_path=""
+  as sha256 36363883847f39ca1e6a84c4616ed6d35150ea6f56cc75dd662c3378e3197324; -- owner federation_owner
+comment on function federation.tg_federation_certificates__lifecycle() is 'Refuses to un-revoke, and to issue what would be revoked; counts revocations.';
+
+create function federation.tg_federation_certificates__notify()
+  returns trigger
+  language plpgsql volatile
+  set search_path=""
+  as sha256 91dfec450b2e61ee5c207eeace896cf80966b1c1b801b5845d17cf3c452ccb82; -- owner federation_owner
+comment on function federation.tg_federation_certificates__notify() is 'Tells gateways that a certificate of a grant that goes on was revoked.';
+
 create function federation.tg_federation_grants__lifecycle()
   returns trigger
   language plpgsql volatile
   set search_path=""
   as sha256 906f402699efa2c63feed9c54407b266873ddfda09da26a4d747b084e2503cc0; -- owner federation_owner
 comment on function federation.tg_federation_grants__lifecycle() is 'Refuses a change of status that the lifecycle does not know.';
+
+create function federation.tg_federation_grants__notify()
+  returns trigger
+  language plpgsql volatile
+  set search_path=""
+  as sha256 297cbedb9c38301c10124090ae6c97ca6116aa6bf8d7463579ae2793151e229a; -- owner federation_owner
+comment on function federation.tg_federation_grants__notify() is 'Tells gateways that a grant has another status or, as "changed", another scope.';
+
+create function federation.tg_federation_restored_revocations__keep()
+  returns trigger
+  language plpgsql volatile
+  set search_path=""
+  as sha256 d747a0791f031cbca9ec9e0975c0de4814e7c93dd32b5edc3716188c2a5752d3; -- owner federation_owner
+comment on function federation.tg_federation_restored_revocations__keep() is 'Refuses to forget a revocation.';
+
+create function federation.tg_memberships__revoke_grants()
+  returns trigger
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 97d3d22a965263b1691195c3b9a2591b253e7fc04faf8da427405bda9c8e24e9; -- owner federation_owner
+comment on function federation.tg_memberships__revoke_grants() is 'Revokes every grant of team rows only whose subject is in none of its teams any more.';
 
 create function federation.tg_resources__keep_words()
   returns trigger
@@ -1656,7 +1818,7 @@ create function federation.tg_users__revoke_grants()
   returns trigger
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 d7eaf4430a4408f88c012b90f9b0df0fda15c358296927d81894e415559910cf; -- owner federation_owner
+  as sha256 7fb6c7a9c6997da905161a4a61c94c83ab3bcc9058d1b9accce98f7760ef074f; -- owner federation_owner
 comment on function federation.tg_users__revoke_grants() is 'Revokes every live grant whose subject is the row that goes.';
 
 create function federation.trigram_schema()
@@ -1670,7 +1832,7 @@ create function federation.unbind_identity()
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 2bd5cc35fe3d8e8b0cb0b1c840c715d01ce754fe9e52e31080a0a8e170e1ab8f; -- owner federation_owner
+  as sha256 e2a7ebd3c071310f070388db8abf2981247baf579b899f1694581438cdd9c501; -- owner federation_owner
 comment on function federation.unbind_identity() is 'Takes the binding, its policies, triggers and privileges away. Without one, no grant can be created and no team is anyone''s.';
 
 create function federation.unregister_resource(name text)
@@ -1679,6 +1841,13 @@ create function federation.unregister_resource(name text)
   set search_path=""
   as sha256 7e76a45d6e464836142aec21ad0a556e242b965defccb8b618225556b1cbc874; -- owner federation_owner
 comment on function federation.unregister_resource(text) is 'Drops a registration and leaves the table as it was found. Raises MF011, and MF031 while a live grant names the resource.';
+
+create function federation.update_grant(grant_id uuid, scope jsonb)
+  returns void
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 aecfb5ed7a47dcbb551cf6157ebf25303e8cae8a228ba4eef9be208c5e11bad8; -- owner federation_owner
+comment on function federation.update_grant(uuid,jsonb) is 'Gives a grant that has not ended another scope. A cursor that the peer holds goes on, under the new one. Raises MF011, MF020, MF031.';
 
 create function federation.user_of_token(token text)
   returns text
@@ -1700,6 +1869,13 @@ create function federation.verify_chain(chain text)
   set search_path=""
   as sha256 ea354a8e2f99580a7fe74a7dab78c8ed329c7eea6e516c4f07e76478adea9323; -- owner federation_owner
 comment on function federation.verify_chain(text) is 'Walks one chain, log and archive, to its first fault or to its head: changed, removed, inserted or reordered.';
+
+create function federation.watch_table(table_id regclass, what text, columns name[], call text)
+  returns void
+  language plpgsql volatile
+  set search_path=""
+  as sha256 18feb48ecd3ba0c283c2e60425fa9305747a6b9547ef4b06b65ddfc9c255ec0d; -- owner federation_owner
+comment on function federation.watch_table(regclass,text,name[],text) is 'Puts the triggers of a binding on one table, as its owner.';
 
 create function federation_api.capabilities()
   returns jsonb
@@ -1731,9 +1907,17 @@ comment on function federation_api.search(text,text[],integer,text,text,double p
 
 -- triggers
 
-CREATE TRIGGER _900_federation_revoke_all_grants AFTER TRUNCATE ON app.users FOR EACH STATEMENT EXECUTE FUNCTION federation.tg_users__revoke_grants('id');
+CREATE TRIGGER _900_federation_memberships_changed AFTER UPDATE ON app.memberships FOR EACH ROW WHEN (((old.user_id IS DISTINCT FROM new.user_id) OR (old.team_id IS DISTINCT FROM new.team_id))) EXECUTE FUNCTION federation.tg_memberships__revoke_grants('user_id', 'team_id', ''); -- A
 
-CREATE TRIGGER _900_federation_revoke_grants AFTER DELETE OR UPDATE OF id ON app.users FOR EACH ROW EXECUTE FUNCTION federation.tg_users__revoke_grants('id');
+CREATE TRIGGER _900_federation_memberships_deleted AFTER DELETE ON app.memberships FOR EACH ROW EXECUTE FUNCTION federation.tg_memberships__revoke_grants('user_id', 'team_id', ''); -- A
+
+CREATE TRIGGER _900_federation_memberships_truncated AFTER TRUNCATE ON app.memberships FOR EACH STATEMENT EXECUTE FUNCTION federation.tg_memberships__revoke_grants('user_id', 'team_id', ''); -- A
+
+CREATE TRIGGER _900_federation_users_changed AFTER UPDATE ON app.users FOR EACH ROW WHEN ((old.id IS DISTINCT FROM new.id)) EXECUTE FUNCTION federation.tg_users__revoke_grants('id'); -- A
+
+CREATE TRIGGER _900_federation_users_deleted AFTER DELETE ON app.users FOR EACH ROW EXECUTE FUNCTION federation.tg_users__revoke_grants('id'); -- A
+
+CREATE TRIGGER _900_federation_users_truncated AFTER TRUNCATE ON app.users FOR EACH STATEMENT EXECUTE FUNCTION federation.tg_users__revoke_grants('id'); -- A
 
 CREATE TRIGGER _100_append_only BEFORE DELETE OR UPDATE ON federation.federation_audit_archive FOR EACH ROW EXECUTE FUNCTION federation.tg_federation_audit_log__append_only();
 
@@ -1749,9 +1933,17 @@ CREATE TRIGGER _110_append_only_truncate BEFORE TRUNCATE ON federation.federatio
 
 CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_authorities DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('authority', '{sealed_key,certificate_der}');
 
+CREATE TRIGGER _100_lifecycle BEFORE INSERT OR DELETE OR UPDATE ON federation.federation_certificates FOR EACH ROW EXECUTE FUNCTION federation.tg_federation_certificates__lifecycle(); -- A
+
+CREATE TRIGGER _110_lifecycle_truncate BEFORE TRUNCATE ON federation.federation_certificates FOR EACH STATEMENT EXECUTE FUNCTION federation.tg_federation_certificates__lifecycle(); -- A
+
+CREATE TRIGGER _200_notify AFTER UPDATE ON federation.federation_certificates FOR EACH ROW WHEN (((old.revoked_at IS NULL) AND (new.revoked_at IS NOT NULL))) EXECUTE FUNCTION federation.tg_federation_certificates__notify();
+
 CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_certificates DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('certificate', '{}');
 
 CREATE TRIGGER _100_lifecycle BEFORE INSERT OR UPDATE ON federation.federation_grants FOR EACH ROW EXECUTE FUNCTION federation.tg_federation_grants__lifecycle();
+
+CREATE TRIGGER _200_notify AFTER UPDATE ON federation.federation_grants FOR EACH ROW WHEN (((old.status IS DISTINCT FROM new.status) OR (old.scope IS DISTINCT FROM new.scope))) EXECUTE FUNCTION federation.tg_federation_grants__notify();
 
 CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_grants DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('grant', '{}');
 
@@ -1760,6 +1952,10 @@ CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federat
 CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_peers DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('peer', '{sealed_key,root_certificate_der,certificate_chain_der}');
 
 CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_resources DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('resource', '{}');
+
+CREATE TRIGGER _100_keep BEFORE DELETE OR UPDATE ON federation.federation_restored_revocations FOR EACH ROW EXECUTE FUNCTION federation.tg_federation_restored_revocations__keep(); -- A
+
+CREATE TRIGGER _110_keep_truncate BEFORE TRUNCATE ON federation.federation_restored_revocations FOR EACH STATEMENT EXECUTE FUNCTION federation.tg_federation_restored_revocations__keep(); -- A
 
 CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_user_tokens DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('token', '{token_hash}');
 
@@ -1865,6 +2061,11 @@ create policy federation_certificates_native on federation.federation_certificat
   with check (true);
 comment on policy federation_certificates_native on federation.federation_certificates is 'The functions of federation_owner are the only way in; no other role has a policy or a privilege.';
 
+create policy federation_crls_native on federation.federation_crls as permissive for all to federation_owner
+  using (true)
+  with check (true);
+comment on policy federation_crls_native on federation.federation_crls is 'The functions of federation_owner are the only way in; no other role has a policy or a privilege.';
+
 create policy federation_enrollment_tokens_native on federation.federation_enrollment_tokens as permissive for all to federation_owner
   using (true)
   with check (true);
@@ -1904,6 +2105,11 @@ create policy federation_resources_native on federation.federation_resources as 
   using (true)
   with check (true);
 comment on policy federation_resources_native on federation.federation_resources is 'The functions of federation_owner are the only way in; no other role has a policy or a privilege.';
+
+create policy federation_restored_revocations_native on federation.federation_restored_revocations as permissive for all to federation_owner
+  using (true)
+  with check (true);
+comment on policy federation_restored_revocations_native on federation.federation_restored_revocations is 'The functions of federation_owner are the only way in; no other role has a policy or a privilege.';
 
 create policy federation_search_documents_native on federation.federation_search_documents as permissive for all to federation_owner
   using (true)
