@@ -149,6 +149,11 @@ export const ERROR_TABLE = {
     meaning:
       "A database could not be moved, or not to the last bit: the target was left empty and the source as it was.",
   },
+  REVOCATIONS_LOST: {
+    status: 503,
+    exit: 78,
+    meaning: "The database does not know revocations that its gateway has published: it was restored from a backup.",
+  },
   GATEWAY_RUNNING: { status: 409, exit: 73, meaning: "Another process has the gateway's directory open." },
   GATEWAY_NOT_RUNNING: { status: 503, exit: 69, meaning: "The command needs a running gateway, and there is none." },
   PEER_UNREACHABLE: { status: 502, exit: 69, meaning: "The peer does not answer, or not now." },

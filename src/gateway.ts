@@ -19,7 +19,6 @@ import { createEnrollment } from "./enrollment/enroll.ts";
 import { FederationError } from "./errors.ts";
 import { createHomeExecutor } from "./graphile/home-schema.ts";
 import { createVerbExecutor } from "./graphile/verb-schema.ts";
-import { createCrlSource } from "./listeners/crl-source.ts";
 import { createFederationListener, federationTls } from "./listeners/federation.ts";
 import { createHomeListener } from "./listeners/home.ts";
 import { listen, stopListening } from "./listeners/lifecycle.ts";
@@ -32,6 +31,8 @@ import { keepReporting } from "./observability/report.ts";
 import { telemetryTarget } from "./observability/telemetry-target.ts";
 import { createTracing, UNTRACED } from "./observability/tracing.ts";
 import { readPeerIdentity } from "./pki/identity.ts";
+import { keepRevocations } from "./revocation/keep.ts";
+import { createRevocations } from "./revocation/revocations.ts";
 import { loadKeyring } from "./seal/keyring.ts";
 import { prepareDatabase } from "./setup/prepare.ts";
 import { requireFederatedTier } from "./setup/requirements.ts";
@@ -145,6 +146,13 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
         : undefined;
     closers.push(() => shared?.close() ?? Promise.resolve());
 
+    const revocations = createRevocations({
+      sessions,
+      authority,
+      file: paths.publishedRevocations,
+      whenStale: config.crl.whenStale,
+      log,
+    });
     const makeIdentity = (): Promise<ServerIdentity> =>
       createServerIdentity(authority, config, SERVER_LIFETIME_SECONDS);
     const identity = await makeIdentity();
@@ -174,9 +182,19 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       mostMs: config.limits.statementTimeoutMs + TURN_MS,
       audit,
       metrics,
+      revocations,
       log,
     });
     settled = () => federation.settled();
+    const keeping = await keepRevocations({
+      revocations,
+      database,
+      endRevoked: () => {
+        federation.endRevoked();
+      },
+      log,
+    });
+    closers.push(() => keeping.close());
     const open = createPublicListener({
       identity,
       rootPem: authority.rootPem,
@@ -190,7 +208,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
         certificateLifetimeDays: config.certificateLifetimeDays,
       }),
       attempts: createBucket(),
-      crl: createCrlSource(sessions, authority),
+      crl: () => revocations.crl(),
       healthy: () =>
         pool.query("select 1").then(
           () => true,

@@ -1,5 +1,5 @@
 --! Previous: sha1:6354084024fc82c9888656c51f6d83e3872b1ffb
---! Hash: sha1:59adbcb4a2df32e2efad188b326e22ac9b197580
+--! Hash: sha1:afc634f952749a078650fa57975a03cacdbb5398
 --! Message: life of a grant
 
 -- The life of a grant: lineage of certificates, what was published of revocations, authorities that overlap, renewals that failed.
@@ -71,3 +71,4 @@ drop function if exists federation.record_certificate(text, uuid, text, timestam
 drop function if exists federation.list_peers();
 drop function if exists federation.bind_identity(regclass, name, regclass, name, name);
 drop function if exists federation.record_identity(regclass, name, regclass, name, name);
+drop function if exists federation.revoked_certificates();

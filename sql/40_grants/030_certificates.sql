@@ -38,9 +38,7 @@ revoke all on function federation.list_certificates(uuid) from public;
 grant execute on function federation.list_certificates(uuid) to federation_admin;
 comment on function federation.list_certificates(uuid) is 'Every certificate, or those of one grant, newest first.';
 
--- Returned less before; only what is not there can be made with another result.
-drop function if exists federation.revoked_certificates();
-create function federation.revoked_certificates()
+create or replace function federation.revoked_certificates()
 returns table (serial text, revoked_at timestamptz, revocation_reason text, grant_id uuid, not_after timestamptz)
 language sql
 stable

@@ -3,6 +3,8 @@ export interface Peer {
   id: string;
   host: string;
   federationUrl: string;
+  /** Where it shows its revocation list. */
+  publicUrl: string;
   grantId: string;
   /** The root that was pinned at enrollment, PEM. */
   rootPem: string;

@@ -120,6 +120,17 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe("Answers of peers that are kept in memory for a short time."),
+  crl: z
+    .strictObject({
+      whenStale: z
+        .enum(["refuse", "allow"])
+        .default("refuse")
+        .describe(
+          "Whether peers are let in while the newest list of revoked certificates is past its next update. Each request is checked against the database in any case.",
+        ),
+    })
+    .prefault({})
+    .describe("The list of revoked certificates."),
   circuit: z
     .strictObject({
       failures: z.int().min(1).max(1_000).default(5).describe("Failures in a row after which a peer is left alone."),

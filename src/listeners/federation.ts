@@ -3,15 +3,16 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
 import type { Server } from "node:https";
 import type { Duplex } from "node:stream";
-import type { SecureContextOptions } from "node:tls";
+import type { SecureContextOptions, TLSSocket } from "node:tls";
 import type { Bucket, Limits } from "../admission/bucket.ts";
+import type { AuditEntry } from "../audit/entry.ts";
 import { asFederationError, FederationError } from "../errors.ts";
 import { unrecordedSpan } from "../observability/span.ts";
 import type { PeerIdentity } from "../pki/identity.ts";
 import { newEntry } from "./audited.ts";
 import { createConnectionLimit } from "./connection-limit.ts";
 import { endWith } from "./http.ts";
-import { createPeerRequests } from "./peer-requests.ts";
+import { createPeerRequests, revocationOf } from "./peer-requests.ts";
 import type { CertifiedIdentity, PeerRequestsOptions } from "./peer-requests.ts";
 import type { ServerIdentity } from "./server-identity.ts";
 
@@ -21,6 +22,12 @@ const MOST_CONNECTIONS_OF_ONE = 500;
 
 /** Refused handshakes that the audit log keeps of each minute. */
 const HANDSHAKES: Limits = { requestsPerMinute: 60, burst: null };
+
+/** What a request under a revoked certificate gets to be told so, ms, before its connection is cut. */
+const FAREWELL_MS = 25;
+
+/** Whose handshake was refused, where its certificate says it. */
+type HandshakeIdentity = Pick<AuditEntry, "grant_id" | "subject_user_id" | "certificate_serial">;
 
 /** What the federation listener stands on. */
 export interface FederationListenerOptions extends PeerRequestsOptions {
@@ -38,6 +45,8 @@ export interface FederationListener {
   server: Server;
   /** Settles when every request has its audit row in the queue, those whose connection was cut, too. */
   settled(): Promise<void>;
+  /** Ends the connections whose certificates are revoked by now, and what runs on them. */
+  endRevoked(): void;
 }
 
 /** What a change of the server certificate replaces, and what stays with it. */
@@ -62,6 +71,7 @@ export function createFederationListener(options: FederationListenerOptions): Fe
   // Read once a connection: the certificate cannot change under it.
   const identities = new WeakMap<object, Exclude<CertifiedIdentity, undefined>>();
   const last = new WeakMap<object, IncomingMessage>();
+  const open = new Map<TLSSocket, PeerIdentity>();
   const server = createServer(
     {
       ...federationTls(options),
@@ -100,10 +110,18 @@ export function createFederationListener(options: FederationListenerOptions): Fe
     if (identity !== undefined) {
       identities.set(socket, identity);
     }
-    const grantId = identity instanceof FederationError ? undefined : identity?.grantId;
-    if (!connections.take(grantId ?? "none", socket)) {
-      putDownHandshake("RATE_LIMITED", { grant_id: grantId });
+    const known = identity instanceof FederationError ? undefined : identity;
+    const refusal = known === undefined ? undefined : options.revocations.refusalOf(known);
+    if (refusal !== undefined || !connections.take(known?.grantId ?? "none", socket)) {
+      putDownHandshake(refusal?.code ?? "RATE_LIMITED", {
+        grant_id: known?.grantId,
+        subject_user_id: known?.subjectUserId,
+        certificate_serial: known?.serial,
+      });
       socket.destroy();
+    } else if (known !== undefined) {
+      open.set(socket, known);
+      socket.once("close", () => open.delete(socket));
     }
   });
   server.on("tlsClientError", (error) => {
@@ -130,7 +148,7 @@ export function createFederationListener(options: FederationListenerOptions): Fe
   });
 
   /** Anybody can fail a handshake, as often as the network lets them: the log keeps some of each minute. */
-  function putDownHandshake(code: string, who: { grant_id?: string | undefined }, reason?: string): void {
+  function putDownHandshake(code: string, who: HandshakeIdentity, reason?: string): void {
     void options.handshakes.take("refused", HANDSHAKES).then(({ allowed }) => {
       if (allowed) {
         options.audit.push({ ...newEntry(unrecordedSpan()), ...who, verb: "handshake", outcome: "denied", code });
@@ -159,8 +177,19 @@ export function createFederationListener(options: FederationListenerOptions): Fe
     );
   }
 
+  function endRevoked(): void {
+    requests.endRevoked();
+    for (const [socket, identity] of open) {
+      if (revocationOf(options.revocations, identity) !== undefined) {
+        // What ran is being answered with the reason; that gets a moment to leave.
+        setTimeout(() => socket.destroy(), FAREWELL_MS).unref();
+      }
+    }
+  }
+
   return {
     server,
+    endRevoked,
     settled: async () => {
       await Promise.allSettled(running);
     },

@@ -10,6 +10,7 @@ import type { Terms } from "../admission/terms.ts";
 import type { AuditEntry } from "../audit/entry.ts";
 import type { AuditQueue } from "../audit/queue.ts";
 import { startDeadline, timeoutOf, TIMEOUT_HEADER } from "../deadline.ts";
+import type { Deadline } from "../deadline.ts";
 import { asFederationError, FederationError } from "../errors.ts";
 import type { VerbExecutor } from "../graphile/verb-schema.ts";
 import type { Metrics } from "../observability/metrics.ts";
@@ -17,6 +18,7 @@ import { unrecordedSpan } from "../observability/span.ts";
 import type { Span } from "../observability/span.ts";
 import type { Tracing } from "../observability/tracing.ts";
 import type { PeerIdentity } from "../pki/identity.ts";
+import type { Revocations } from "../revocation/revocations.ts";
 import { resourceOf, rowCount } from "../verbs/outcome.ts";
 import { queryHash } from "../verbs/query-hash.ts";
 import { readVerbRequest } from "../verbs/variables.ts";
@@ -44,6 +46,8 @@ export interface PeerRequestsOptions {
   mostMs: number;
   audit: AuditQueue;
   metrics: Pick<Metrics, "countRequest">;
+  /** What is known of revoked certificates. */
+  revocations: Pick<Revocations, "lost" | "refusalOf">;
   log: Logger;
 }
 
@@ -53,11 +57,23 @@ export interface PeerRequests {
   answer(request: IncomingMessage, response: ServerResponse, identity: CertifiedIdentity): Promise<void>;
   /** The answer to a request that could not be read; it costs a token like any other. */
   refuse(identity: CertifiedIdentity, refusal: FederationError): Promise<Answer>;
+  /** Ends what runs under certificates that are revoked by now, statements included: it is answered as a refusal. */
+  endRevoked(): void;
+}
+
+/** Why a connection is not to stay open; undefined where it may. A list that is stale keeps new ones out and ends none. */
+export function revocationOf(
+  revocations: Pick<Revocations, "refusalOf">,
+  identity: PeerIdentity,
+): FederationError | undefined {
+  const refusal = revocations.refusalOf(identity);
+  return refusal?.code === "UNAVAILABLE" ? undefined : refusal;
 }
 
 /** The way of a request, from its certificate to its audit row. */
 export function createPeerRequests(options: PeerRequestsOptions): PeerRequests {
   const audited = createAuditing(options);
+  const running = new Map<Deadline, PeerIdentity>();
 
   async function answer(
     request: IncomingMessage,
@@ -138,9 +154,13 @@ export function createPeerRequests(options: PeerRequestsOptions): PeerRequests {
     span: Span,
   ): Promise<{ verbRequest: VerbRequest; result: unknown }> {
     const admitting = span.child("federation.admission");
-    const { grantId, ...session } = await admit(identity, entry, admission).finally(() => {
+    const admitted = await admit(identity, entry, admission).finally(() => {
       admitting.end();
     });
+    const { grantId, ...session } = admitted;
+    if (options.revocations.lost !== undefined) {
+      throw options.revocations.lost;
+    }
     if (!options.audit.hasRoom || admission.granted?.terms.known !== true) {
       throw new FederationError("UNAVAILABLE", "The gateway is busy.", { retryAfter: 5 });
     }
@@ -154,6 +174,7 @@ export function createPeerRequests(options: PeerRequestsOptions): PeerRequests {
     whenClosed(response, () => {
       deadline.cancel();
     });
+    running.set(deadline, admitted);
     try {
       deadline.signal.throwIfAborted();
       const body = await readJsonBody(request, { bytes: MAX_BODY_BYTES, ms: Math.min(BODY_MS, deadline.left()) });
@@ -175,9 +196,19 @@ export function createPeerRequests(options: PeerRequestsOptions): PeerRequests {
       );
       return { verbRequest, result };
     } finally {
+      running.delete(deadline);
       deadline.end();
     }
   }
 
-  return { answer, refuse };
+  function endRevoked(): void {
+    for (const [deadline, identity] of running) {
+      const refusal = revocationOf(options.revocations, identity);
+      if (refusal !== undefined) {
+        deadline.cancel(refusal);
+      }
+    }
+  }
+
+  return { answer, refuse, endRevoked };
 }

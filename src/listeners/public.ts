@@ -12,6 +12,8 @@ import type { AuditQueue } from "../audit/queue.ts";
 import type { Enrollment } from "../enrollment/enroll.ts";
 import { asFederationError, FederationError } from "../errors.ts";
 import { remoteSpan, unrecordedSpan } from "../observability/span.ts";
+import type { SignedCrl } from "../pki/authority.ts";
+import { sendCrl } from "./send-crl.ts";
 import { readJsonBody, sendError, sendJson } from "./http.ts";
 import type { ServerIdentity } from "./server-identity.ts";
 
@@ -23,8 +25,8 @@ export interface PublicListenerOptions {
   enrollment: Enrollment;
   /** How often one address may try to enroll. */
   attempts: Bucket;
-  /** The current CRL, signed. */
-  crl(): Promise<{ der: Buffer; pem: string }>;
+  /** The newest revocation list. */
+  crl(): Promise<SignedCrl>;
   /** Whether the database answers. */
   healthy(): Promise<boolean>;
   audit: AuditQueue;
@@ -85,10 +87,8 @@ export function createPublicListener(options: PublicListenerOptions): Server {
         response.writeHead(200, { "content-type": "application/x-pem-file" }).end(options.rootPem);
         return;
       case "GET /crl":
-        response.writeHead(200, { "content-type": "application/pkix-crl" }).end((await options.crl()).der);
-        return;
       case "GET /crl.pem":
-        response.writeHead(200, { "content-type": "application/x-pem-file" }).end((await options.crl()).pem);
+        sendCrl(request, response, await options.crl(), path === "/crl.pem" ? "pem" : "der");
         return;
       case "POST /enroll":
         await enroll(request, response, requestId);

@@ -23,6 +23,16 @@ export interface RevokedCertificate {
   reason: string;
 }
 
+/** A revocation list that was signed. */
+export interface SignedCrl {
+  der: Buffer;
+  /** Only ever grows (RFC 5280 §5.2.3). */
+  number: number;
+  thisUpdate: Date;
+  /** From then on nobody should take it for the newest. */
+  nextUpdate: Date;
+}
+
 /**
  * Signs what proves identity at the trust boundary: the embedded authority, or step-ca. Which certificates were revoked, the database
  * says; an authority tells others.
@@ -59,6 +69,7 @@ export interface CertificateAuthority {
    * A certificate revocation list (RFC 5280 §5) that names each of these.
    *
    * @param request.revoked every certificate that is revoked and has not ended
+   * @param request.number what the list is to be numbered; step-ca numbers its lists itself
    */
-  publishCrl(request: { revoked: readonly RevokedCertificate[] }): Promise<{ der: Buffer; pem: string }>;
+  publishCrl(request: { revoked: readonly RevokedCertificate[]; number: number }): Promise<SignedCrl>;
 }

@@ -70,6 +70,10 @@ export function buildCrl(
 export interface Crl {
   /** Hex, lower case. */
   revokedSerials: Set<string>;
+  /** Why, by serial, where an entry says it: names of RFC 5280 §5.3.1. */
+  reasons: Map<string, string>;
+  /** 0 where it has none. */
+  number: number;
   thisUpdate: Date;
   nextUpdate: Date;
   /** The only place that certificates may name for this list (RFC 5280 §5.2.5), where it says one. */
@@ -99,41 +103,66 @@ export function readCrl(der: Buffer, issuerCertificateDer: Buffer): Crl {
     throw refused();
   }
   const revoked = entries === undefined || isContext(entries, 0) ? [] : children(entries, TAG.SEQUENCE, CODE);
-  const distributionPoint = distributionPointOf(rest.find((field) => isContext(field, 0)));
+  const extensions = rest.find((field) => isContext(field, 0));
+  const distributionPoint = distributionPointOf(extensions);
+  const number = extensionOf(extensions, OID.crlNumber);
+  const listed = revoked.map((entry) => entryOf(children(entry, TAG.SEQUENCE, CODE)));
   return {
+    number: number === undefined ? 0 : numberOf(number),
     ...(distributionPoint === undefined ? {} : { distributionPoint }),
-    revokedSerials: new Set(
-      revoked.map((entry) => {
-        const serial = bytesOf(children(entry, TAG.SEQUENCE, CODE)[0], TAG.INTEGER, CODE);
-        return (serial[0] === 0 ? serial.subarray(1) : serial).toString("hex");
-      }),
-    ),
+    revokedSerials: new Set(listed.map(({ serial }) => serial)),
+    reasons: new Map(listed.flatMap(({ serial, reason }) => (reason === undefined ? [] : [[serial, reason] as const]))),
     thisUpdate: timeOf(thisUpdate),
     nextUpdate: timeOf(nextUpdate),
   };
 }
 
+/** An entry: the serial, when it was revoked and, where it says so, why. */
+function entryOf([serialNumber, , extensions]: Asn1[]): { serial: string; reason: string | undefined } {
+  const serial = bytesOf(serialNumber, TAG.INTEGER, CODE);
+  const code = extensions === undefined ? undefined : valueIn(extensions, OID.reasonCode);
+  const number = code === undefined ? undefined : bytesOf(code, TAG.ENUMERATED, CODE)[0];
+  return {
+    serial: (serial[0] === 0 ? serial.subarray(1) : serial).toString("hex"),
+    reason: Object.keys(REASONS).find((name) => REASONS[name] === number),
+  };
+}
+
 /** The URI in IssuingDistributionPoint: [0] distributionPoint, [0] fullName, [6] URI. */
 function distributionPointOf(extensions: Asn1 | undefined): string | undefined {
-  if (extensions === undefined) {
+  const value = extensionOf(extensions, OID.issuingDistributionPoint);
+  if (value === undefined) {
     return undefined;
   }
-  for (const one of children(children(extensions, 0, CODE, extensions.tagClass)[0], TAG.SEQUENCE, CODE)) {
-    const parts = children(one, TAG.SEQUENCE, CODE);
-    if (oidOf(parts[0], CODE) === OID.issuingDistributionPoint) {
-      const [point] = children(readDer(bytesOf(parts.at(-1), TAG.OCTETSTRING, CODE), CODE), TAG.SEQUENCE, CODE);
-      if (point === undefined || !isContext(point, 0)) {
-        return undefined;
-      }
-      const [fullName] = children(point, 0, CODE, point.tagClass);
-      const [name] =
-        fullName === undefined || !isContext(fullName, 0) ? [] : children(fullName, 0, CODE, fullName.tagClass);
-      return name !== undefined && isContext(name, 6)
-        ? bytesOf(name, 6, CODE, name.tagClass).toString("latin1")
-        : undefined;
-    }
+  const [point] = children(value, TAG.SEQUENCE, CODE);
+  if (point === undefined || !isContext(point, 0)) {
+    return undefined;
   }
-  return undefined;
+  const [fullName] = children(point, 0, CODE, point.tagClass);
+  const [name] =
+    fullName === undefined || !isContext(fullName, 0) ? [] : children(fullName, 0, CODE, fullName.tagClass);
+  return name !== undefined && isContext(name, 6)
+    ? bytesOf(name, 6, CODE, name.tagClass).toString("latin1")
+    : undefined;
+}
+
+/** The value of an extension, where the list has it. */
+function extensionOf(extensions: Asn1 | undefined, oid: string): Asn1 | undefined {
+  const [list] = extensions === undefined ? [] : children(extensions, 0, CODE, extensions.tagClass);
+  return list === undefined ? undefined : valueIn(list, oid);
+}
+
+function valueIn(list: Asn1, oid: string): Asn1 | undefined {
+  const found = children(list, TAG.SEQUENCE, CODE)
+    .map((one) => children(one, TAG.SEQUENCE, CODE))
+    .find(([id]) => oidOf(id, CODE) === oid);
+  return found === undefined ? undefined : readDer(bytesOf(found.at(-1), TAG.OCTETSTRING, CODE), CODE);
+}
+
+/** A number of up to 20 bytes (RFC 5280 §5.2.3); one that is too large to count exactly is as large as one can be. */
+function numberOf(value: Asn1): number {
+  const number = Number(BigInt(`0x${bytesOf(value, TAG.INTEGER, CODE).toString("hex") || "0"}`));
+  return Math.min(number, Number.MAX_SAFE_INTEGER);
 }
 
 function extension(oid: string, value: Asn1): Asn1 {

@@ -3,7 +3,7 @@ import { FederationError } from "../errors.ts";
 import type { CertificateAuthority, IssuedCertificate } from "./authority.ts";
 import { nameOf, serverAltName, signCertificate, subjectNameOf } from "./certificate.ts";
 import type { CertificateRequest, Issuer } from "./certificate.ts";
-import { buildCrl } from "./crl.ts";
+import { buildCrl, readCrl } from "./crl.ts";
 import { readCsr } from "./csr.ts";
 import { derToPem, readX509, writeDer } from "./der.ts";
 import { subjectAltNameOf } from "./identity.ts";
@@ -105,10 +105,10 @@ export function createEmbeddedAuthority(options: {
           subjectAltName: serverAltName(names),
         }),
       ),
-    publishCrl: async ({ revoked }) => {
-      // Numbers only have to grow (RFC 5280 §5.2.3).
-      const der = buildCrl({ revoked, number: Date.now(), lifetimeSeconds: CRL_LIFETIME_SECONDS }, issuer);
-      return Promise.resolve({ der, pem: derToPem(der, "X509 CRL") });
+    publishCrl: async ({ revoked, number }) => {
+      const der = buildCrl({ revoked, number, lifetimeSeconds: CRL_LIFETIME_SECONDS }, issuer);
+      const { thisUpdate, nextUpdate } = readCrl(der, certificateDer);
+      return Promise.resolve({ der, number, thisUpdate, nextUpdate });
     },
   };
 }

@@ -5,6 +5,7 @@ import type { PeerConnections } from "../client/peer-connections.ts";
 import type { Peer } from "../client/peer.ts";
 import { Flushed } from "../client/response-cache.ts";
 import type { Cached, ResponseCache } from "../client/response-cache.ts";
+import type { RevocationNews } from "../client/revocation-news.ts";
 import { peerTimeout } from "../client/transport-error.ts";
 import type { Sessions } from "../database/session.ts";
 import { startDeadline } from "../deadline.ts";
@@ -59,6 +60,7 @@ export interface PeerAccess {
   connections: PeerConnections;
   circuits: Circuits;
   cache: ResponseCache;
+  news: RevocationNews;
   sessions: Sessions;
   metrics: Pick<Metrics, "countPeerRequest">;
   /** What a peer may take to answer, ms. */
@@ -83,7 +85,7 @@ const LAST_MS = 25;
  * memory; nothing of a peer is kept beyond that, but for the news that the grant has ended, which `peer list` shows.
  */
 export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked): QuerySource {
-  const { connections, circuits, cache, sessions } = access;
+  const { connections, circuits, cache, news, sessions } = access;
   const name = `federated:${known.host}`;
 
   /** Asks the peer itself. The answer counts only if the peer is still who it was when it was asked. */
@@ -95,7 +97,11 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
     span: Span,
   ): Promise<z.output<(typeof ANSWERS)[V]>> => {
     const checked = await circuits.run(peer, deadline, async () => {
-      const answer = await connections.request(peer, verb, variables, deadline, span);
+      const answer = await connections
+        .request(peer, verb, variables, deadline, span)
+        .catch(async (error: unknown) => {
+          throw await news.explain(peer, asFederationError(error), deadline);
+        });
       const read = ANSWERS[verb].safeParse(answer);
       if (!read.success) {
         throw new FederationError("PEER_PROTOCOL", `${peer.host} answered with what is no answer to ${verb}`);

@@ -7,6 +7,7 @@ interface PeerRow {
   id: string;
   host: string;
   federation_url: string;
+  public_url: string;
   grant_id: string;
   root_certificate_der: Buffer;
   certificate_chain_der: Buffer[];
@@ -17,7 +18,7 @@ interface PeerRow {
   cache_ttl_seconds: number | null;
 }
 
-const PEERS = `select id, host, federation_url, grant_id, root_certificate_der, certificate_chain_der, certificate_serial,
+const PEERS = `select id, host, federation_url, public_url, grant_id, root_certificate_der, certificate_chain_der, certificate_serial,
     certificate_not_after, sealed_key, state, cache_ttl_seconds
   from federation.peers_of_current_user()`;
 
@@ -47,6 +48,7 @@ function peerOf(row: PeerRow): Peer {
     id: row.id,
     host: row.host,
     federationUrl: row.federation_url,
+    publicUrl: row.public_url,
     grantId: row.grant_id,
     rootPem: derToPem(row.root_certificate_der, "CERTIFICATE"),
     certificateChainPem: row.certificate_chain_der.map((der) => derToPem(der, "CERTIFICATE")),

@@ -146,7 +146,8 @@ export async function createStepCaAuthority(options: {
           });
         }
       }
-      return { der: crl.der, pem: derToPem(crl.der, "X509 CRL") };
+      const { der, number, thisUpdate, nextUpdate } = crl;
+      return { der, number, thisUpdate, nextUpdate };
     },
   };
 }

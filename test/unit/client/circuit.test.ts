@@ -10,6 +10,7 @@ const peer: Peer = {
   id: "p",
   host: "work.example",
   federationUrl: "https://127.0.0.1:1",
+  publicUrl: "https://127.0.0.1:1",
   grantId: "g",
   rootPem: "",
   certificateChainPem: [],

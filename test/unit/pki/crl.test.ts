@@ -1,17 +1,19 @@
 import fc from "fast-check";
 import { beforeAll, expect, test } from "vitest";
+import type { SignedCrl } from "../../../src/pki/authority.ts";
 import { readCrl } from "../../../src/pki/crl.ts";
+import { derToPem } from "../../../src/pki/der.ts";
 import { codeOf, issued } from "./craft.ts";
 import { hasOpenssl, openssl } from "./openssl.ts";
 
 let made: Awaited<ReturnType<typeof issued>>;
-let crl: { der: Buffer; pem: string };
+let crl: SignedCrl;
 beforeAll(async () => {
   made = await issued();
   const revoked = [
     { serial: made.client.serial, revokedAt: new Date("2026-03-01T10:00:00Z"), reason: "keyCompromise" },
   ];
-  crl = await made.authority.publishCrl({ revoked });
+  crl = await made.authority.publishCrl({ number: 1, revoked });
 });
 const read = (der: Buffer): string => codeOf(() => readCrl(der, made.root.certificateDer));
 
@@ -23,7 +25,7 @@ test("a list says what was revoked and when the next one comes", () => {
 });
 
 test("an empty list revokes nothing", async () => {
-  const { der } = await made.authority.publishCrl({ revoked: [] });
+  const { der } = await made.authority.publishCrl({ number: 1, revoked: [] });
   expect(readCrl(der, made.root.certificateDer).revokedSerials.size).toBe(0);
 });
 
@@ -31,7 +33,7 @@ test.each(["01", "7f", "80", "ff00", "00ff", "8000000000000000000000000000000000
   "the serial number %s is read back as it was recorded",
   async (serial) => {
     const revoked = [{ serial, revokedAt: new Date(), reason: "unspecified" }];
-    const { der } = await made.authority.publishCrl({ revoked });
+    const { der } = await made.authority.publishCrl({ number: 1, revoked });
     const [read] = readCrl(der, made.root.certificateDer).revokedSerials;
     expect(BigInt(`0x${read ?? ""}`)).toBe(BigInt(`0x${serial}`));
   },
@@ -43,7 +45,7 @@ test("a list of 2000 certificates is read whole", async () => {
     revokedAt: new Date(),
     reason: "superseded",
   }));
-  const { der } = await made.authority.publishCrl({ revoked });
+  const { der } = await made.authority.publishCrl({ number: 1, revoked });
   expect(readCrl(der, made.root.certificateDer).revokedSerials.size).toBe(2000);
 });
 
@@ -70,7 +72,11 @@ test("OpenSSL reads our lists and refuses the certificates on them", (context) =
     context.skip();
     return;
   }
-  const files = { "root.pem": made.authority.rootPem, "crl.pem": crl.pem, "client.pem": made.client.certificatePem };
+  const files = {
+    "root.pem": made.authority.rootPem,
+    "crl.pem": derToPem(crl.der, "X509 CRL"),
+    "client.pem": made.client.certificatePem,
+  };
   const text = openssl(["crl", "-text", "-noout", "-in", "crl.pem", "-CAfile", "root.pem"], files);
   expect(text.output).toContain("verify OK");
   expect(text.output).toContain("Key Compromise");

@@ -1,0 +1,39 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { SignedCrl } from "../pki/authority.ts";
+import { derToPem } from "../pki/der.ts";
+
+/** The longest that anybody may go on with a list without asking, seconds: it is made anew each minute, and at each revocation. */
+const MAX_AGE_SECONDS = 60;
+
+/**
+ * Sends a revocation list (RFC 5280 §4.2.1.13 for DER) with what a cache needs (RFC 9110 §8.8.3, RFC 9111): a client that has it already is
+ * told so.
+ */
+export function sendCrl(
+  request: IncomingMessage,
+  response: ServerResponse,
+  crl: SignedCrl,
+  format: "der" | "pem",
+): void {
+  const left = Math.floor((crl.nextUpdate.getTime() - Date.now()) / 1_000);
+  const etag = `"${crl.number}-${format}"`;
+  const headers = {
+    "cache-control": `public, max-age=${Math.max(0, Math.min(MAX_AGE_SECONDS, left))}`,
+    etag,
+    "last-modified": crl.thisUpdate.toUTCString(),
+    expires: new Date(Date.now() + Math.max(0, Math.min(MAX_AGE_SECONDS, left)) * 1_000).toUTCString(),
+  };
+  const known = (request.headers["if-none-match"] ?? "").split(",").map((tag) => tag.trim().replace(/^W\//, ""));
+  if (known.includes(etag) || known.includes("*")) {
+    response.writeHead(304, headers).end();
+    return;
+  }
+  const body = format === "der" ? crl.der : Buffer.from(derToPem(crl.der, "X509 CRL"));
+  response
+    .writeHead(200, {
+      ...headers,
+      "content-type": format === "der" ? "application/pkix-crl" : "application/x-pem-file",
+      "content-length": body.length,
+    })
+    .end(body);
+}

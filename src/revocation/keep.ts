@@ -1,0 +1,91 @@
+import type { Logger } from "pino";
+import type { GatewayDatabase } from "../database/open.ts";
+import { FederationError } from "../errors.ts";
+import { listenForNotices, readNotice } from "./notices.ts";
+import type { NoticeHandlers, Notices } from "./notices.ts";
+import type { Revocations } from "./revocations.ts";
+
+/** How often it is looked whether another process has made a list, ms. */
+const LOOK_MS = 30_000;
+/** A list that no job made anew for so long is made here, ms. */
+const OLDEST_MS = 5 * 60_000;
+
+/** Keeps a gateway's knowledge of revocations as new as its database's, until `close`. */
+export interface KeptRevocations {
+  /** Whether changes are told: where they are not, each is learnt of by the next request that it concerns. */
+  readonly listening: boolean;
+  close(): Promise<void>;
+}
+
+/**
+ * Reads what is revoked, makes the first list, and follows what changes.
+ *
+ * @param options.endRevoked ends what is open under certificates that are revoked by now
+ * @throws FederationError REVOCATIONS_LOST where the database does not know what was published: nothing is served then
+ */
+export async function keepRevocations(options: {
+  revocations: Revocations;
+  database: GatewayDatabase;
+  endRevoked: () => void;
+  log: Logger;
+}): Promise<KeptRevocations> {
+  const { revocations, database, endRevoked, log } = options;
+  const done = (doing: Promise<void>): void => {
+    doing.then(endRevoked, (error: unknown) => {
+      log.warn({ err: error }, "the list of revoked certificates could not be made anew");
+    });
+  };
+  await revocations.takeOver();
+  try {
+    await revocations.refresh();
+  } catch (cause) {
+    if (revocations.lost !== undefined) {
+      throw new FederationError(
+        "REVOCATIONS_LOST",
+        'the database does not know revocations that this gateway has published: it was restored from a backup, or is another. See what is missing, and put it back: "mosaic federation reconcile"',
+        { cause },
+      );
+    }
+    log.warn({ err: cause }, "the list of revoked certificates could not be made anew; the last one stands");
+  }
+  const handlers: NoticeHandlers = {
+    onNotice: (notice) => {
+      done(revocations.note(notice));
+      endRevoked();
+    },
+    onListening: () => {
+      done(revocations.refresh());
+    },
+  };
+  const notices = followNotices(database, handlers, log);
+  const timer = setInterval(() => {
+    done(
+      revocations.takeOver().then(async () => {
+        const { thisUpdate } = await revocations.crl();
+        if (Date.now() - thisUpdate.getTime() > OLDEST_MS || !notices.listening) {
+          await revocations.refresh();
+        }
+      }),
+    );
+  }, LOOK_MS);
+  return {
+    get listening() {
+      return notices.listening;
+    },
+    close: async () => {
+      clearInterval(timer);
+      await notices.close();
+    },
+  };
+}
+
+/** An embedded database tells by itself; a server is listened to. */
+function followNotices(database: GatewayDatabase, handlers: NoticeHandlers, log: Logger): Notices {
+  if (database.onNotice === undefined) {
+    return listenForNotices({ connectionString: database.gatewayUrl, log, ...handlers });
+  }
+  database.onNotice((payload) => {
+    handlers.onNotice(readNotice(payload));
+  });
+  return { listening: true, close: () => Promise.resolve() };
+}
