@@ -10,6 +10,7 @@ import { ATTEMPT_MS, isNearItsEnd, isRenewalDue, mayBeRunning } from "./renewal-
 import type { RenewalTimes } from "./renewal-due.ts";
 import { confirmCertificate, requestRenewal, tryCertificate } from "./renew.ts";
 import type { Credentials, Renewed } from "./renew.ts";
+import { certificateExpired } from "./transport-error.ts";
 
 /** How an attempt to renew a peer's certificate ended. */
 export type RenewalOutcome =
@@ -171,15 +172,6 @@ function failureOf(row: Row, cause: unknown): FederationError {
     return error;
   }
   return certificateExpired(row.host, error);
-}
-
-/** Our certificate for a peer has ended; no renewal brings it back. */
-export function certificateExpired(host: string, cause: unknown): FederationError {
-  return new FederationError(
-    "CERTIFICATE_EXPIRED",
-    `our certificate for ${host} has ended; ask its administrator for a new enrollment URL, then: mosaic federation peer add <url>`,
-    { cause },
-  );
 }
 
 function timesOf(row: Row): RenewalTimes {

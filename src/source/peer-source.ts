@@ -5,7 +5,7 @@ import type { PeerConnections } from "../client/peer-connections.ts";
 import type { Peer } from "../client/peer.ts";
 import { Flushed } from "../client/response-cache.ts";
 import type { Cached, ResponseCache } from "../client/response-cache.ts";
-import { peerTimeout } from "../client/transport-error.ts";
+import { certificateExpired, peerTimeout } from "../client/transport-error.ts";
 import type { Sessions } from "../database/session.ts";
 import { startDeadline } from "../deadline.ts";
 import type { Deadline } from "../deadline.ts";
@@ -65,6 +65,8 @@ export interface PeerAccess {
 const ENDED: readonly ErrorCode[] = ["GRANT_REVOKED", "GRANT_EXPIRED", "CERTIFICATE_REVOKED"];
 // The peer does not answer: that is news for the session. Any other refusal is an answer.
 const OFFLINE: readonly ErrorCode[] = ["PEER_UNREACHABLE", "PEER_TIMEOUT", "CIRCUIT_OPEN"];
+/** What a request may fail with because its certificate was renewed and superseded under it, or has ended. */
+const OUTDATED: readonly ErrorCode[] = ["PEER_UNREACHABLE", "PEER_UNTRUSTED", "CERTIFICATE_REVOKED"];
 /** How often a question is asked anew because the peer changed while its answer was on its way. */
 const CHANGES = 3;
 /** What is left of a caller's time for the answer to be put together and sent, ms. */
@@ -132,6 +134,15 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
       };
       return await cache.answer(question, deadline, (shared) => ask(peer, verb, variables, shared, span));
     } catch (error) {
+      if (error instanceof FederationError && OUTDATED.includes(error.code)) {
+        if (!isSame(peer, await peerOfUser(sessions, asked.userId, peer.id))) {
+          forget(peer);
+          throw new Flushed();
+        }
+        if (peer.certificateEnded) {
+          throw certificateExpired(peer.host, error);
+        }
+      }
       if (error instanceof FederationError && ENDED.includes(error.code)) {
         forget(peer);
         await sessions.asGateway((client) =>
