@@ -29,6 +29,7 @@ import { createServerIdentity, keepServerIdentity, SERVER_LIFETIME_SECONDS } fro
 import type { ServerIdentity } from "./listeners/server-identity.ts";
 import { createMetrics } from "./observability/metrics.ts";
 import { observeGateway } from "./observability/observe-gateway.ts";
+import { watchAlerts } from "./observability/open-alerts.ts";
 import { keepReporting } from "./observability/report.ts";
 import { telemetryTarget } from "./observability/telemetry-target.ts";
 import { createTracing, UNTRACED } from "./observability/tracing.ts";
@@ -235,7 +236,9 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       mostMs: Math.max(config.limits.statementTimeoutMs, config.limits.peerTimeoutMs) + HOME_MS,
       log,
     });
-    observeGateway(metrics, { audit, access, certificate: () => serving });
+    const alerts = watchAlerts(sessions, log);
+    closers.push(() => alerts.close());
+    observeGateway(metrics, { audit, access, certificate: () => serving, alerts: alerts.counts });
     const reporting = keepReporting(
       sessions,
       () => ({

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { alertsCommand } from "./alerts.ts";
 import { auditCommand } from "./audit.ts";
 import { grantCommand } from "./grant.ts";
 import { peerCommand } from "./peer.ts";
@@ -11,5 +12,6 @@ export function federationCommand(): Command {
     .addCommand(grantCommand())
     .addCommand(peerCommand())
     .addCommand(auditCommand())
-    .addCommand(statusCommand());
+    .addCommand(statusCommand())
+    .addCommand(alertsCommand());
 }

@@ -76,7 +76,12 @@ export function createRenewal(options: {
           ]),
         deadline,
       );
-      return { certificate: issued.certificatePem, chain: issued.chainPem, roots: options.roots(), oidArc: options.oidArc };
+      return {
+        certificate: issued.certificatePem,
+        chain: issued.chainPem,
+        roots: options.roots(),
+        oidArc: options.oidArc,
+      };
     },
     confirm: async ({ grantId, subjectUserId, serial }, deadline) => {
       await sessions.asGateway(

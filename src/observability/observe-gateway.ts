@@ -6,9 +6,15 @@ import type { Metrics, Reading } from "./metrics.ts";
 /** What is read of a running gateway whenever somebody asks for its metrics. */
 export function observeGateway(
   metrics: Metrics,
-  of: { audit: AuditQueue; access: PeerAccess; certificate: () => { notAfter: Date } },
+  of: {
+    audit: AuditQueue;
+    access: PeerAccess;
+    certificate: () => { notAfter: Date };
+    alerts: () => Reading[];
+  },
 ): void {
-  const { audit, access, certificate } = of;
+  const { audit, access, certificate, alerts } = of;
+  metrics.observe("mosaic_alerts_open", "gauge", "Open alerts of the whole database.", alerts);
   metrics.observe("mosaic_audit_queue_rows", "gauge", "Audit rows that wait to be written.", () => audit.depth);
   metrics.observe("mosaic_audit_dropped", "counter", "Audit rows that were dropped.", () => audit.dropped);
   metrics.observe(

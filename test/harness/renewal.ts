@@ -45,12 +45,21 @@ export async function post(
       path,
       ...(body === undefined
         ? {}
-        : { headers: { "content-type": "application/json" }, body: typeof body === "string" ? body : JSON.stringify(body) }),
+        : {
+            headers: { "content-type": "application/json" },
+            body: typeof body === "string" ? body : JSON.stringify(body),
+          }),
     });
-    const read = (await answer.body.json()) as Record<string, unknown> & { errors?: { extensions: { code: string } }[] };
+    const read = (await answer.body.json()) as Record<string, unknown> & {
+      errors?: { extensions: { code: string } }[];
+    };
     return { status: answer.statusCode, code: read.errors?.[0]?.extensions.code ?? "OK", body: read };
   } catch (error) {
-    if (error instanceof Error && "code" in error && /^(ERR_SSL|ECONNRESET|UND_ERR_SOCKET|EPIPE)/.test(String(error.code))) {
+    if (
+      error instanceof Error &&
+      "code" in error &&
+      /^(ERR_SSL|ECONNRESET|UND_ERR_SOCKET|EPIPE)/.test(String(error.code))
+    ) {
       return { status: undefined, code: "TLS_REFUSED", body: {} };
     }
     throw error;
@@ -76,7 +85,9 @@ export interface PeerRecord {
 }
 
 export async function peerRecord(home: TestGateway, user: string): Promise<PeerRecord> {
-  const { rows } = await home.pool.query<PeerRecord>("select * from federation.list_peers() where owner_user_id = $1", [user]);
+  const { rows } = await home.pool.query<PeerRecord>("select * from federation.list_peers() where owner_user_id = $1", [
+    user,
+  ]);
   const [row] = rows;
   if (row === undefined) {
     throw new Error(`${user} has no peer`);
