@@ -104,8 +104,8 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
   };
 
   const forget = (peer: Peer): void => {
-    cache.flush(peer.id);
-    circuits.forget(peer.id);
+    cache.flushOf(peer.id, peer.certificateSerial);
+    circuits.forget(peer);
   };
 
   const answerOf = async <V extends keyof typeof ANSWERS>(

@@ -5,12 +5,19 @@ import { Client } from "undici";
 import { createPeerRenewals } from "../../src/client/peer-renewals.ts";
 import type { PeerRenewals } from "../../src/client/peer-renewals.ts";
 import { gatewayPaths } from "../../src/config/paths.ts";
+import { credentialsOf } from "../../src/demo/actors.ts";
 import type { Credentials } from "../../src/demo/actors.ts";
 import { createLog } from "../../src/observability/log.ts";
 import { createCsr } from "../../src/pki/csr.ts";
+import { derToPem, pemToDer } from "../../src/pki/der.ts";
+import { readPeerIdentity } from "../../src/pki/identity.ts";
 import { generateKeyPair } from "../../src/pki/keys.ts";
 import { loadKeyring } from "../../src/seal/keyring.ts";
-import type { TestGateway } from "./gateway.ts";
+import { auditRows } from "./gateway.ts";
+import type { TestGateway, TestGrant } from "./gateway.ts";
+
+/** The arc of identity entries that gateways use unless told otherwise. */
+export const ARC = "1.3.6.1.4.1.32473.1";
 
 /** What a worker of a gateway renews by. */
 export function renewalsOf(home: TestGateway): PeerRenewals {
@@ -114,4 +121,66 @@ export async function renewByWrongClock(home: TestGateway, ms: number): Promise<
     gatewayPaths(home.directory).sealKeys,
   ]);
   return JSON.parse(stdout) as { now: string; due: string[] };
+}
+
+/** A certificate of a grant as the serving side recorded it. */
+export interface Recorded {
+  serial: string;
+  renewed_from: string | null;
+  confirmed: boolean;
+  revocation_reason: string | null;
+}
+
+/** What tests do by the certificates of one grant, and what the serving side has of them. */
+export interface GrantByHand {
+  /** The root that the peer pinned, PEM. */
+  ca: string;
+  /** The certificate of the enrollment. */
+  first: Credentials;
+  at(credentials: Credentials, path: string, body?: unknown): Promise<PostAnswer>;
+  /** The code of a `list`. */
+  says(credentials: Credentials): Promise<string>;
+  /** Renews: the certificate that the answer holds, with its key. */
+  renewed(by: Credentials): Promise<Credentials & { serial: string }>;
+  /** Oldest first. */
+  recorded(): Promise<Recorded[]>;
+  supersede(grace: string): Promise<unknown>;
+  /** Audit rows of renewals as `verb outcome code`, newest first. */
+  verdicts(): Promise<string[]>;
+}
+
+export function grantByHand(work: TestGateway, { grantId, enrolled }: TestGrant): GrantByHand {
+  const ca = derToPem(enrolled.rootDer, "CERTIFICATE");
+  const at: GrantByHand["at"] = (credentials, path, body) =>
+    post(work.gateway.federationUrl, ca, credentials, path, body);
+  return {
+    ca,
+    first: credentialsOf(enrolled),
+    at,
+    says: async (credentials) =>
+      (await at(credentials, "/federation", { documentId: "list", variables: { resource: "tasks", first: 1 } })).code,
+    renewed: async (by) => {
+      const { csr, key } = newRequest();
+      const { code, body } = await at(by, "/renew", { csr });
+      if (code !== "OK") {
+        throw new Error(code);
+      }
+      const { certificate, chain } = body as { certificate: string; chain: string[] };
+      const der = pemToDer(certificate, "CERTIFICATE", "CERTIFICATE_INVALID");
+      return { certificate: [certificate, ...chain].join(""), key, serial: readPeerIdentity(der, ARC).serial };
+    },
+    recorded: async () => {
+      const { rows } = await work.pool.query<Recorded>(
+        `select serial, renewed_from, confirmed_at is not null as confirmed, revocation_reason
+         from federation.federation_certificates where grant_id = $1 order by issued_at, serial`,
+        [grantId],
+      );
+      return rows;
+    },
+    supersede: (grace) => work.pool.query("select federation.supersede_certificates($1)", [grace]),
+    verdicts: async () =>
+      (await auditRows(work, grantId))
+        .filter(({ verb }) => verb === "renew" || verb === "renew.confirm")
+        .map(({ verb, outcome, code }) => `${verb} ${outcome} ${code}`),
+  };
 }
