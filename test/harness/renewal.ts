@@ -38,7 +38,7 @@ export interface PostAnswer {
 }
 
 /** Posts to a path of a federation listener, by a certificate. */
-export async function post(
+async function post(
   url: string,
   ca: string,
   { certificate: cert, key }: Credentials,
