@@ -19,6 +19,7 @@ import {
   peerRecord,
   renewalsOf,
   renewByWrongClock,
+  renewUntilKilled,
 } from "../harness/renewal.ts";
 import type { GrantByHand } from "../harness/renewal.ts";
 import { openSigner } from "../harness/signer.ts";
@@ -173,6 +174,34 @@ describe("the calling side", () => {
     expect((await by.recorded()).find(({ serial }) => serial === next.serial)?.confirmed).toBe(true);
     expect(await peer()).toMatchObject({ certificate_serial: next.serial, renewal_failures: 0, state: "active" });
   });
+
+  test.each(["begun", "issued", "stored", "confirmed"] as const)(
+    "leaves a good certificate where its process is killed once it is %s, and the next attempt completes it",
+    async (step) => {
+      const { id, certificate_serial } = await peer();
+      await makeDue(home, USER);
+      await renewUntilKilled(home, async () => {
+        const now = await peer();
+        const certificates = await by.recorded();
+        return {
+          begun: now.renewal_failures > 0,
+          issued: certificates.length > 1,
+          stored: now.certificate_serial !== certificate_serial,
+          confirmed: certificates.some(({ confirmed }) => confirmed),
+        }[step];
+      });
+      await by.supersede("0 seconds");
+      expect((await blended()).rows).toBeGreaterThan(0);
+      await makeDue(home, USER);
+      expect(await renewals().due()).toContain(id);
+      expect(await renewals().renew(id)).toMatchObject({ status: "renewed" });
+      expect(await peer()).toMatchObject({ state: "active", renewal_failures: 0 });
+      await by.supersede("0 seconds");
+      const live = (await by.recorded()).filter(({ revocation_reason }) => revocation_reason === null);
+      expect(live.map(({ serial }) => serial)).toEqual([(await peer()).certificate_serial]);
+      expect((await blended()).rows).toBeGreaterThan(0);
+    },
+  );
 
   test("has a certificate that is good wherever an answer was cut, and the next attempt ends it", async () => {
     const proxy = await openFaultProxy(new URL(work.gateway.federationUrl));

@@ -1,4 +1,5 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { Client } from "undici";
@@ -112,15 +113,29 @@ export async function makeDue(home: TestGateway, user: string): Promise<void> {
   );
 }
 
-/** Renews what is due in a process whose clock is off by so many ms; on the right one's database. */
+/** The program and arguments by which a process renews what is due, with a clock that is off by so many ms. */
+const renewingProcess = (home: TestGateway, ms: number): string[] => [
+  join(import.meta.dirname, "renew-by-wrong-clock.ts"),
+  String(ms),
+  home.adminUrl,
+  gatewayPaths(home.directory).sealKeys,
+];
+
+/** Renews what is due in a process whose clock is off; the database's is not. */
 export async function renewByWrongClock(home: TestGateway, ms: number): Promise<{ now: string; due: string[] }> {
-  const { stdout } = await promisify(execFile)(process.execPath, [
-    join(import.meta.dirname, "renew-by-wrong-clock.ts"),
-    String(ms),
-    home.adminUrl,
-    gatewayPaths(home.directory).sealKeys,
-  ]);
+  const { stdout } = await promisify(execFile)(process.execPath, renewingProcess(home, ms));
   return JSON.parse(stdout) as { now: string; due: string[] };
+}
+
+/** Renews what is due in a process that is killed (SIGKILL) once it has come so far, or has ended before. */
+export async function renewUntilKilled(home: TestGateway, hasComeSoFar: () => Promise<boolean>): Promise<void> {
+  const child = spawn(process.execPath, renewingProcess(home, 0), { stdio: "ignore" });
+  const exited = once(child, "exit");
+  while (child.exitCode === null && !(await hasComeSoFar())) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  child.kill("SIGKILL");
+  await exited;
 }
 
 /** A certificate of a grant as the serving side recorded it. */
