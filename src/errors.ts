@@ -48,6 +48,12 @@ export const ERROR_TABLE = {
     sqlstate: "MF007",
     meaning: "The client certificate was revoked or its validity has ended.",
   },
+  CERTIFICATE_EXPIRED: {
+    status: 403,
+    exit: 77,
+    meaning:
+      "Our certificate for a peer has ended before it was renewed: a new enrollment URL of the peer's administrator is needed.",
+  },
   RESOURCE_DENIED: {
     status: 403,
     exit: 77,

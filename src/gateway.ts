@@ -16,6 +16,7 @@ import { lockDirectory } from "./database/directory-lock.ts";
 import { openDatabase } from "./database/open.ts";
 import { createSessions, noticesHangUps } from "./database/session.ts";
 import { createEnrollment } from "./enrollment/enroll.ts";
+import { createRenewal } from "./enrollment/renew.ts";
 import { FederationError } from "./errors.ts";
 import { createHomeExecutor } from "./graphile/home-schema.ts";
 import { createVerbExecutor } from "./graphile/verb-schema.ts";
@@ -27,6 +28,7 @@ import { createServerIdentity, keepServerIdentity, SERVER_LIFETIME_SECONDS } fro
 import type { ServerIdentity } from "./listeners/server-identity.ts";
 import { createMetrics } from "./observability/metrics.ts";
 import { observeGateway } from "./observability/observe-gateway.ts";
+import { watchAlerts } from "./observability/open-alerts.ts";
 import { keepReporting } from "./observability/report.ts";
 import { telemetryTarget } from "./observability/telemetry-target.ts";
 import { createTracing, UNTRACED } from "./observability/tracing.ts";
@@ -178,6 +180,14 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       terms: createTerms(sessions, config.limits.requestsPerMinute, log),
       capacity,
       verbs: await createVerbExecutor(pool, sessions),
+      renewal: createRenewal({
+        sessions,
+        authority,
+        host: config.host,
+        oidArc: config.oidArc,
+        certificateLifetimeDays: config.certificateLifetimeDays,
+        roots: () => trustedRoots,
+      }),
       tracing,
       mostMs: config.limits.statementTimeoutMs + TURN_MS,
       audit,
@@ -244,7 +254,9 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       mostMs: Math.max(config.limits.statementTimeoutMs, config.limits.peerTimeoutMs) + HOME_MS,
       log,
     });
-    observeGateway(metrics, { audit, access, certificate: () => serving, capacity, shared });
+    const alerts = watchAlerts(sessions, log);
+    closers.push(() => alerts.close());
+    observeGateway(metrics, { audit, access, certificate: () => serving, capacity, shared, alerts: alerts.counts });
     const reporting = keepReporting(
       sessions,
       () => ({

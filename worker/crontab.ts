@@ -1,6 +1,12 @@
-/** When which task runs by itself, UTC (graphile-worker documentation, "Cron"). What was missed while no worker ran is done once. */
+/**
+ * When which task runs by itself, UTC (graphile-worker documentation, "Cron"). What the night's task missed while no worker ran is done
+ * once; those of each minute are done in the next. A queue runs one job at a time, however many workers there are.
+ */
 export const CRONTAB = [
   "17 3 * * * audit__roll_over ?fill=2d&jobKey=audit__roll_over",
+  "* * * * * certificates__supersede ?jobKey=certificates__supersede",
+  "* * * * * peers__renew_due ?jobKey=peers__renew_due",
+  "* * * * * alerts__deliver ?jobKey=alerts__deliver&queue=alerts__deliver",
   "* * * * * grants__expire ?jobKey=grants__expire",
 ].join("\n");
 

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { alertsCommand } from "./alerts.ts";
 import { auditCommand } from "./audit.ts";
 import { certificateCommand } from "./certificate.ts";
 import { grantCommand } from "./grant.ts";
@@ -15,5 +16,6 @@ export function federationCommand(): Command {
     .addCommand(certificateCommand())
     .addCommand(peerCommand())
     .addCommand(auditCommand())
-    .addCommand(statusCommand());
+    .addCommand(statusCommand())
+    .addCommand(alertsCommand());
 }

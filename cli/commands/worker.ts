@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { startWorker } from "../../worker/run.ts";
 import { createLog } from "../../src/observability/log.ts";
+import { jobDependencies } from "../../src/setup/job-dependencies.ts";
 import { useDatabase } from "../../src/setup/use-database.ts";
 import type { CommonOptions } from "../command.ts";
 import { common, gatewayCommand, logLevelOption } from "../command.ts";
@@ -9,7 +10,7 @@ import { common, gatewayCommand, logLevelOption } from "../command.ts";
 export function workerCommand(): Command {
   return gatewayCommand(
     "worker",
-    "Run the jobs of a gateway until Ctrl-C: the roll-over of the audit log. `serve` runs them, too, unless it is told not to.",
+    "Run the jobs of a gateway until Ctrl-C: renewal of certificates, alerts, the roll-over of the audit log. `serve` runs them, too, unless it is told not to.",
     ["worker --dir .mosaic", "worker --dir .mosaic --log-level debug"],
   )
     .addOption(logLevelOption())
@@ -20,8 +21,10 @@ export function workerCommand(): Command {
         signal.resolve(undefined);
       };
       process.once("SIGINT", onSignal).once("SIGTERM", onSignal);
-      await useDatabase(directory, async ({ adminUrl }) => {
-        const worker = await startWorker({ connectionString: adminUrl, log: createLog(options.logLevel) });
+      await useDatabase(directory, async ({ adminUrl, config, paths }) => {
+        const log = createLog(options.logLevel);
+        const dependencies = jobDependencies({ adminUrl, config, paths, log });
+        const worker = await startWorker({ connectionString: adminUrl, dependencies, log });
         output.result({ running: true, pid: process.pid }, () => "The worker runs. Ctrl-C stops it.");
         try {
           await Promise.race([signal.promise, worker.ended]);

@@ -26,13 +26,15 @@ begin
     id = excluded.id, federation_url = excluded.federation_url, public_url = excluded.public_url, grant_id = excluded.grant_id,
     root_certificate_der = excluded.root_certificate_der, certificate_chain_der = excluded.certificate_chain_der,
     certificate_serial = excluded.certificate_serial, certificate_not_after = excluded.certificate_not_after,
-    sealed_key = excluded.sealed_key, state = 'active', updated_at = now()
+    sealed_key = excluded.sealed_key, state = 'active', trusted_roots_der = '{}', renewal_failures = 0, renewal_failed_at = null,
+    renewal_failure_code = null, ended_because = null, updated_at = now()
   where p.root_certificate_der = excluded.root_certificate_der;
   -- Any gateway can call itself by any host: the first that the user enrolled with under a name keeps it.
   if not found then
     raise exception 'The user has a peer of this host already, of another certificate authority.'
       using errcode = 'MF031', hint = 'If the host has a new authority, remove the peer first: select federation.remove_peer(user, host).';
   end if;
+  perform federation.resolve_renewal_alerts(add_peer.host, add_peer.owner_user_id);
 end;
 $$;
 revoke all on function federation.add_peer(uuid, text, text, text, text, uuid, bytea, bytea[], text, timestamptz, bytea) from public;
@@ -72,6 +74,7 @@ begin
   if not found then
     raise exception 'There is no such peer.' using errcode = 'MF011';
   end if;
+  perform federation.resolve_renewal_alerts(remove_peer.host, remove_peer.owner_user_id);
 end;
 $$;
 revoke all on function federation.remove_peer(text, text) from public;
@@ -103,7 +106,11 @@ as $$
   -- Only under the certificate that the news was about: a peer that enrolled again in between stays as it is. And an ended grant stays ended.
   update federation.federation_peers p
   set state = set_peer_state.state, updated_at = now()
-  where p.id = peer_id and p.certificate_serial = serial and p.state not in ('revoked', set_peer_state.state);
+  where p.id = peer_id
+    and p.certificate_serial = serial
+    and p.state not in ('revoked', set_peer_state.state)
+    -- That it answers verbs says nothing of whether its certificate can be renewed.
+    and not (set_peer_state.state = 'active' and p.renewal_failures > 0);
 $$;
 revoke all on function federation.set_peer_state(uuid, text, text) from public;
 grant execute on function federation.set_peer_state(uuid, text, text) to federation_gateway;

@@ -1,5 +1,3 @@
-import { Client } from "undici";
-import type { buildConnector } from "undici";
 import { z } from "zod";
 import { FederationError } from "../errors.ts";
 import { createCsr } from "../pki/csr.ts";
@@ -7,7 +5,7 @@ import { pemToDer } from "../pki/der.ts";
 import { generateKeyPair } from "../pki/keys.ts";
 import { fingerprintOf, verifyIssued } from "../pki/verify.ts";
 import type { EnrollmentUrl } from "./enrollment-url.ts";
-import { fromTransportError } from "./transport-error.ts";
+import { requestOnce } from "./request-once.ts";
 
 /** What enrolling brings: our key and certificate for one grant of a remote gateway. Nothing of it is stored yet. */
 export interface Enrolled {
@@ -24,8 +22,6 @@ export interface Enrolled {
   /** PKCS#8, in the clear: the caller seals it. */
   privateKeyDer: Buffer;
 }
-
-const MAX_ANSWER_BYTES = 65_536;
 
 const httpsUrl = z.url({ protocol: /^https$/ });
 
@@ -50,7 +46,7 @@ const refusal = z.object({ errors: z.array(z.object({ extensions: z.object({ cod
 export async function enroll(url: EnrollmentUrl, timeoutMs: number): Promise<Enrolled> {
   const { hostname } = new URL(url.publicUrl);
   // Nothing is sent on this connection and nothing that comes over it is believed but what the fingerprint proves.
-  const shown = await request(url.publicUrl, { rejectUnauthorized: false }, timeoutMs, {
+  const shown = await requestOnce(url.publicUrl, { rejectUnauthorized: false }, timeoutMs, {
     method: "GET",
     path: "/root.pem",
   });
@@ -62,7 +58,7 @@ export async function enroll(url: EnrollmentUrl, timeoutMs: number): Promise<Enr
     );
   }
   const { privateKeyPem, privateKeyDer } = generateKeyPair();
-  const answer = await request(url.publicUrl, { ca: shown.text }, timeoutMs, {
+  const answer = await requestOnce(url.publicUrl, { ca: shown.text }, timeoutMs, {
     method: "POST",
     path: "/enroll",
     headers: { "content-type": "application/json" },
@@ -78,7 +74,7 @@ export async function enroll(url: EnrollmentUrl, timeoutMs: number): Promise<Enr
   const identity = verifyIssued({
     certificatePem: enrolled.certificate,
     chainPem: enrolled.chain,
-    rootPem: shown.text,
+    rootsPem: [shown.text],
     privateKeyPem,
     oidArc: enrolled.oidArc,
   });
@@ -99,27 +95,6 @@ export async function enroll(url: EnrollmentUrl, timeoutMs: number): Promise<Enr
     notAfter: identity.notAfter,
     privateKeyDer,
   };
-}
-
-async function request(
-  origin: string,
-  tls: buildConnector.BuildOptions,
-  timeoutMs: number,
-  options: { method: "GET" | "POST"; path: string; headers?: Record<string, string>; body?: string },
-): Promise<{ status: number; text: string }> {
-  const client = new Client(origin, {
-    connect: { ...tls, minVersion: "TLSv1.3", timeout: timeoutMs },
-    maxResponseSize: MAX_ANSWER_BYTES,
-    allowH2: false,
-  });
-  try {
-    const { statusCode, body } = await client.request({ ...options, signal: AbortSignal.timeout(timeoutMs) });
-    return { status: statusCode, text: await body.text() };
-  } catch (error) {
-    throw fromTransportError(error, new URL(origin).hostname);
-  } finally {
-    await client.destroy();
-  }
 }
 
 function refusalOf(answer: { status: number; text: string }, hostname: string): FederationError {

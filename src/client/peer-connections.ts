@@ -58,8 +58,8 @@ export function createPeerConnections(options: { keyring: () => Keyring; timeout
       headersTimeout: options.timeoutMs,
       bodyTimeout: options.timeoutMs,
       connect: {
-        // Nobody but the root that was pinned at enrollment vouches for this peer.
-        ca: peer.rootPem,
+        // Nobody but the root that was pinned at enrollment, and those that it led to, vouches for this peer.
+        ca: [peer.rootPem, ...peer.trustedRootsPem],
         cert: peer.certificateChainPem.join(""),
         key: keyPem(unseal(options.keyring(), peer.sealedKey, peer.id)),
         minVersion: "TLSv1.3",
@@ -139,7 +139,7 @@ const REFUSALS = [
 ] satisfies ErrorCode[];
 
 /** The peer's refusal under its code; its words stay out, for they are another's text. */
-function refusalOf(host: string, code: string | undefined, status: number): FederationError {
+export function refusalOf(host: string, code: string | undefined, status: number): FederationError {
   const details = { status };
   const said = REFUSALS.find((known) => known === code);
   if (said !== undefined && status >= 400 && status < 500) {

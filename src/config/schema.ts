@@ -18,6 +18,15 @@ const homeListener = listener(8445).refine((home) => ["127.0.0.1", "::1", "local
   error: "the home listener speaks plain HTTP and stays on loopback: 127.0.0.1, ::1 or localhost",
 });
 
+/** Alerts name users and hosts: they cross a network only encrypted. */
+const webhookUrl = z.url({ protocol: /^https?$/ }).refine(
+  (text) => {
+    const url = URL.parse(text);
+    return url?.protocol === "https:" || ["127.0.0.1", "[::1]", "localhost"].includes(url?.hostname ?? "");
+  },
+  { error: "https, or http on loopback: 127.0.0.1, [::1] or localhost" },
+);
+
 const jwt = z.strictObject({
   jwksUrl: z
     .url({ protocol: /^https$/ })
@@ -143,6 +152,14 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe("When a peer that does not answer is left alone."),
+  alerts: z
+    .strictObject({
+      webhookUrl: webhookUrl
+        .optional()
+        .describe("Where each new alert is posted to as JSON; https, or http on loopback."),
+    })
+    .prefault({})
+    .describe("Whom alerts are told to, beside `mosaic federation alerts list` and /metrics."),
   telemetry: z
     .strictObject({
       otlpUrl: z

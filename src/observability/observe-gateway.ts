@@ -15,9 +15,11 @@ export function observeGateway(
     capacity: Pick<Capacity, "waiting">;
     /** Absent where the gateway shares nothing. */
     shared: Pick<Shared, "away"> | undefined;
+    alerts: () => Reading[];
   },
 ): void {
-  const { audit, access, certificate, capacity, shared } = of;
+  const { audit, access, certificate, capacity, shared, alerts } = of;
+  metrics.observe("mosaic_alerts_open", "gauge", "Open alerts of the whole database.", alerts);
   metrics.observe("mosaic_audit_queue_rows", "gauge", "Audit rows that wait to be written.", () => audit.depth);
   metrics.observe("mosaic_audit_dropped", "counter", "Audit rows that were dropped.", () => audit.dropped);
   metrics.observe("mosaic_requests_waiting", "gauge", "Requests of peers that wait for their turn.", () => {

@@ -24,29 +24,30 @@ export function verifyChain(options: { certificateDer: Buffer; chainPem: readonl
   let below = readX509(options.certificateDer, CODE);
   for (const issuer of above) {
     if (!issuer.ca || !isValidNow(issuer) || !below.checkIssued(issuer) || !below.verify(issuer.publicKey)) {
-      throw refused("it is not signed by the root that the enrollment URL names");
+      throw refused("it is not signed by a root that is trusted");
     }
     below = issuer;
   }
 }
 
 /**
- * What an enrolling gateway checks of the certificate it was given: the pinned root signed it, the key is ours, it is valid now, and
- * it says who it speaks for.
+ * What an enrolling gateway checks of the certificate it was given: a root that it trusts signed it, the key is ours, it is valid now,
+ * and it says who it speaks for.
  *
  * @param options.chainPem intermediates up to the root
+ * @param options.rootsPem any of these may vouch for it
  * @throws FederationError CERTIFICATE_INVALID
  */
 export function verifyIssued(options: {
   certificatePem: string;
   chainPem: readonly string[];
-  rootPem: string;
+  rootsPem: readonly string[];
   privateKeyPem: string;
   oidArc: string;
 }): PeerIdentity & { notAfter: Date } {
   const der = pemToDer(options.certificatePem, "CERTIFICATE", CODE);
   const certificate = readX509(der, CODE);
-  verifyChain({ certificateDer: der, chainPem: options.chainPem, rootPem: options.rootPem });
+  verifyChainToAny(der, options.chainPem, options.rootsPem);
   if (!certificate.publicKey.export({ type: "spki", format: "der" }).equals(publicKeyOf(options.privateKeyPem))) {
     throw refused("it is for another key");
   }
@@ -58,6 +59,19 @@ export function verifyIssued(options: {
   } catch (cause) {
     throw refused("it does not say who it speaks for", cause);
   }
+}
+
+function verifyChainToAny(certificateDer: Buffer, chainPem: readonly string[], rootsPem: readonly string[]): void {
+  let refusal: unknown = refused("no root is trusted");
+  for (const rootPem of rootsPem) {
+    try {
+      verifyChain({ certificateDer, chainPem, rootPem });
+      return;
+    } catch (error) {
+      refusal = error;
+    }
+  }
+  throw refusal;
 }
 
 function isValidNow(certificate: X509Certificate): boolean {

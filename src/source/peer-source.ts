@@ -6,7 +6,7 @@ import type { Peer } from "../client/peer.ts";
 import { Flushed } from "../client/response-cache.ts";
 import type { Cached, ResponseCache } from "../client/response-cache.ts";
 import type { RevocationNews } from "../client/revocation-news.ts";
-import { peerTimeout } from "../client/transport-error.ts";
+import { certificateExpired, peerTimeout } from "../client/transport-error.ts";
 import type { Sessions } from "../database/session.ts";
 import { startDeadline } from "../deadline.ts";
 import type { Deadline } from "../deadline.ts";
@@ -75,6 +75,8 @@ const ENDED: readonly ErrorCode[] = ["GRANT_REVOKED", "GRANT_EXPIRED", "CERTIFIC
 const DENIED: readonly number[] = [401, 403];
 // The peer does not answer: that is news for the session. Any other refusal is an answer.
 const OFFLINE: readonly ErrorCode[] = ["PEER_UNREACHABLE", "PEER_TIMEOUT", "CIRCUIT_OPEN"];
+/** What a request may fail with because its certificate was renewed and superseded under it, or has ended. */
+const OUTDATED: readonly ErrorCode[] = ["PEER_UNREACHABLE", "PEER_UNTRUSTED", "CERTIFICATE_REVOKED"];
 /** How often a question is asked anew because the peer changed while its answer was on its way. */
 const CHANGES = 3;
 /** What is left of a caller's time for the answer to be put together and sent, ms. */
@@ -97,11 +99,9 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
     span: Span,
   ): Promise<z.output<(typeof ANSWERS)[V]>> => {
     const checked = await circuits.run(peer, deadline, async () => {
-      const answer = await connections
-        .request(peer, verb, variables, deadline, span)
-        .catch(async (error: unknown) => {
-          throw await news.explain(peer, asFederationError(error), deadline);
-        });
+      const answer = await connections.request(peer, verb, variables, deadline, span).catch(async (error: unknown) => {
+        throw await news.explain(peer, asFederationError(error), deadline);
+      });
       const read = ANSWERS[verb].safeParse(answer);
       if (!read.success) {
         throw new FederationError("PEER_PROTOCOL", `${peer.host} answered with what is no answer to ${verb}`);
@@ -112,12 +112,18 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
       forget(peer);
       throw new Flushed();
     }
+    if (peer.state === "degraded") {
+      // It may have been written by a process that has ended since. Where renewing still fails, the database leaves it.
+      await sessions.asGateway((client) =>
+        client.query("select federation.set_peer_state($1, $2, 'active')", [peer.id, peer.certificateSerial]),
+      );
+    }
     return checked;
   };
 
   const forget = (peer: Peer): void => {
-    cache.flush(peer.id);
-    circuits.forget(peer.id);
+    cache.flushOf(peer.id, peer.certificateSerial);
+    circuits.forget(peer);
   };
 
   const answerOf = async <V extends keyof typeof ANSWERS>(
@@ -150,6 +156,15 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
       };
       return await cache.answer(question, deadline, (shared) => ask(peer, verb, variables, shared, span));
     } catch (error) {
+      if (error instanceof FederationError && OUTDATED.includes(error.code)) {
+        if (!isSame(peer, await peerOfUser(sessions, asked.userId, peer.id, deadline))) {
+          forget(peer);
+          throw new Flushed();
+        }
+        if (peer.certificateEnded) {
+          throw certificateExpired(peer.host, error);
+        }
+      }
       if (error instanceof FederationError && DENIED.includes(error.details["status"] ?? 0)) {
         // Suspended, narrowed or not ours any more: what it answered before it might not answer now.
         cache.flush(peer.id);

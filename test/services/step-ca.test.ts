@@ -65,7 +65,7 @@ describe("a client certificate of step-ca", () => {
   test("is what an enrolling gateway accepts, and says who it speaks for", async () => {
     const who = identity();
     const issued = await authority.issueClientCertificate({ csrPem: csr(), identity: who, lifetimeSeconds: 3_600 });
-    const accepted = verifyIssued({ ...issued, rootPem: authority.rootPem, privateKeyPem, oidArc: ARC });
+    const accepted = verifyIssued({ ...issued, rootsPem: [authority.rootPem], privateKeyPem, oidArc: ARC });
     expect(accepted).toMatchObject({ ...who, commonName: who.grantId, serial: issued.serial });
     expect(issued.chainPem).toHaveLength(1);
     const life = issued.notAfter.getTime() - Date.now();
@@ -229,7 +229,10 @@ describe("the list", () => {
     });
     const revoked = [{ serial: issued.serial, revokedAt: new Date(), reason: "superseded" }];
     const other = await createStepCaAuthority(options);
-    const lists = await Promise.all([authority.publishCrl({ number: 1, revoked }), other.publishCrl({ number: 1, revoked })]);
+    const lists = await Promise.all([
+      authority.publishCrl({ number: 1, revoked }),
+      other.publishCrl({ number: 1, revoked }),
+    ]);
     const intermediate = openIntermediate();
     for (const { der } of lists) {
       expect(readCrl(der, intermediate.certificateDer).revokedSerials).toContain(issued.serial);

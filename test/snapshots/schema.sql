@@ -604,7 +604,9 @@ create view home_api.peers with (security_barrier=true) as
     h.last_success_at,
     h.last_failure_at,
     h.last_failure_code,
-    h.offline_since
+    h.offline_since,
+    p.renewal_failed_at,
+    p.renewal_failure_code
    FROM federation.peers_of_current_user() p(id, owner_user_id, host, federation_url, public_url, grant_id, root_certificate_der, certificate_chain_der, certificate_serial, certificate_not_after, sealed_key, state, created_at, updated_at, cache_ttl_seconds, trusted_roots_der, renewal_failures, renewal_failed_at, renewal_failure_code, ended_because)
      LEFT JOIN federation.health_of_my_peers() h(peer_id, circuit, last_success_at, last_failure_at, last_failure_code, offline_since) ON h.peer_id = p.id; -- owner federation_owner
 comment on view home_api.peers is '@name peer
@@ -647,7 +649,7 @@ create function federation.add_peer(id uuid, owner_user_id text, host text, fede
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 53ab3432d217ed979b93fceb6738acf974172cbcf38baaf50ce4f5317a6a6493; -- owner federation_owner
+  as sha256 171301cb27ee41ee96de29583ee0bedc04b00c5b9e8b30a2f098cbfec89daf20; -- owner federation_owner
 comment on function federation.add_peer(uuid,text,text,text,text,uuid,bytea,bytea[],text,timestamp with time zone,bytea) is 'Stores a peer that a local user enrolled with; an earlier one of the same user, host and authority is replaced. Raises MF021, MF031.';
 
 create function federation.alike_words(config regconfig, texts text[], query text)
@@ -728,6 +730,27 @@ create function federation.audit_unchained()
   as sha256 f283973d76ef51b386c0dea5831a52820ecdef8251e8a5d829d3627c447da5e3; -- owner federation_owner
 comment on function federation.audit_unchained() is 'How many rows stand in no chain, and a digest of them: none may be added.';
 
+create function federation.begin_crl(authority_fingerprint text)
+  returns TABLE(authority_id uuid, number bigint, der bytea, last_revocation bigint)
+  language plpgsql volatile security definer rows 1
+  set search_path=""
+  as sha256 30c11962bc833c0607b1e564ff8570f91ed0ef81621fa3278e9b24faa8ae48c8; -- owner federation_owner
+comment on function federation.begin_crl(text) is 'The number that an authority''s next list takes, the list that it has, and the count of revocations as of now. Others wait until the transaction ends.';
+
+create function federation.begin_peer_renewal(peer_id uuid, serial text, last_attempt text)
+  returns text
+  language sql volatile security definer
+  set search_path=""
+  as sha256 3a4cee58411e338acbf55710fb0c83b28b3954291428ee0950a166bd79bb6a95; -- owner federation_owner
+comment on function federation.begin_peer_renewal(uuid,text,text) is 'Begins an attempt where nobody began one since last_attempt (null: none that failed). Returns its mark, by which only it can go on; null where another did.';
+
+create function federation.begin_renewal(grant_id uuid, subject text, serial text)
+  returns void
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 918e72f6aa7a4656daea990bf07a5c2eceecd4198f8513ab391c4d3a214cb74f; -- owner federation_owner
+comment on function federation.begin_renewal(uuid,text,text) is 'Whether a certificate may be renewed now. Raises MF001 to MF007, MF401, and MF031 where it is unconfirmed or has a confirmed successor.';
+
 create function federation.bind_identity(users_table regclass, user_column name, memberships_table regclass DEFAULT NULL::regclass, member_user_column name DEFAULT NULL::name, member_team_column name DEFAULT NULL::name, user_deleted_column name DEFAULT NULL::name, member_deleted_column name DEFAULT NULL::name)
   returns void
   language plpgsql volatile
@@ -806,6 +829,20 @@ create function federation.comparison_value(kind text, operator text, operand js
   set search_path=""
   as sha256 3ea55e6567b7244a782652016f2dd9c7f513855378c8a3b0395352bee68d3011; -- owner federation_owner
 comment on function federation.comparison_value(text,text,jsonb) is 'What a comparison is made with, as text (a list as an array literal); null where it is not of the column''s kind.';
+
+create function federation.confirm_certificate(grant_id uuid, subject text, serial text)
+  returns void
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 26c286bfa23311ceb781ebb83a011c6fd33ca8a46665bbabe6105acd442a7cfa; -- owner federation_owner
+comment on function federation.confirm_certificate(uuid,text,text) is 'The peer has stored this certificate; said again, or of a first one, it changes nothing. Raises MF001 to MF007 and MF401.';
+
+create function federation.count_alerts()
+  returns TABLE(code text, severity text, alerts bigint)
+  language sql stable security definer rows 1000
+  set search_path=""
+  as sha256 229825a56b7300d5cf739e28bb50708027e1988549eca316d85c765bb272cfa8; -- owner federation_owner
+comment on function federation.count_alerts() is 'How many conditions are open, by code and severity; whom they are about is left out.';
 
 create function federation.create_enrollment_token(grant_id uuid)
   returns TABLE(enrollment_token text, token_expires_at timestamp with time zone, enrollment_url text)
@@ -918,6 +955,13 @@ create function federation.end_grant(grant_id uuid, status text, reason text)
   set search_path=""
   as sha256 5a539245b0cdb278327170f7d6ee62f77002263e0d17dcccf67499f394983e53; -- owner federation_owner
 comment on function federation.end_grant(uuid,text,text) is 'Ends a grant as revoked or expired; false where it had ended before.';
+
+create function federation.end_peer_renewal(peer_id uuid, attempt text, failure_code text DEFAULT NULL::text)
+  returns boolean
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 04beda5e6726b568d1d01b726de84982a92b163eecda956f4eb0b8e41f481dfe; -- owner federation_owner
+comment on function federation.end_peer_renewal(uuid,text,text) is 'Ends an attempt: well, or with the code of what failed, which degrades the peer and raises an alert until one ends well, or ends it. False where it was overtaken.';
 
 create function federation.enter_as_peer(grant_id uuid, subject text, serial text)
   returns void
@@ -1128,6 +1172,13 @@ create function federation.make_embedding_index(table_id regclass, embedding_col
   as sha256 2cb467ac6eea5e1568f63f785916c8ec267654b8619ab539004d7597139a7c3c; -- owner federation_owner
 comment on function federation.make_embedding_index(regclass,name) is 'Makes an HNSW index for cosine distance where the table has none for this column.';
 
+create function federation.mark_alert_delivered(id bigint)
+  returns void
+  language sql volatile security definer
+  set search_path=""
+  as sha256 e7a28011bdb2935577dd4f9c71dd3b05ebdbefe77966b24a45545a0c8b08e332; -- owner federation_owner
+comment on function federation.mark_alert_delivered(bigint) is 'The webhook took it.';
+
 create function federation.marked_parts(headline text)
   returns jsonb
   language sql immutable strict
@@ -1219,6 +1270,13 @@ create function federation.publish_settings(settings jsonb)
   as sha256 687ffc0d8e1911d433641f7c71500dfbd83061de8a0e8b45e825405735a6834e; -- owner federation_owner
 comment on function federation.publish_settings(jsonb) is 'Writes the host, URLs and root fingerprint of this gateway.';
 
+create function federation.published_crls()
+  returns TABLE(fingerprint text, certificate_der bytea, number bigint, der bytea, this_update timestamp with time zone, next_update timestamp with time zone)
+  language sql stable security definer rows 1000
+  set search_path=""
+  as sha256 d0ce062e2d071eb8028816413ec2be896c18724584852680e5f3bd984190bb74; -- owner federation_owner
+comment on function federation.published_crls() is 'The newest list of each authority, that of the one which signs first.';
+
 create function federation.put_search_document(resource text, entry jsonb)
   returns void
   language plpgsql volatile security definer
@@ -1292,6 +1350,13 @@ create function federation.record_privilege(resource text, role_name name, objec
   as sha256 eda7c8dc3bd10b85ac52aa7c1b02f5f8be63f0904244f49cfde59b21a393b24f; -- owner federation_owner
 comment on function federation.record_privilege(text,name,text,oid,smallint,boolean) is 'Notes a privilege that a registration needs, and whether it is to be revoked with it.';
 
+create function federation.record_renewal(grant_id uuid, subject text, renewed_from text, serial text, fingerprint text, not_before timestamp with time zone, not_after timestamp with time zone)
+  returns void
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 88f58cbc8b5b2abdec2d2d0d7aa113949ede0a50f06e38d32881cb16cce0883f; -- owner federation_owner
+comment on function federation.record_renewal(uuid,text,text,text,text,timestamp with time zone,timestamp with time zone) is 'Records a renewed certificate, before it leaves; an earlier one of the same origin that was never confirmed is superseded. Raises as begin_renewal.';
+
 create function federation.record_resource(entry jsonb, columns name[])
   returns void
   language sql volatile security definer
@@ -1317,8 +1382,29 @@ create function federation.remove_peer(owner_user_id text, host text)
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 642a172faf592fc1a77a6e99c75b6d1431630f3e329e4087ce2159cb0b03b02c; -- owner federation_owner
+  as sha256 5cb175f4fe07beaf56194b5cc0dd7f4fb2c817f1f196ce21a72f952296e702b8; -- owner federation_owner
 comment on function federation.remove_peer(text,text) is 'Forgets a peer, its certificate and its key. Raises MF011.';
+
+create function federation.renewable_peers()
+  returns TABLE(id uuid, owner_user_id text, host text, federation_url text, grant_id uuid, roots_der bytea[], certificate_chain_der bytea[], certificate_serial text, certificate_not_after timestamp with time zone, sealed_key bytea, renewal_failures integer, renewal_failed_at timestamp with time zone, renewal_failure_code text, attempt text, checked_at timestamp with time zone)
+  language sql stable security definer rows 1000
+  set search_path=""
+  as sha256 42f811f66966bbd1c52b04053b8cea31ad5cd9bf2d79768180a41351ea04ca9c; -- owner federation_owner
+comment on function federation.renewable_peers() is 'Peers whose grant has not ended, with their sealed keys, the mark of their last attempt and the time by the database, which says what is due.';
+
+create function federation.renewal_subject(host text, owner_user_id text)
+  returns text
+  language sql immutable
+  set search_path=""
+  as sha256 a11e29c9f06e74f2294d741943d9b1eaa1e4e79d87888e2ef2a424d7e272bb1e; -- owner federation_owner
+comment on function federation.renewal_subject(text,text) is 'What alerts about the certificate for a peer are about.';
+
+create function federation.replace_peer_certificate(peer_id uuid, old_serial text, attempt text, certificate_chain_der bytea[], certificate_serial text, certificate_not_after timestamp with time zone, sealed_key bytea, trusted_roots_der bytea[])
+  returns boolean
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 ef0e6b180fc47de466aa74cd76893fad9fbe999740167f7b3ebebf53cb09d2bf; -- owner federation_owner
+comment on function federation.replace_peer_certificate(uuid,text,text,bytea[],text,timestamp with time zone,bytea,bytea[]) is 'Puts a renewed certificate and its sealed key in the place of the old; false where another worker has gone on since, and nothing changes.';
 
 create function federation.report_gateway(id uuid, name text, started_at timestamp with time zone, report jsonb)
   returns void
@@ -1389,6 +1475,13 @@ create function federation.resolve_alert(code text, subject text)
   set search_path=""
   as sha256 3a05a677744d3881bb611cc684b5d3e816b8425adfdb65b8534ac744459b096f; -- owner federation_owner
 comment on function federation.resolve_alert(text,text) is 'Says that a condition is over.';
+
+create function federation.resolve_renewal_alerts(host text, owner_user_id text)
+  returns void
+  language plpgsql volatile
+  set search_path=""
+  as sha256 e990a37a2c8f78b6ee4cdac2942ed6f7c2423215b9168e223fc87408c14c769e; -- owner federation_owner
+comment on function federation.resolve_renewal_alerts(text,text) is 'The certificate for a peer is good again, or is needed no more.';
 
 create function federation.resource_catalogue()
   returns TABLE(name text, key_column text, columns jsonb)
@@ -1698,7 +1791,7 @@ create function federation.set_peer_state(peer_id uuid, serial text, state text)
   returns void
   language sql volatile security definer
   set search_path=""
-  as sha256 7bf66d08ce992016092375874f516c48bb2ddcf8893566098bad1784f2672ec1; -- owner federation_owner
+  as sha256 7a7c3b3fd01d698cbb85237605eebd055088530400a8f3abc76eed9edaea149c; -- owner federation_owner
 comment on function federation.set_peer_state(uuid,text,text) is 'Writes what the gateway learnt of a peer when it last asked it.';
 
 create function federation.single_key(table_id regclass)
@@ -1712,8 +1805,15 @@ create function federation.status()
   returns jsonb
   language sql stable security definer
   set search_path=""
-  as sha256 99c411dda5dd6e96c7bb80eda2a438833ed2afffb7e44ec472d02fe3dfdf0aca; -- owner federation_owner
+  as sha256 3fdfca117936b552dcd98c7ae54919d222d80827d9a62e1bb92d332387726529; -- owner federation_owner
 comment on function federation.status() is 'Grants by status, peers and how they do, gateways that serve now, the audit log of the last day with what it says is missing, and open alerts.';
+
+create function federation.store_crl(authority_id uuid, number bigint, der bytea, this_update timestamp with time zone, next_update timestamp with time zone)
+  returns void
+  language sql volatile security definer
+  set search_path=""
+  as sha256 ee5c1a5fc8a22a59facad9e276cf3d22521f157f2a40af943beebedd57735636; -- owner federation_owner
+comment on function federation.store_crl(uuid,bigint,bytea,timestamp with time zone,timestamp with time zone) is 'Keeps a list that was signed; an older one than what is there changes nothing.';
 
 create function federation.subject_exists(subject text)
   returns boolean
@@ -1735,6 +1835,13 @@ create function federation.subject_teams(subject text)
   set search_path=""
   as sha256 8aad0806e2bca9c681abbe7ec867953aa1b8ead03d69f76a9a4ddece872453d6; -- owner federation_owner
 comment on function federation.subject_teams(text) is 'The teams of a user, from the bound memberships table. Written by federation.bind_identity.';
+
+create function federation.supersede_certificates(grace interval DEFAULT '01:00:00'::interval)
+  returns integer
+  language sql volatile security definer
+  set search_path=""
+  as sha256 875182462bf33dfe11eb1b5b5f66e7b5168a2da54ed97b144067a2aff3e5ccea; -- owner federation_owner
+comment on function federation.supersede_certificates(interval) is 'Revokes every certificate whose successor was confirmed that long ago; the successor stays. Returns how many.';
 
 create function federation.suspend_grant(grant_id uuid)
   returns void
@@ -1834,6 +1941,13 @@ create function federation.unbind_identity()
   set search_path=""
   as sha256 e2a7ebd3c071310f070388db8abf2981247baf579b899f1694581438cdd9c501; -- owner federation_owner
 comment on function federation.unbind_identity() is 'Takes the binding, its policies, triggers and privileges away. Without one, no grant can be created and no team is anyone''s.';
+
+create function federation.undelivered_alerts()
+  returns TABLE(id bigint, at timestamp with time zone, severity text, code text, subject text, message text)
+  language sql stable security definer rows 1000
+  set search_path=""
+  as sha256 e5599764b4829a60c89fbd6061047d964ab6c162483341913707cc4f2c509fc3; -- owner federation_owner
+comment on function federation.undelivered_alerts() is 'What the webhook has not been told, the oldest first.';
 
 create function federation.unregister_resource(name text)
   returns void
@@ -1949,7 +2063,7 @@ CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federat
 
 CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_identity DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('identity', '{}');
 
-CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_peers DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('peer', '{sealed_key,root_certificate_der,certificate_chain_der}');
+CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_peers DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('peer', '{sealed_key,root_certificate_der,certificate_chain_der,trusted_roots_der}');
 
 CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_resources DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('resource', '{}');
 

@@ -15,6 +15,8 @@ const peer: Peer = {
   rootPem: "",
   certificateChainPem: [],
   certificateSerial: "01",
+  trustedRootsPem: [],
+  certificateEnded: false,
   certificateNotAfter: new Date(Date.now() + 86_400_000),
   sealedKey: Buffer.alloc(0),
   state: "active",

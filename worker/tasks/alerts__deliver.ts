@@ -1,0 +1,53 @@
+import type { Task } from "graphile-worker";
+import { request } from "undici";
+
+/** What a webhook may take to answer, ms. */
+const TIMEOUT_MS = 5_000;
+
+interface AlertRow {
+  id: string;
+  at: Date;
+  severity: string;
+  code: string;
+  subject: string;
+  message: string;
+}
+
+/**
+ * Posts each alert that the webhook was not told yet, the oldest first. Where it does not take one, the rest wait for the next minute. It is
+ * told twice where this process ends between its answer and our note of it.
+ *
+ * @param webhookUrl undefined where there is none
+ */
+export function alertsDeliver(webhookUrl: string | undefined): Task {
+  return async (_payload, helpers) => {
+    if (webhookUrl === undefined) {
+      return;
+    }
+    const { rows } = await helpers.query<AlertRow>("select * from federation.undelivered_alerts()");
+    for (const { id, severity, code, subject, message, at } of rows) {
+      const refusal = await post(webhookUrl, { severity, code, subject, message, at: at.toISOString() });
+      if (refusal !== undefined) {
+        helpers.logger.warn(`alerts: the webhook did not take ${code} (${refusal}); it is told again in a minute`);
+        return;
+      }
+      await helpers.query("select federation.mark_alert_delivered($1)", [id]);
+    }
+  };
+}
+
+/** @returns why it was not taken */
+async function post(url: string, alert: Record<string, string>): Promise<string | undefined> {
+  try {
+    const { statusCode, body } = await request(url, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(alert),
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+    await body.dump();
+    return statusCode >= 200 && statusCode < 300 ? undefined : `status ${statusCode}`;
+  } catch (error) {
+    return error instanceof Error ? ("code" in error ? String(error.code) : error.name) : "no answer";
+  }
+}
