@@ -29,10 +29,10 @@ const valueOf = (of: Sample[], name: string, labels: Record<string, string> = {}
 beforeAll(async () => {
   [work, home] = await Promise.all([openTestGateway("work.localhost", WORK), openTestGateway("home.localhost", HOME)]);
   await enrollGrant(work, home, "alice", "alice-at-home", SCOPE);
-  // One that work answers, one that memory does, one that is refused.
-  await ask("tasks");
-  await ask("tasks");
+  // One that is refused, which empties memory, one that work answers, one that memory does.
   await ask("credentials");
+  await ask("tasks");
+  await ask("tasks");
   samples = { work: await scrape(work), home: await scrape(home) };
 });
 afterAll(async () => {
