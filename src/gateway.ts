@@ -26,10 +26,8 @@ import { listen, stopListening } from "./listeners/lifecycle.ts";
 import { createPublicListener, publicTls } from "./listeners/public.ts";
 import { createServerIdentity, keepServerIdentity, SERVER_LIFETIME_SECONDS } from "./listeners/server-identity.ts";
 import type { ServerIdentity } from "./listeners/server-identity.ts";
+import { keepObserving } from "./observability/keep-observing.ts";
 import { createMetrics } from "./observability/metrics.ts";
-import { observeGateway } from "./observability/observe-gateway.ts";
-import { watchAlerts } from "./observability/open-alerts.ts";
-import { keepReporting } from "./observability/report.ts";
 import { telemetryTarget } from "./observability/telemetry-target.ts";
 import { createTracing, UNTRACED } from "./observability/tracing.ts";
 import { readPeerIdentity } from "./pki/identity.ts";
@@ -160,6 +158,8 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
     const identity = await makeIdentity();
     let serving = identity;
     const trustedRoots = [authority.rootPem];
+    const { host, oidArc, certificateLifetimeDays } = config;
+    const issuing = { sessions, authority, host, oidArc, certificateLifetimeDays };
     const capacity = createCapacity({
       concurrency: Math.max(1, config.limits.databaseConnections - CONNECTIONS_LEFT),
       waiting: config.limits.waitingRequests,
@@ -180,14 +180,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       terms: createTerms(sessions, config.limits.requestsPerMinute, log),
       capacity,
       verbs: await createVerbExecutor(pool, sessions),
-      renewal: createRenewal({
-        sessions,
-        authority,
-        host: config.host,
-        oidArc: config.oidArc,
-        certificateLifetimeDays: config.certificateLifetimeDays,
-        roots: () => trustedRoots,
-      }),
+      renewal: createRenewal({ ...issuing, roots: () => trustedRoots }),
       tracing,
       mostMs: config.limits.statementTimeoutMs + TURN_MS,
       audit,
@@ -209,13 +202,9 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       identity,
       rootPem: authority.rootPem,
       enrollment: createEnrollment({
-        sessions,
-        authority,
-        host: config.host,
+        ...issuing,
         federationUrl: federationUrl(config),
         publicUrl: publicUrl(config),
-        oidArc: config.oidArc,
-        certificateLifetimeDays: config.certificateLifetimeDays,
       }),
       attempts: createBucket(),
       crl: () => revocations.crl(),
@@ -237,10 +226,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       },
       log,
     });
-    closers.push(() => {
-      endKeeping();
-      return Promise.resolve();
-    });
+    closers.push(() => Promise.resolve(endKeeping()));
     const access = openPeerAccess({ config, keyring: () => loadKeyring(paths.sealKeys), sessions, metrics, log });
     closers.push(() => access.close());
     const queries = createHomeQueries(access);
@@ -254,20 +240,13 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       mostMs: Math.max(config.limits.statementTimeoutMs, config.limits.peerTimeoutMs) + HOME_MS,
       log,
     });
-    const alerts = watchAlerts(sessions, log);
-    closers.push(() => alerts.close());
-    observeGateway(metrics, { audit, access, certificate: () => serving, capacity, shared, alerts: alerts.counts });
-    const reporting = keepReporting(
+    const observing = keepObserving({
+      metrics,
       sessions,
-      () => ({
-        peers: [...access.circuits.health()].map(([id, health]) => ({ id, ...health })),
-        cache: access.cache.stats(),
-        audit: { waiting: audit.depth, dropped: audit.dropped },
-        certificateUntil: serving.notAfter.toISOString(),
-      }),
+      observed: { audit, access, certificate: () => serving, capacity, shared, revocations: keeping },
       log,
-    );
-    closers.push(() => reporting.close());
+    });
+    closers.push(() => observing.close());
 
     for (const [server, address] of [
       [federation.server, config.listeners.federation],

@@ -14,6 +14,8 @@ const OLDEST_MS = 5 * 60_000;
 export interface KeptRevocations {
   /** Whether changes are told: where they are not, each is learnt of by the next request that it concerns. */
   readonly listening: boolean;
+  /** Until when the newest list is good; undefined where there is none. */
+  readonly crlUntil: Date | undefined;
   close(): Promise<void>;
 }
 
@@ -71,6 +73,9 @@ export async function keepRevocations(options: {
   return {
     get listening() {
       return notices.listening;
+    },
+    get crlUntil() {
+      return revocations.crlUntil;
     },
     close: async () => {
       clearInterval(timer);

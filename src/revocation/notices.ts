@@ -25,9 +25,9 @@ export interface Notices {
 
 /** What is done upon notices. */
 export interface NoticeHandlers {
-  onNotice(notice: GrantNotice): void;
+  onNotice: (notice: GrantNotice) => void;
   /** From now on notices come; what changed before has to be looked for. */
-  onListening(): void;
+  onListening: () => void;
 }
 
 const SHORTEST_PAUSE_MS = 100;
@@ -49,6 +49,8 @@ export function listenForNotices(options: { connectionString: string; log: Logge
   const { connectionString, log, onNotice, onListening } = options;
   const ending = new AbortController();
   let listening = false;
+  const before = { listened: false };
+  const isEnding = (): boolean => ending.signal.aborted;
 
   const listenOnce = async (): Promise<void> => {
     const client = new Client({
@@ -71,6 +73,7 @@ export function listenForNotices(options: { connectionString: string; log: Logge
       await client.connect();
       await client.query(`listen ${CHANNEL}`);
       listening = true;
+      before.listened = true;
       onListening();
       while (!ending.signal.aborted) {
         await Promise.race([sleep(HEARTBEAT_MS, undefined, { signal: ending.signal }), lost.promise]);
@@ -84,14 +87,15 @@ export function listenForNotices(options: { connectionString: string; log: Logge
 
   const listenOn = async (): Promise<void> => {
     let failures = 0;
-    while (!ending.signal.aborted) {
+    while (!isEnding()) {
       try {
         await listenOnce();
       } catch (error) {
-        if (ending.signal.aborted) {
+        if (isEnding()) {
           return;
         }
-        failures = listening ? 0 : failures + 1;
+        failures = before.listened ? 1 : failures + 1;
+        before.listened = false;
         if (failures <= 1) {
           log.warn({ err: error }, "changes of grants are not told for now; each request reads its grant all the same");
         }

@@ -22,6 +22,8 @@ export interface Revocations {
   refusalOf(certified: Certified): FederationError | undefined;
   /** Why no verb may run: the database has lost what was published. Undefined where it has not. */
   readonly lost: FederationError | undefined;
+  /** Until when the newest list is good; undefined where there is none. */
+  readonly crlUntil: Date | undefined;
   /** The newest list. @throws FederationError UNAVAILABLE where there is none */
   crl(): Promise<SignedCrl>;
   /** Takes in what a notice says, at once, and then makes a new list. */
@@ -160,6 +162,9 @@ export function createRevocations(options: RevocationsOptions): Revocations {
     },
     get lost() {
       return isLost(lost) ? new FederationError("UNAVAILABLE", "The gateway does not serve peers for now.") : undefined;
+    },
+    get crlUntil() {
+      return current?.nextUpdate;
     },
     crl: async () => {
       // Whoever asks after a revocation that was told gets a list that has it.

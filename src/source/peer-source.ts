@@ -1,5 +1,4 @@
 import { SpanKind } from "@opentelemetry/api";
-import { z } from "zod";
 import type { Circuits } from "../client/circuit.ts";
 import type { PeerConnections } from "../client/peer-connections.ts";
 import type { Peer } from "../client/peer.ts";
@@ -17,43 +16,11 @@ import type { Span } from "../observability/span.ts";
 import { outcomeOf, resourceOf } from "../verbs/outcome.ts";
 import { queryHash } from "../verbs/query-hash.ts";
 import type { VerbVariables } from "../verbs/variables.ts";
+import { ANSWERS } from "./answers.ts";
+import type { AnswerTo } from "./answers.ts";
 import type { Asked } from "./asked.ts";
 import { peerOfUser } from "./peers-of-user.ts";
 import type { QuerySource, Row } from "./query-source.ts";
-
-const row = z.record(z.string(), z.unknown());
-
-// The alphabet of our own cursors (sql/60_rows/030_cursor.sql): people print and paste them.
-const cursor = z
-  .string()
-  .max(8192)
-  .regex(/^[\w-]+$/);
-
-const ANSWERS = {
-  list: z.object({ rows: z.array(row).max(10_000), nextCursor: cursor.nullable(), capped: z.boolean() }),
-  get: row,
-  search: z.object({
-    hits: z
-      .array(
-        z.object({
-          resource: z.string().max(50),
-          id: z.string().max(8192),
-          rank: z.number(),
-          snippet: z
-            .object({
-              column: z.string().max(63),
-              parts: z.array(z.object({ text: z.string().max(65_536), match: z.boolean() })).max(1_000),
-            })
-            .nullable(),
-          row,
-        }),
-      )
-      .max(10_000),
-    nextCursor: cursor.nullable(),
-    capped: z.boolean(),
-  }),
-  capabilities: row,
-};
 
 /** How the gateway asks peers: what all questions share. */
 export interface PeerAccess {
@@ -97,7 +64,7 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
     variables: unknown,
     deadline: Deadline,
     span: Span,
-  ): Promise<z.output<(typeof ANSWERS)[V]>> => {
+  ): Promise<AnswerTo<V>> => {
     const checked = await circuits.run(peer, deadline, async () => {
       const answer = await connections.request(peer, verb, variables, deadline, span).catch(async (error: unknown) => {
         throw await news.explain(peer, asFederationError(error), deadline);
@@ -106,7 +73,7 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
       if (!read.success) {
         throw new FederationError("PEER_PROTOCOL", `${peer.host} answered with what is no answer to ${verb}`);
       }
-      return read.data as z.output<(typeof ANSWERS)[V]>;
+      return read.data as AnswerTo<V>;
     });
     if (!isSame(peer, await peerOfUser(sessions, asked.userId, peer.id, deadline))) {
       forget(peer);
@@ -132,7 +99,7 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
     variables: VerbVariables[V],
     deadline: Deadline,
     span: Span,
-  ): Promise<Cached<z.output<(typeof ANSWERS)[V]>>> => {
+  ): Promise<Cached<AnswerTo<V>>> => {
     if (peer.state === "revoked") {
       cache.flush(peer.id);
       throw new FederationError(
@@ -182,7 +149,7 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
   const say = async <V extends keyof typeof ANSWERS>(
     verb: V,
     variables: VerbVariables[V],
-  ): Promise<Cached<z.output<(typeof ANSWERS)[V]>>> => {
+  ): Promise<Cached<AnswerTo<V>>> => {
     const started = performance.now();
     const span = asked.span.child("federation.request", SpanKind.CLIENT);
     // Whoever asked waits no longer than the peer may take, and gets what the others answered in time.
