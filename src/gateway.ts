@@ -48,6 +48,8 @@ export interface Gateway {
   homeUrl: string;
   /** Connection string of an administrator, for a worker beside it. */
   adminUrl: string;
+  /** Makes the list of revoked certificates anew. @throws where that could not be done */
+  refreshCrl: () => Promise<void>;
   /** Rejects with the reason if the gateway cannot go on: its database ended, or its directory was taken. */
   failed: Promise<never>;
   /** Stops taking requests, lets running ones end, writes the audit queue, closes the database. */
@@ -81,6 +83,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
 
   // What was opened is closed in the opposite order, whether the start fails half-way or the gateway stops.
   let adminUrl: string;
+  let refreshCrl: () => Promise<void>;
   const closers: (() => Promise<unknown>)[] = [];
   const stop = async (): Promise<void> => {
     for (const close of closers.splice(0).reverse()) {
@@ -153,6 +156,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       whenStale: config.crl.whenStale,
       log,
     });
+    refreshCrl = () => revocations.refresh();
     const makeIdentity = (): Promise<ServerIdentity> =>
       createServerIdentity(authority, config, SERVER_LIFETIME_SECONDS);
     const identity = await makeIdentity();
@@ -216,17 +220,18 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       audit,
       log,
     });
-    const endKeeping = keepServerIdentity({
-      first: identity,
-      make: makeIdentity,
-      apply: (next) => {
-        serving = next;
-        federation.server.setSecureContext(federationTls({ identity: next, trustedRoots }));
-        open.setSecureContext(publicTls(next));
-      },
-      log,
-    });
-    closers.push(() => Promise.resolve(endKeeping()));
+    closers.push(
+      keepServerIdentity({
+        first: identity,
+        make: makeIdentity,
+        apply: (next) => {
+          serving = next;
+          federation.server.setSecureContext(federationTls({ identity: next, trustedRoots }));
+          open.setSecureContext(publicTls(next));
+        },
+        log,
+      }),
+    );
     const access = openPeerAccess({ config, keyring: () => loadKeyring(paths.sealKeys), sessions, metrics, log });
     closers.push(() => access.close());
     const queries = createHomeQueries(access);
@@ -267,6 +272,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
     publicUrl: publicUrl(config),
     homeUrl: `http://${config.listeners.home.address}:${config.listeners.home.port}`,
     adminUrl,
+    refreshCrl,
     failed: fault.promise,
     stop,
   };

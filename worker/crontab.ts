@@ -7,6 +7,7 @@ export const CRONTAB = [
   "* * * * * certificates__supersede ?jobKey=certificates__supersede",
   "* * * * * peers__renew_due ?jobKey=peers__renew_due",
   "* * * * * alerts__deliver ?jobKey=alerts__deliver&queue=alerts__deliver",
+  "* * * * * crl__refresh ?jobKey=crl__refresh",
   "* * * * * grants__expire ?jobKey=grants__expire",
 ].join("\n");
 

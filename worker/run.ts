@@ -4,6 +4,7 @@ import type { Logger as Log } from "pino";
 import { AT_START, CRONTAB } from "./crontab.ts";
 import { alertsDeliver } from "./tasks/alerts__deliver.ts";
 import { auditRollOver } from "./tasks/audit__roll_over.ts";
+import { crlRefresh } from "./tasks/crl__refresh.ts";
 import { grantsExpire } from "./tasks/grants__expire.ts";
 import { certificatesSupersede } from "./tasks/certificates__supersede.ts";
 import { peerRenew } from "./tasks/peer__renew.ts";
@@ -20,15 +21,17 @@ export interface Worker {
 
 /** What jobs need of the gateway, which they do not know: whoever starts a worker passes it in. */
 export interface JobDependencies {
+  refreshCrl: () => Promise<void>;
   renewals: Renewals;
   /** Where alerts are posted to; undefined where nowhere. */
   alertWebhookUrl: string | undefined;
 }
 
-const tasksOf = ({ renewals, alertWebhookUrl }: JobDependencies): TaskList => ({
+const tasksOf = ({ refreshCrl, renewals, alertWebhookUrl }: JobDependencies): TaskList => ({
   alerts__deliver: alertsDeliver(alertWebhookUrl),
   audit__roll_over: auditRollOver,
   certificates__supersede: certificatesSupersede,
+  crl__refresh: crlRefresh(refreshCrl),
   grants__expire: grantsExpire,
   peer__renew: peerRenew(renewals),
   peers__renew_due: peersRenewDue(renewals),

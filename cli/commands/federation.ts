@@ -4,6 +4,7 @@ import { auditCommand } from "./audit.ts";
 import { certificateCommand } from "./certificate.ts";
 import { grantCommand } from "./grant.ts";
 import { peerCommand } from "./peer.ts";
+import { reconcileCommand } from "./reconcile.ts";
 import { statusCommand } from "./status.ts";
 
 /** `mosaic federation` */
@@ -17,5 +18,6 @@ export function federationCommand(): Command {
     .addCommand(peerCommand())
     .addCommand(auditCommand())
     .addCommand(statusCommand())
-    .addCommand(alertsCommand());
+    .addCommand(alertsCommand())
+    .addCommand(reconcileCommand());
 }

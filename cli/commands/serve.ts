@@ -41,8 +41,11 @@ export function serveCommand(): Command {
       try {
         if (options.worker) {
           const { startWorker } = await import("../../worker/run.ts");
-          const { adminUrl, config } = gateway;
-          const dependencies = jobDependencies({ adminUrl, config, paths: gatewayPaths(directory), log });
+          const { adminUrl, config, refreshCrl } = gateway;
+          const dependencies = {
+            ...jobDependencies({ adminUrl, config, paths: gatewayPaths(directory), log }),
+            refreshCrl,
+          };
           worker = await startWorker({ connectionString: adminUrl, dependencies, log });
         }
         await Promise.race([signal.promise, gateway.failed, ...(worker === undefined ? [] : [worker.ended])]);

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { startWorker } from "../../worker/run.ts";
 import { createLog } from "../../src/observability/log.ts";
+import { createCrlRefresher } from "../../src/setup/crl-refresher.ts";
 import { jobDependencies } from "../../src/setup/job-dependencies.ts";
 import { useDatabase } from "../../src/setup/use-database.ts";
 import type { CommonOptions } from "../command.ts";
@@ -21,9 +22,14 @@ export function workerCommand(): Command {
         signal.resolve(undefined);
       };
       process.once("SIGINT", onSignal).once("SIGTERM", onSignal);
-      await useDatabase(directory, async ({ adminUrl, config, paths }) => {
+      await useDatabase(directory, async (used) => {
+        const { adminUrl, config, paths } = used;
         const log = createLog(options.logLevel);
-        const dependencies = jobDependencies({ adminUrl, config, paths, log });
+        const crl = createCrlRefresher(used, log);
+        const dependencies = {
+          ...jobDependencies({ adminUrl, config, paths, log }),
+          refreshCrl: () => crl.refresh(),
+        };
         const worker = await startWorker({ connectionString: adminUrl, dependencies, log });
         output.result({ running: true, pid: process.pid }, () => "The worker runs. Ctrl-C stops it.");
         try {
@@ -31,6 +37,7 @@ export function workerCommand(): Command {
         } finally {
           output.progress("stopping");
           await worker.stop();
+          await crl.close();
         }
       });
     });

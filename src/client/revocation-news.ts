@@ -17,8 +17,6 @@ export interface RevocationNews {
   explain(peer: Peer, failure: FederationError, deadline: Deadline): Promise<FederationError>;
 }
 
-const UNEXPLAINED: readonly ErrorCode[] = ["PEER_UNREACHABLE", "PEER_UNTRUSTED"];
-
 /** What the reason in the list says of our grant (RFC 5280 §5.3.1): as the issuing gateway writes it. */
 const MEANINGS: Readonly<Record<string, ErrorCode>> = {
   privilegeWithdrawn: "GRANT_REVOKED",
@@ -52,8 +50,8 @@ export function createRevocationNews(): RevocationNews {
 
   return {
     explain: async (peer, failure, deadline) => {
-      const isUnexplained = UNEXPLAINED.includes(failure.code) && failure.details["status"] === undefined;
-      const code = isUnexplained ? await reasonOf(peer, Math.min(FETCH_MS, deadline.left())) : undefined;
+      const isUnexplained = failure.code === "PEER_UNREACHABLE" && failure.details["status"] === undefined;
+      const code = isUnexplained ? await reasonOf(peer, Math.min(FETCH_MS, deadline.left() / 2)) : undefined;
       return code === undefined
         ? failure
         : new FederationError(

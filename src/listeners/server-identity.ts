@@ -51,7 +51,7 @@ export function keepServerIdentity(options: {
   make: () => Promise<ServerIdentity>;
   apply: (identity: ServerIdentity) => void;
   log: Logger;
-}): () => void {
+}): () => Promise<void> {
   const { first, make, apply, log } = options;
   let timer: NodeJS.Timeout | undefined;
   let ended = false;
@@ -78,6 +78,7 @@ export function keepServerIdentity(options: {
   return () => {
     ended = true;
     clearTimeout(timer);
+    return Promise.resolve();
   };
 }
 

@@ -163,7 +163,7 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
           cached = answer.ageMs !== null;
           // An answer from memory says nothing of whether the peer is there.
           if (!cached) {
-            asked.tell(name, true);
+            asked.tell(name, "online");
           }
           return answer;
         } catch (error) {
@@ -179,7 +179,9 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
       const failure = told.code === "DEADLINE_EXCEEDED" ? peerTimeout(known.host, told) : told;
       refusal = failure;
       if (OFFLINE.includes(failure.code)) {
-        asked.tell(name, false);
+        asked.tell(name, "offline");
+      } else if (ENDED.includes(failure.code)) {
+        asked.tell(name, "ended");
       }
       throw failure;
     } finally {

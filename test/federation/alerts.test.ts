@@ -37,12 +37,15 @@ const mosaic = (...args: string[]): ReturnType<typeof runMosaic> =>
 /** The jobs of `home`, with a webhook. */
 async function runJobs(webhookUrl?: string): Promise<Worker> {
   const log = createLog("silent");
-  const dependencies = jobDependencies({
-    adminUrl: home.adminUrl,
-    config: { ...home.gateway.config, alerts: { webhookUrl } },
-    paths: gatewayPaths(home.directory),
-    log,
-  });
+  const dependencies = {
+    ...jobDependencies({
+      adminUrl: home.adminUrl,
+      config: { ...home.gateway.config, alerts: { webhookUrl } },
+      paths: gatewayPaths(home.directory),
+      log,
+    }),
+    refreshCrl: home.gateway.refreshCrl,
+  };
   const worker = await startWorker({ connectionString: home.adminUrl, dependencies, log });
   workers.push(worker);
   return worker;

@@ -1,5 +1,6 @@
 import { Pool } from "pg";
 import { z } from "zod";
+import { createRevocationNews } from "../../client/revocation-news.ts";
 import { createPeerConnections } from "../../client/peer-connections.ts";
 import type { PeerConnections } from "../../client/peer-connections.ts";
 import type { Peer } from "../../client/peer.ts";
@@ -188,7 +189,7 @@ async function ask(peer: Peer, connections: PeerConnections, timeoutMs: number):
   try {
     said = await connections.request(peer, "capabilities", {}, deadline, unrecordedSpan());
   } catch (error) {
-    return refusalOf(asFederationError(error), peer);
+    return refusalOf(await createRevocationNews().explain(peer, asFederationError(error), deadline), peer);
   } finally {
     deadline.end();
   }

@@ -21,7 +21,7 @@ const make = (): Promise<ServerIdentity> => createServerIdentity(authority, conf
 
 let server: Server;
 let sockets: TLSSocket[];
-let end: () => void;
+let end: () => Promise<void>;
 let lines: string[];
 
 async function open(): Promise<TLSSocket> {
@@ -52,8 +52,8 @@ async function serve(renewal: () => Promise<ServerIdentity>): Promise<void> {
 beforeEach(() => {
   [sockets, lines] = [[], []];
 });
-afterEach(() => {
-  end();
+afterEach(async () => {
+  await end();
   sockets.forEach((socket) => socket.destroy());
   server.close();
 });
@@ -97,7 +97,7 @@ test("nothing is renewed once the gateway has stopped", async () => {
     made += 1;
     return make();
   });
-  end();
+  await end();
   await sleep(1_500);
   expect(made).toBe(0);
 });
