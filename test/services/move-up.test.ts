@@ -101,6 +101,9 @@ beforeAll(async () => {
   work = await start(old);
   home = { directory: homeDirectory, process: await start(homeDirectory) };
   await addPeer(home.directory, "alice-at-home", (await createGrant(old, "alice", SCOPE)).url);
+  // What comes from memory would say nothing of the gateway that has moved.
+  const uncached = ["federation", "peer", "cache", "work.localhost", "--user", "alice-at-home", "--ttl", "0"];
+  expect(await runMosaic([...uncached, "--dir", home.directory])).toMatchObject({ code: 0 });
   aliceToken = await createToken(home.directory, "alice-at-home");
   before = await rowsAtWork();
   await work.stop();
