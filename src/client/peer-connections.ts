@@ -42,15 +42,16 @@ const answerBody = z.object({
  * @param options.timeoutMs what any request may take to connect, to its first byte and between two, whatever its deadline says
  */
 export function createPeerConnections(options: { keyring: () => Keyring; timeoutMs: number }): PeerConnections {
-  const pools = new Map<string, { serial: string; pool: Pool }>();
+  const pools = new Map<string, { serial: string; origin: string; pool: Pool }>();
 
   const poolOf = (peer: Peer): Pool => {
     const known = pools.get(peer.id);
-    if (known?.serial === peer.certificateSerial) {
+    const { origin } = new URL(peer.federationUrl);
+    if (known?.serial === peer.certificateSerial && known.origin === origin) {
       return known.pool;
     }
     void known?.pool.close();
-    const pool = new Pool(new URL(peer.federationUrl).origin, {
+    const pool = new Pool(origin, {
       connections: CONNECTIONS_PER_PEER,
       pipelining: 1,
       allowH2: false,
@@ -67,7 +68,7 @@ export function createPeerConnections(options: { keyring: () => Keyring; timeout
         maxCachedSessions: 0,
       },
     });
-    pools.set(peer.id, { serial: peer.certificateSerial, pool });
+    pools.set(peer.id, { serial: peer.certificateSerial, origin, pool });
     return pool;
   };
 

@@ -56,6 +56,8 @@ export function createRevocations(options: RevocationsOptions): Revocations {
   let serials: ReadonlySet<string> = new Set(said?.revoked.map(({ serial }) => serial));
   const endedGrants = new Set<string>();
   let current: SignedCrl | undefined;
+  // A process that has ended may have left them open.
+  const mayBeOpen = new Set(["CRL_STALE", "REVOCATIONS_LOST"]);
   let lost: Lost = { revoked: [], behind: 0 };
   let running: Promise<void> | undefined;
   let again: Promise<void> | undefined;
@@ -108,9 +110,9 @@ export function createRevocations(options: RevocationsOptions): Revocations {
     const wasLost = isLost(lost);
     try {
       current = newest(current, await sessions.asGateway(makeList));
-      await tell("CRL_STALE", undefined);
-      if (wasLost) {
-        await tell("REVOCATIONS_LOST", undefined);
+      for (const code of [...mayBeOpen]) {
+        await tell(code, undefined);
+        mayBeOpen.delete(code);
       }
     } catch (error) {
       if (isLost(lost) && !wasLost) {
@@ -129,6 +131,7 @@ export function createRevocations(options: RevocationsOptions): Revocations {
 
   /** Puts a condition into the list of what an administrator should look at, or takes it out. */
   const tell = async (code: string, message: string | undefined, severity = "warning"): Promise<void> => {
+    mayBeOpen.add(code);
     try {
       await sessions.asGateway((client) =>
         message === undefined
