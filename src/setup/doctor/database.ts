@@ -6,13 +6,15 @@ import { unseal } from "../../seal/seal.ts";
 import type { UsedGateway } from "../use-database.ts";
 import { expiry } from "./findings.ts";
 import type { Findings, Found } from "./findings.ts";
+import { lookAtRevocations } from "./revocation.ts";
 
 /** The clocks of gateway and database may differ by this much before certificates and tokens suffer, ms. */
 const CLOCK_LEEWAY_MS = 5_000;
 const MIGRATE = "start the gateway: it migrates at every start";
 
 /** Looks at what is in a database that answers. */
-export async function lookAtDatabase({ config, adminUrl, keyring }: UsedGateway, { look }: Findings): Promise<Found> {
+export async function lookAtDatabase(gateway: UsedGateway, { look }: Findings): Promise<Found> {
+  const { config, adminUrl, keyring } = gateway;
   const { version, clock } = await asAdministrator(
     adminUrl,
     async (client) => {
@@ -54,6 +56,7 @@ export async function lookAtDatabase({ config, adminUrl, keyring }: UsedGateway,
       return { ...found, detail: `${root.kind}, its root ${found.detail}` };
     }),
   );
+  await look("revocations", "restore the gateway's directory from a backup", () => lookAtRevocations(gateway));
   return { status: "green", detail: `PostgreSQL ${version}` };
 }
 

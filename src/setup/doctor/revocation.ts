@@ -1,0 +1,46 @@
+import { asAdministrator } from "../../database/administrator.ts";
+import { reconcileRevocations } from "../reconcile.ts";
+import type { UsedGateway } from "../use-database.ts";
+import type { Found } from "./findings.ts";
+
+/** A list with less than this left should have been made anew long ago, ms: one is made each minute, for a day. */
+const NEARLY_STALE_MS = 12 * 3_600_000;
+
+/** Looks at what is known of revoked certificates: whether the database has lost any, how old the list is, and whether gateways are told. */
+export async function lookAtRevocations(gateway: UsedGateway): Promise<Found> {
+  const { revoked, behind } = await reconcileRevocations(gateway, { change: false });
+  if (revoked.length > 0 || behind > 0) {
+    return {
+      status: "red",
+      detail: `the database has lost ${Math.max(behind, revoked.length)} revocations that were published, and no peer is served`,
+      remedy: "mosaic federation reconcile --dry-run, then mosaic federation reconcile",
+    };
+  }
+  const { list, deaf } = await asAdministrator(gateway.adminUrl, async (client) => {
+    const lists = await client.query<{ next_update: Date; left_ms: number }>(
+      `select next_update, extract(epoch from next_update - now()) * 1000 as left_ms from federation.published_crls() limit 1`,
+    );
+    const gateways = await client.query<{ name: string }>(
+      `select g.name from jsonb_to_recordset(federation.status() -> 'gateways') as g (name text, listening boolean) where not g.listening`,
+    );
+    return { list: lists.rows[0], deaf: gateways.rows.map(({ name }) => name) };
+  });
+  if (deaf.length > 0) {
+    return {
+      status: "yellow",
+      detail: `${deaf.join(", ")} is not told of changes: a revocation holds for each request, and ends connections late`,
+      remedy: "look at the gateway's log: can it reach its database?",
+    };
+  }
+  if (list === undefined) {
+    return { status: "green", detail: "none was published yet; the gateway makes it when it starts" };
+  }
+  const until = list.next_update.toISOString();
+  return list.left_ms < NEARLY_STALE_MS
+    ? {
+        status: list.left_ms < 0 ? "red" : "yellow",
+        detail: `the list ${list.left_ms < 0 ? "was" : "is"} good until ${until}, and is made anew each minute while a gateway or a worker runs`,
+        remedy: "start the gateway, or look at its log: is the certificate authority away?",
+      }
+    : { status: "green", detail: `nothing is lost, and the list is good until ${until}` };
+}
