@@ -62,8 +62,8 @@ interface Stream {
   closedAt: number;
 }
 
-/** Asks again and again, until it is refused. */
-async function stream(grant: Enrolled, url: string): Promise<Stream> {
+/** Asks again and again, until it is refused; `onServed` is told of each answer. */
+async function stream(grant: Enrolled, url: string, onServed: () => void): Promise<Stream> {
   const client = new Client(url, { connect: { ca, cert: grant.certificate, key: grant.key } });
   const servedAt: number[] = [];
   try {
@@ -81,6 +81,7 @@ async function stream(grant: Enrolled, url: string): Promise<Stream> {
         break;
       }
       servedAt.push(sentAt);
+      onServed();
     }
   } catch (error) {
     // The connection was ended by the gateway.
@@ -96,7 +97,11 @@ test(`acceptance 8: in ${ROUNDS} rounds of a revocation against requests at thre
   const closedAfterMs: number[] = [];
   const round = async (): Promise<void> => {
     const grant = await newGrant();
-    const streams = several.gateways.map((gateway) => stream(grant, gateway.federationUrl));
+    const begun = several.gateways.map(() => Promise.withResolvers<undefined>());
+    const streams = several.gateways.map((gateway, index) =>
+      stream(grant, gateway.federationUrl, () => begun[index]?.resolve(undefined)),
+    );
+    await Promise.all(begun.map(({ promise }) => promise));
     await sleep(Math.random() * LONGEST_WAIT_MS);
     await database.query("select federation.revoke_grant($1, 'race')", [grant.grantId]);
     const committedAt = performance.now();
