@@ -60,6 +60,7 @@ export async function keepRevocations(options: {
     },
   };
   const notices = followNotices(database, handlers, log);
+  await notices.begun;
   const timer = setInterval(() => {
     done(
       revocations.takeOver().then(async () => {
@@ -92,5 +93,5 @@ function followNotices(database: GatewayDatabase, handlers: NoticeHandlers, log:
   database.onNotice((payload) => {
     handlers.onNotice(readNotice(payload));
   });
-  return { listening: true, close: () => Promise.resolve() };
+  return { listening: true, begun: Promise.resolve(), close: () => Promise.resolve() };
 }

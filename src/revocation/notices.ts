@@ -20,6 +20,8 @@ export type GrantNotice = z.output<typeof notice>;
 export interface Notices {
   /** False while changes would be missed: they are learnt of later, when they are looked for. */
   readonly listening: boolean;
+  /** Settles when it listens for the first time, or could not. */
+  begun: Promise<void>;
   close(): Promise<void>;
 }
 
@@ -49,6 +51,7 @@ export function listenForNotices(options: { connectionString: string; log: Logge
   const { connectionString, log, onNotice, onListening } = options;
   const ending = new AbortController();
   let listening = false;
+  const begun = Promise.withResolvers<undefined>();
   const before = { listened: false };
   const isEnding = (): boolean => ending.signal.aborted;
 
@@ -74,6 +77,7 @@ export function listenForNotices(options: { connectionString: string; log: Logge
       await client.query(`listen ${CHANNEL}`);
       listening = true;
       before.listened = true;
+      begun.resolve(undefined);
       onListening();
       while (!ending.signal.aborted) {
         await Promise.race([sleep(HEARTBEAT_MS, undefined, { signal: ending.signal }), lost.promise]);
@@ -96,6 +100,7 @@ export function listenForNotices(options: { connectionString: string; log: Logge
         }
         failures = before.listened ? 1 : failures + 1;
         before.listened = false;
+        begun.resolve(undefined);
         if (failures <= 1) {
           log.warn({ err: error }, "changes of grants are not told for now; each request reads its grant all the same");
         }
@@ -110,6 +115,7 @@ export function listenForNotices(options: { connectionString: string; log: Logge
     get listening() {
       return listening;
     },
+    begun: begun.promise,
     close: async () => {
       ending.abort();
       await running;
