@@ -34,6 +34,8 @@ import { readPeerIdentity } from "./pki/identity.ts";
 import { keepRevocations } from "./revocation/keep.ts";
 import { createRevocations } from "./revocation/revocations.ts";
 import { loadKeyring } from "./seal/keyring.ts";
+import { followAuthorities } from "./setup/follow-authorities.ts";
+import { authoritiesReader } from "./setup/open-authority.ts";
 import { prepareDatabase } from "./setup/prepare.ts";
 import { requireFederatedTier } from "./setup/requirements.ts";
 import { createHomeQueries } from "./source/home-queries.ts";
@@ -107,7 +109,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       fault.reject(new FederationError("UNAVAILABLE", "the embedded database has ended"));
     });
 
-    const authority = await prepareDatabase({
+    const opened = await prepareDatabase({
       adminUrl,
       config,
       paths,
@@ -131,6 +133,11 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       statementTimeoutMs: config.limits.statementTimeoutMs,
       noticesHangUps: await noticesHangUps(pool),
     });
+    const authorities = followAuthorities({
+      opened,
+      read: authoritiesReader({ config, paths, sessions }),
+    });
+    const roots = (): string[] => authorities.trusted.map(({ rootPem }) => rootPem);
     const audit = createAuditQueue(sessions, log);
     closers.push(() => audit.close(SHUTDOWN_MS));
     let settled = (): Promise<void> => Promise.resolve();
@@ -151,19 +158,18 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
 
     const revocations = createRevocations({
       sessions,
-      authority,
+      authorities: () => authorities.trusted,
       file: paths.publishedRevocations,
       whenStale: config.crl.whenStale,
       log,
     });
     refreshCrl = () => revocations.refresh();
     const makeIdentity = (): Promise<ServerIdentity> =>
-      createServerIdentity(authority, config, SERVER_LIFETIME_SECONDS);
+      createServerIdentity(authorities, config, SERVER_LIFETIME_SECONDS);
     const identity = await makeIdentity();
     let serving = identity;
-    const trustedRoots = [authority.rootPem];
     const { host, oidArc, certificateLifetimeDays } = config;
-    const issuing = { sessions, authority, host, oidArc, certificateLifetimeDays };
+    const issuing = { sessions, authority: authorities, host, oidArc, certificateLifetimeDays };
     const capacity = createCapacity({
       concurrency: Math.max(1, config.limits.databaseConnections - CONNECTIONS_LEFT),
       waiting: config.limits.waitingRequests,
@@ -171,7 +177,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
     });
     const federation = createFederationListener({
       identity,
-      trustedRoots,
+      trustedRoots: roots(),
       readIdentity: (der) => {
         const peer = readPeerIdentity(der, config.oidArc);
         if (peer.host !== config.host) {
@@ -184,7 +190,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       terms: createTerms(sessions, config.limits.requestsPerMinute, log),
       capacity,
       verbs: await createVerbExecutor(pool, sessions),
-      renewal: createRenewal({ ...issuing, roots: () => trustedRoots }),
+      renewal: createRenewal({ ...issuing, roots }),
       tracing,
       mostMs: config.limits.statementTimeoutMs + TURN_MS,
       audit,
@@ -196,6 +202,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
     const keeping = await keepRevocations({
       revocations,
       database,
+      reloadAuthorities: () => authorities.reload(),
       endRevoked: () => {
         federation.endRevoked();
       },
@@ -204,14 +211,14 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
     closers.push(() => keeping.close());
     const open = createPublicListener({
       identity,
-      rootPem: authority.rootPem,
+      roots,
       enrollment: createEnrollment({
         ...issuing,
         federationUrl: federationUrl(config),
         publicUrl: publicUrl(config),
       }),
       attempts: createBucket(),
-      crl: () => revocations.crl(),
+      crls: () => revocations.crls(),
       healthy: () =>
         pool.query("select 1").then(
           () => true,
@@ -220,18 +227,23 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       audit,
       log,
     });
-    closers.push(
-      keepServerIdentity({
-        first: identity,
-        make: makeIdentity,
-        apply: (next) => {
-          serving = next;
-          federation.server.setSecureContext(federationTls({ identity: next, trustedRoots }));
-          open.setSecureContext(publicTls(next));
-        },
-        log,
-      }),
-    );
+    const showIdentity = (next: ServerIdentity): void => {
+      serving = next;
+      federation.server.setSecureContext(federationTls({ identity: next, trustedRoots: roots() }));
+      open.setSecureContext(publicTls(next));
+    };
+    const kept = keepServerIdentity({ first: identity, make: makeIdentity, apply: showIdentity, log });
+    closers.push(() => kept.close());
+    authorities.onChange(({ signer }) => {
+      log.info({ trusted: authorities.trusted.length, signer }, "the certificate authorities have changed");
+      showIdentity(serving);
+      if (signer) {
+        kept.renewNow();
+      }
+      revocations.note({}).catch((error: unknown) => {
+        log.warn({ err: error }, "the lists of revoked certificates could not be made anew");
+      });
+    });
     const access = openPeerAccess({ config, keyring: () => loadKeyring(paths.sealKeys), sessions, metrics, log });
     closers.push(() => access.close());
     const queries = createHomeQueries(access);

@@ -8,9 +8,7 @@ security definer -- the gateway has no right on the table
 set search_path = ''
 as $$
   insert into federation.federation_certificates (serial, grant_id, fingerprint, not_before, not_after, renewed_from, authority_id)
-  select serial, grant_id, fingerprint, not_before, not_after, renewed_from, (
-    select a.id from federation.federation_authorities a where a.retired_at is null order by a.created_at desc, a.id limit 1
-  );
+  select serial, grant_id, fingerprint, not_before, not_after, renewed_from, federation.signing_authority();
 $$;
 revoke all on function federation.record_certificate(text, uuid, text, timestamptz, timestamptz, text) from public;
 grant execute on function federation.record_certificate(text, uuid, text, timestamptz, timestamptz, text) to federation_gateway;

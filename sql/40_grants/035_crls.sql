@@ -55,8 +55,9 @@ as $$
   select a.fingerprint, a.certificate_der, c.number, c.der, c.this_update, c.next_update
   from federation.federation_crls c
   join federation.federation_authorities a on a.id = c.authority_id
-  order by a.retired_at is not null, a.created_at desc;
+  where a.retired_at is null
+  order by a.id is distinct from federation.signing_authority(), a.created_at desc;
 $$;
 revoke all on function federation.published_crls() from public;
 grant execute on function federation.published_crls() to federation_gateway, federation_admin;
-comment on function federation.published_crls() is 'The newest list of each authority, that of the one which signs first.';
+comment on function federation.published_crls() is 'The newest list of each authority that is trusted, that of the one which signs first.';

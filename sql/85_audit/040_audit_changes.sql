@@ -62,7 +62,7 @@ begin
       ('federation_resources', 'resource', '{}'),
       ('federation_identity', 'identity', '{}'),
       ('federation_peers', 'peer', '{sealed_key,root_certificate_der,certificate_chain_der,trusted_roots_der}'),
-      ('federation_authorities', 'authority', '{sealed_key,certificate_der}'),
+      ('federation_authorities', 'authority', '{sealed_key,certificate_der,cross_certificate_der}'),
       ('federation_user_tokens', 'token', '{token_hash}')
     ) as v (table_name, what, left_out)
   loop

@@ -1,6 +1,6 @@
 import type { Sessions } from "../database/session.ts";
 import { FederationError } from "../errors.ts";
-import type { CertificateAuthority } from "../pki/authority.ts";
+import type { CertificateIssuer } from "../pki/authority.ts";
 import { readCsr } from "../pki/csr.ts";
 
 /** What a peer gets for its token and CSR. The peer checks each of these against the root it pinned. */
@@ -30,7 +30,7 @@ export interface Enrollment {
  */
 export function createEnrollment(options: {
   sessions: Sessions;
-  authority: CertificateAuthority;
+  authority: CertificateIssuer;
   host: string;
   federationUrl: string;
   publicUrl: string;

@@ -1,7 +1,7 @@
 import type { Sessions } from "../database/session.ts";
 import type { Deadline } from "../deadline.ts";
 import { FederationError } from "../errors.ts";
-import type { CertificateAuthority } from "../pki/authority.ts";
+import type { CertificateIssuer } from "../pki/authority.ts";
 import { readCsr } from "../pki/csr.ts";
 import type { PeerIdentity } from "../pki/identity.ts";
 
@@ -39,7 +39,7 @@ export interface Renewal {
  */
 export function createRenewal(options: {
   sessions: Sessions;
-  authority: CertificateAuthority;
+  authority: CertificateIssuer;
   host: string;
   oidArc: string;
   certificateLifetimeDays: number;

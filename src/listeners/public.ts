@@ -20,13 +20,13 @@ import type { ServerIdentity } from "./server-identity.ts";
 /** What the public listener stands on. */
 export interface PublicListenerOptions {
   identity: ServerIdentity;
-  /** The root that peers pin, PEM. */
-  rootPem: string;
+  /** The roots of which peers pin one, PEM. */
+  roots: () => string[];
   enrollment: Enrollment;
   /** How often one address may try to enroll. */
   attempts: Bucket;
-  /** The newest revocation list. */
-  crl(): Promise<SignedCrl>;
+  /** The newest revocation lists, that of the authority which signs first. */
+  crls(): Promise<[SignedCrl, ...SignedCrl[]]>;
   /** Whether the database answers. */
   healthy(): Promise<boolean>;
   audit: AuditQueue;
@@ -43,7 +43,7 @@ export function publicTls({ certificate, key }: ServerIdentity): SecureContextOp
   return { cert: certificate, key, minVersion: "TLSv1.3" };
 }
 
-/** The listener for anybody: enrollment, the root, the CRL and health. It knows no rows. */
+/** The listener for anybody: enrollment, the roots, the CRLs and health. It knows no rows. */
 export function createPublicListener(options: PublicListenerOptions): Server {
   const server = createServer(
     {
@@ -84,11 +84,11 @@ export function createPublicListener(options: PublicListenerOptions): Server {
         return;
       }
       case "GET /root.pem":
-        response.writeHead(200, { "content-type": "application/x-pem-file" }).end(options.rootPem);
+        response.writeHead(200, { "content-type": "application/x-pem-file" }).end(options.roots().join(""));
         return;
       case "GET /crl":
       case "GET /crl.pem":
-        sendCrl(request, response, await options.crl(), path === "/crl.pem" ? "pem" : "der");
+        sendCrl(request, response, await options.crls(), path === "/crl.pem" ? "pem" : "der");
         return;
       case "POST /enroll":
         await enroll(request, response, requestId);

@@ -6,21 +6,23 @@ import { derToPem } from "../pki/der.ts";
 const MAX_AGE_SECONDS = 60;
 
 /**
- * Sends a revocation list (RFC 5280 §4.2.1.13 for DER) with what a cache needs (RFC 9110 §8.8.3, RFC 9111): a client that has it already is
+ * Sends revocation lists, in DER the first one alone (RFC 5280 §4.2.1.13), in PEM one after the other, with what a cache needs (RFC 9110 §8.8.3, RFC 9111): a client that has it already is
  * told so.
  */
 export function sendCrl(
   request: IncomingMessage,
   response: ServerResponse,
-  crl: SignedCrl,
+  crls: readonly [SignedCrl, ...SignedCrl[]],
   format: "der" | "pem",
 ): void {
-  const left = Math.floor((crl.nextUpdate.getTime() - Date.now()) / 1_000);
-  const etag = `"${crl.number}-${format}"`;
+  const [first] = crls;
+  const sent = format === "der" ? [first] : crls;
+  const left = Math.floor((Math.min(...sent.map(({ nextUpdate }) => nextUpdate.getTime())) - Date.now()) / 1_000);
+  const etag = `"${sent.map(({ number }) => number).join("-")}-${format}"`;
   const headers = {
     "cache-control": `public, max-age=${Math.max(0, Math.min(MAX_AGE_SECONDS, left))}`,
     etag,
-    "last-modified": crl.thisUpdate.toUTCString(),
+    "last-modified": first.thisUpdate.toUTCString(),
     expires: new Date(Date.now() + Math.max(0, Math.min(MAX_AGE_SECONDS, left)) * 1_000).toUTCString(),
   };
   const known = (request.headers["if-none-match"] ?? "").split(",").map((tag) => tag.trim().replace(/^W\//, ""));
@@ -28,7 +30,7 @@ export function sendCrl(
     response.writeHead(304, headers).end();
     return;
   }
-  const body = format === "der" ? crl.der : Buffer.from(derToPem(crl.der, "X509 CRL"));
+  const body = format === "der" ? first.der : Buffer.from(sent.map(({ der }) => derToPem(der, "X509 CRL")).join(""));
   response
     .writeHead(200, {
       ...headers,

@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import { federationUrl, publicUrl } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
-import type { CertificateAuthority } from "../pki/authority.ts";
+import type { CertificateIssuer } from "../pki/authority.ts";
 import { createCsr } from "../pki/csr.ts";
 import { generateKeyPair } from "../pki/keys.ts";
 
@@ -16,7 +16,7 @@ export interface ServerIdentity {
 /** A certificate lives for 30 days, and a new one is made at every start and long before its end. */
 export const SERVER_LIFETIME_SECONDS = 30 * 86_400;
 
-/** After a failure it is tried again this often in what is left of the certificate's life, but no more often than each second. */
+/** After a failure it is tried again this often in what is left of the certificate's life, at least each minute and at most each second. */
 const TRIES = 20;
 
 /**
@@ -25,7 +25,7 @@ const TRIES = 20;
  * @throws FederationError UNAVAILABLE where the authority is away
  */
 export async function createServerIdentity(
-  authority: CertificateAuthority,
+  authority: CertificateIssuer,
   config: Config,
   lifetimeSeconds: number,
 ): Promise<ServerIdentity> {
@@ -39,46 +39,63 @@ export async function createServerIdentity(
   return { certificate: [certificatePem, ...chainPem].join(""), key: privateKeyPem, notBefore, notAfter };
 }
 
+/** What keeps a server certificate good. */
+export interface KeptServerIdentity {
+  /** Replaces it now, because another authority signs; if that fails, it is tried again. */
+  renewNow(): void;
+  close(): Promise<void>;
+}
+
 /**
  * Replaces a server certificate before it ends, for as long as the gateway runs: after two thirds of its life, and again and again if
  * that fails. Connections that are open keep the one that they were made with.
  *
  * @param options.apply gives the new one to the listeners
- * @returns what ends it
  */
 export function keepServerIdentity(options: {
   first: ServerIdentity;
   make: () => Promise<ServerIdentity>;
   apply: (identity: ServerIdentity) => void;
   log: Logger;
-}): () => Promise<void> {
-  const { first, make, apply, log } = options;
+}): KeptServerIdentity {
+  const { make, apply, log } = options;
+  let current = options.first;
   let timer: NodeJS.Timeout | undefined;
   let ended = false;
-  const after = (ms: number, identity: ServerIdentity): void => {
-    timer = setTimeout(() => void renew(identity), ms);
+  let renewing: Promise<void> | undefined;
+  const after = (ms: number): void => {
+    clearTimeout(timer);
+    if (!ended) {
+      timer = setTimeout(renew, ms);
+    }
   };
-  const renew = async (current: ServerIdentity): Promise<void> => {
+  const renewOnce = async (): Promise<void> => {
     try {
       const next = await make();
       if (!ended) {
+        current = next;
         apply(next);
         log.info({ notAfter: next.notAfter.toISOString() }, "the server certificate was renewed");
-        after(renewalIn(next), next);
+        after(renewalIn(next));
       }
     } catch (error) {
       const left = current.notAfter.getTime() - Date.now();
       log.warn({ err: error, leftMs: left }, "the server certificate could not be renewed; it is tried again");
-      if (!ended) {
-        after(Math.max(left / TRIES, 1_000), current);
-      }
+      after(Math.min(Math.max(left / TRIES, 1_000), 60_000));
     }
   };
-  after(renewalIn(first), first);
-  return () => {
-    ended = true;
-    clearTimeout(timer);
-    return Promise.resolve();
+  // One after the other: what was asked for last is by whoever signs now.
+  const renew = (): void => {
+    renewing = (renewing ?? Promise.resolve()).then(renewOnce);
+  };
+  after(renewalIn(current));
+  return {
+    renewNow: renew,
+    close: () => {
+      ended = true;
+      clearTimeout(timer);
+      return Promise.resolve();
+    },
   };
 }
 

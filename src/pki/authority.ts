@@ -4,7 +4,7 @@ import type { CertificateIdentity } from "./identity.ts";
 export interface IssuedCertificate {
   certificatePem: string;
   certificateDer: Buffer;
-  /** Intermediates up to the root, without it, PEM. */
+  /** Intermediates up to the root, without it, PEM; or what leads from an older root to it. */
   chainPem: string[];
   /** Hex, lower case. */
   serial: string;
@@ -33,17 +33,8 @@ export interface SignedCrl {
   nextUpdate: Date;
 }
 
-/**
- * Signs what proves identity at the trust boundary: the embedded authority, or step-ca. Which certificates were revoked, the database
- * says; an authority tells others.
- *
- * Each call throws FederationError UNAVAILABLE where the authority is away.
- */
-export interface CertificateAuthority {
-  /** What peers pin. */
-  rootPem: string;
-  /** SHA-256 of the root's DER, hex. */
-  rootFingerprint: string;
+/** Signs certificates. Each call throws FederationError UNAVAILABLE where the authority is away. */
+export interface CertificateIssuer {
   /**
    * A certificate by which a peer speaks for one grant. Names in the CSR are ignored.
    *
@@ -65,6 +56,19 @@ export interface CertificateAuthority {
     names: readonly string[];
     lifetimeSeconds: number;
   }): Promise<IssuedCertificate>;
+}
+
+/**
+ * Signs what proves identity at the trust boundary: the embedded authority, or step-ca. Which certificates were revoked, the database
+ * says; an authority tells others.
+ *
+ * Each call throws FederationError UNAVAILABLE where the authority is away.
+ */
+export interface CertificateAuthority extends CertificateIssuer {
+  /** What peers pin. */
+  rootPem: string;
+  /** SHA-256 of the root's DER, hex. */
+  rootFingerprint: string;
   /**
    * A certificate revocation list (RFC 5280 §5) that names each of these.
    *

@@ -15,19 +15,31 @@ export function fingerprintOf(der: Buffer): string {
 
 /**
  * Checks that the root vouches for a certificate, through intermediates where there are some: each signs the one before it, is an
- * authority and is valid now (RFC 5280 §6, without what TLS checks again).
+ * authority and is valid now (RFC 5280 §6, without what TLS checks again). The root may vouch for any of them: a chain may go on to an
+ * older root than the one that is trusted.
  *
  * @throws FederationError CERTIFICATE_INVALID
  */
 export function verifyChain(options: { certificateDer: Buffer; chainPem: readonly string[]; rootPem: string }): void {
-  const above = [...options.chainPem, options.rootPem].map((pem) => readX509(pemToDer(pem, "CERTIFICATE", CODE), CODE));
+  const read = (pem: string): X509Certificate => readX509(pemToDer(pem, "CERTIFICATE", CODE), CODE);
+  const root = read(options.rootPem);
   let below = readX509(options.certificateDer, CODE);
-  for (const issuer of above) {
-    if (!issuer.ca || !isValidNow(issuer) || !below.checkIssued(issuer) || !below.verify(issuer.publicKey)) {
-      throw refused("it is not signed by a root that is trusted");
+  for (const issuer of options.chainPem.map(read)) {
+    if (vouches(root, below)) {
+      return;
+    }
+    if (!vouches(issuer, below)) {
+      break;
     }
     below = issuer;
   }
+  if (!vouches(root, below)) {
+    throw refused("it is not signed by a root that is trusted");
+  }
+}
+
+function vouches(issuer: X509Certificate, below: X509Certificate): boolean {
+  return issuer.ca && isValidNow(issuer) && below.checkIssued(issuer) && below.verify(issuer.publicKey);
 }
 
 /**

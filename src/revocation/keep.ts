@@ -14,27 +14,33 @@ const OLDEST_MS = 5 * 60_000;
 export interface KeptRevocations {
   /** Whether changes are told: where they are not, each is learnt of by the next request that it concerns. */
   readonly listening: boolean;
-  /** Until when the newest list is good; undefined where there is none. */
+  /** Until when the newest lists are good; undefined where there is none. */
   readonly crlUntil: Date | undefined;
   close(): Promise<void>;
 }
 
 /**
- * Reads what is revoked, makes the first list, and follows what changes.
+ * Reads what is revoked, makes the first lists, and follows what changes.
  *
+ * @param options.reloadAuthorities reads who is trusted and who signs; whoever learns of a change there has the lists made anew
  * @param options.endRevoked ends what is open under certificates that are revoked by now
  * @throws FederationError REVOCATIONS_LOST where the database does not know what was published: nothing is served then
  */
 export async function keepRevocations(options: {
   revocations: Revocations;
   database: GatewayDatabase;
+  reloadAuthorities: () => Promise<void>;
   endRevoked: () => void;
   log: Logger;
 }): Promise<KeptRevocations> {
   const { revocations, database, endRevoked, log } = options;
+  const reload = (): Promise<void> =>
+    options.reloadAuthorities().catch((error: unknown) => {
+      log.warn({ err: error }, "the certificate authorities could not be read; those that were known stay");
+    });
   const done = (doing: Promise<void>): void => {
     doing.then(endRevoked, (error: unknown) => {
-      log.warn({ err: error }, "the list of revoked certificates could not be made anew");
+      log.warn({ err: error }, "the lists of revoked certificates could not be made anew");
     });
   };
   await revocations.takeOver();
@@ -48,27 +54,33 @@ export async function keepRevocations(options: {
         { cause },
       );
     }
-    log.warn({ err: cause }, "the list of revoked certificates could not be made anew; the last one stands");
+    log.warn({ err: cause }, "the lists of revoked certificates could not be made anew; the last ones stand");
   }
   const handlers: NoticeHandlers = {
     onNotice: (notice) => {
+      if (notice.authorities === true) {
+        void reload();
+        return;
+      }
       done(revocations.note(notice));
       endRevoked();
     },
     onListening: () => {
-      done(revocations.refresh());
+      done(reload().then(() => revocations.refresh()));
     },
   };
   const notices = followNotices(database, handlers, log);
   await notices.begun;
   const timer = setInterval(() => {
     done(
-      revocations.takeOver().then(async () => {
-        const { thisUpdate } = await revocations.crl();
-        if (Date.now() - thisUpdate.getTime() > OLDEST_MS || !notices.listening) {
-          await revocations.refresh();
-        }
-      }),
+      reload()
+        .then(() => revocations.takeOver())
+        .then(async () => {
+          const [signed] = await revocations.crls();
+          if (Date.now() - signed.thisUpdate.getTime() > OLDEST_MS || !notices.listening) {
+            await revocations.refresh();
+          }
+        }),
     );
   }, LOOK_MS);
   return {

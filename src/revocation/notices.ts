@@ -11,9 +11,11 @@ const notice = z.object({
   certificate: z.string().optional(),
   /** What the grant is now, or `changed` where its scope is another. */
   status: z.string().optional(),
+  /** True where it is the authorities that have changed. */
+  authorities: z.boolean().optional(),
 });
 
-/** A change of grants or certificates. */
+/** A change of grants, certificates or authorities. */
 export type GrantNotice = z.output<typeof notice>;
 
 /** Changes of grants as they are told. Nothing rests on them: each transaction reads the grant itself. */

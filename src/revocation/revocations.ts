@@ -13,7 +13,7 @@ export interface Certified {
   serial: string;
 }
 
-/** What a gateway knows of revocations without asking its database, and the list of them that it publishes. */
+/** What a gateway knows of revocations without asking its database, and the lists of them that it publishes: one of each authority. */
 export interface Revocations {
   /**
    * Why a certificate is not taken at a handshake; undefined where nothing is known against it. It never lets in what the database would
@@ -22,22 +22,23 @@ export interface Revocations {
   refusalOf(certified: Certified): FederationError | undefined;
   /** Why no verb may run: the database has lost what was published. Undefined where it has not. */
   readonly lost: FederationError | undefined;
-  /** Until when the newest list is good; undefined where there is none. */
+  /** Until when the newest lists are good; undefined where there is none. */
   readonly crlUntil: Date | undefined;
-  /** The newest list. @throws FederationError UNAVAILABLE where there is none */
-  crl(): Promise<SignedCrl>;
-  /** Takes in what a notice says, at once, and then makes a new list. */
+  /** The newest list of each authority, that of the one which signs first. @throws FederationError UNAVAILABLE where that has none */
+  crls(): Promise<[SignedCrl, ...SignedCrl[]]>;
+  /** Takes in what a notice says, at once, and then makes new lists. */
   note(notice: GrantNotice): Promise<void>;
-  /** Reads what is revoked, and makes a new list. Calls at the same time share one. @throws where that could not be done */
+  /** Reads what is revoked, and makes new lists. Calls at the same time share one. @throws where that could not be done */
   refresh(): Promise<void>;
-  /** Takes over the list that another process has made, where it is newer. */
+  /** Takes over the lists that another process has made, where they are newer. */
   takeOver(): Promise<void>;
 }
 
 /** What revocations stand on. */
 export interface RevocationsOptions {
   sessions: Sessions;
-  authority: CertificateAuthority;
+  /** Those that are trusted, the one that signs first. */
+  authorities: () => readonly CertificateAuthority[];
   /** Where it is kept what was published (src/revocation/published.ts). */
   file: string;
   /** Whether certificates are taken while the newest list is past its next update. */
@@ -48,29 +49,37 @@ export interface RevocationsOptions {
 /** Before a list is stale, this share of its life is left when somebody is told. */
 const WARN_WITH_LEFT = 0.25;
 
-/** Reads what was published. The first list is made by `refresh`. */
+/** Reads what was published. The first lists are made by `refresh`. */
 export function createRevocations(options: RevocationsOptions): Revocations {
-  const { sessions, authority, log } = options;
+  const { sessions, authorities, log } = options;
   let said = readPublished(options.file);
   // What was published counts before the database has been asked, and whatever it says.
   let serials: ReadonlySet<string> = new Set(said?.revoked.map(({ serial }) => serial));
   const endedGrants = new Set<string>();
-  let current: SignedCrl | undefined;
+  // By the fingerprint of the authority's root.
+  let current: ReadonlyMap<string, SignedCrl> = new Map();
   // A process that has ended may have left them open.
   const mayBeOpen = new Set(["CRL_STALE", "REVOCATIONS_LOST"]);
   let lost: Lost = { revoked: [], behind: 0 };
   let running: Promise<void> | undefined;
   let again: Promise<void> | undefined;
 
-  /** One reading, one list: in one transaction, in which no other process makes one. */
-  const makeList = async (client: PoolClient): Promise<SignedCrl> => {
-    const begun = await client.query<{ authority_id: string; number: string; last_revocation: string }>(
-      "select authority_id, number, last_revocation from federation.begin_crl($1)",
-      [authority.rootFingerprint],
-    );
-    const [next] = begun.rows;
-    if (next === undefined) {
-      throw new FederationError("UNAVAILABLE", "The certificate authority is not known to the database.");
+  /**
+   * One reading, a list of each authority: in one transaction, in which no other process makes one. Each list names all that is revoked,
+   * whoever signed it: around a change of authorities that is not known for sure, and no serial number is given out twice.
+   */
+  const makeLists = async (client: PoolClient): Promise<[string, SignedCrl][]> => {
+    const signers = [];
+    for (const authority of authorities()) {
+      const { rows } = await client.query<{ authority_id: string; number: string; last_revocation: string }>(
+        "select authority_id, number, last_revocation from federation.begin_crl($1)",
+        [authority.rootFingerprint],
+      );
+      const [next] = rows;
+      if (next === undefined) {
+        throw new FederationError("UNAVAILABLE", "The certificate authority is not known to the database.");
+      }
+      signers.push({ authority, next });
     }
     const revoked = await readRevoked(client);
     const nowListed = new Set(revoked.map(({ serial }) => serial));
@@ -87,29 +96,48 @@ export function createRevocations(options: RevocationsOptions): Revocations {
     if (isLost(lost)) {
       throw new FederationError("UNAVAILABLE", "The database has lost revocations that were published.");
     }
-    const crl = await authority.publishCrl({
-      revoked: revoked.map(({ serial, revokedAt, reason }) => ({ serial, revokedAt: new Date(revokedAt), reason })),
-      number: Math.max(Number(next.number), (said?.crlNumber ?? 0) + 1),
-    });
+    const named = revoked.map(({ serial, revokedAt, reason }) => ({ serial, revokedAt: new Date(revokedAt), reason }));
+    const lists = [];
+    for (const { authority, next } of signers) {
+      const number = Math.max(Number(next.number), (said?.crlNumber ?? 0) + 1);
+      lists.push({ authority, next, crl: await authority.publishCrl({ revoked: named, number }) });
+    }
     const before = new Set(said?.revoked.map(({ serial }) => serial));
     if (before.size !== revoked.length || revoked.some(({ serial }) => !before.has(serial))) {
-      said = { version: 1, lastRevocation: Number(next.last_revocation), crlNumber: crl.number, revoked };
+      said = {
+        version: 1,
+        lastRevocation: Number(signers[0]?.next.last_revocation ?? 0),
+        crlNumber: Math.max(...lists.map(({ crl }) => crl.number)),
+        revoked,
+      };
       writePublished(options.file, said);
     }
-    await client.query("select federation.store_crl($1, $2, $3, $4, $5)", [
-      next.authority_id,
-      crl.number,
-      crl.der,
-      crl.thisUpdate,
-      crl.nextUpdate,
-    ]);
-    return crl;
+    for (const { next, crl } of lists) {
+      await client.query("select federation.store_crl($1, $2, $3, $4, $5)", [
+        next.authority_id,
+        crl.number,
+        crl.der,
+        crl.thisUpdate,
+        crl.nextUpdate,
+      ]);
+    }
+    return lists.map(({ authority, crl }) => [authority.rootFingerprint, crl]);
   };
+
+  /** Keeps the newer of what is known and what comes, and of authorities that are trusted alone. */
+  const keep = (lists: readonly [string, SignedCrl][]): void => {
+    const known = [...current, ...lists].toSorted(([, a], [, b]) => a.number - b.number);
+    const trusted = new Set(authorities().map(({ rootFingerprint }) => rootFingerprint));
+    current = new Map(known.filter(([fingerprint]) => trusted.has(fingerprint)));
+  };
+  /** The list that is past its next update first. */
+  const oldest = (): SignedCrl | undefined =>
+    [...current.values()].toSorted((a, b) => a.nextUpdate.getTime() - b.nextUpdate.getTime())[0];
 
   const refresh = async (): Promise<void> => {
     const wasLost = isLost(lost);
     try {
-      current = newest(current, await sessions.asGateway(makeList));
+      keep(await sessions.asGateway(makeLists));
       for (const code of [...mayBeOpen]) {
         await tell(code, undefined);
         mayBeOpen.delete(code);
@@ -119,10 +147,11 @@ export function createRevocations(options: RevocationsOptions): Revocations {
         log.fatal({ behind: lost.behind, missing: lost.revoked.length }, LOST);
         await tell("REVOCATIONS_LOST", LOST, "critical");
       }
-      if (current !== undefined && leftOf(current) < WARN_WITH_LEFT) {
+      const first = oldest();
+      if (first !== undefined && leftOf(first) < WARN_WITH_LEFT) {
         await tell(
           "CRL_STALE",
-          `The list of revoked certificates could not be made anew; from ${current.nextUpdate.toISOString()} on no peer is let in (crl.whenStale).`,
+          `The list of revoked certificates could not be made anew; from ${first.nextUpdate.toISOString()} on no peer is let in (crl.whenStale).`,
         );
       }
       throw error;
@@ -158,7 +187,7 @@ export function createRevocations(options: RevocationsOptions): Revocations {
       if (endedGrants.has(grantId)) {
         return new FederationError("GRANT_REVOKED", "The grant has ended.");
       }
-      const isStale = current === undefined || current.nextUpdate.getTime() <= Date.now();
+      const isStale = (oldest()?.nextUpdate.getTime() ?? 0) <= Date.now();
       return isStale && options.whenStale === "refuse"
         ? new FederationError("UNAVAILABLE", "The list of revoked certificates is past its next update.")
         : undefined;
@@ -167,15 +196,16 @@ export function createRevocations(options: RevocationsOptions): Revocations {
       return isLost(lost) ? new FederationError("UNAVAILABLE", "The gateway does not serve peers for now.") : undefined;
     },
     get crlUntil() {
-      return current?.nextUpdate;
+      return oldest()?.nextUpdate;
     },
-    crl: async () => {
-      // Whoever asks after a revocation that was told gets a list that has it.
+    crls: async () => {
+      // Whoever asks after a revocation that was told gets lists that have it.
       await running?.catch(() => undefined);
-      if (current === undefined) {
+      const [first, ...others] = authorities().map(({ rootFingerprint }) => current.get(rootFingerprint));
+      if (first === undefined) {
         throw new FederationError("UNAVAILABLE", "There is no revocation list yet.", { retryAfter: 5 });
       }
-      return current;
+      return [first, ...others.filter((crl) => crl !== undefined)];
     },
     note: async ({ grant, certificate, status }) => {
       if (certificate !== undefined) {
@@ -195,20 +225,21 @@ export function createRevocations(options: RevocationsOptions): Revocations {
     refresh: share,
     takeOver: async () => {
       const { rows } = await sessions.asGateway((client) =>
-        client.query<{ number: string; der: Buffer; this_update: Date; next_update: Date }>(
-          "select number, der, this_update, next_update from federation.published_crls() where fingerprint = $1",
-          [authority.rootFingerprint],
+        client.query<{ fingerprint: string; number: string; der: Buffer; this_update: Date; next_update: Date }>(
+          "select fingerprint, number, der, this_update, next_update from federation.published_crls()",
         ),
       );
-      const [stored] = rows;
-      if (stored !== undefined) {
-        current = newest(current, {
-          number: Number(stored.number),
-          der: stored.der,
-          thisUpdate: stored.this_update,
-          nextUpdate: stored.next_update,
-        });
-      }
+      keep(
+        rows.map((stored) => [
+          stored.fingerprint,
+          {
+            number: Number(stored.number),
+            der: stored.der,
+            thisUpdate: stored.this_update,
+            nextUpdate: stored.next_update,
+          },
+        ]),
+      );
     },
   };
 }
@@ -236,10 +267,6 @@ export async function readRevoked(client: PoolClient): Promise<PublishedRevocati
 
 function isLost({ revoked, behind }: Lost): boolean {
   return revoked.length > 0 || behind > 0;
-}
-
-function newest(known: SignedCrl | undefined, next: SignedCrl): SignedCrl {
-  return known === undefined || next.number > known.number ? next : known;
 }
 
 /** The share of a list's life that is left. */
