@@ -3,6 +3,7 @@ import type { TaskList } from "graphile-worker";
 import type { Logger as Log } from "pino";
 import { AT_START, CRONTAB } from "./crontab.ts";
 import { alertsDeliver } from "./tasks/alerts__deliver.ts";
+import { authoritiesRetire } from "./tasks/authorities__retire.ts";
 import { auditRollOver } from "./tasks/audit__roll_over.ts";
 import { crlRefresh } from "./tasks/crl__refresh.ts";
 import { grantsExpire } from "./tasks/grants__expire.ts";
@@ -30,6 +31,7 @@ export interface JobDependencies {
 const tasksOf = ({ refreshCrl, renewals, alertWebhookUrl }: JobDependencies): TaskList => ({
   alerts__deliver: alertsDeliver(alertWebhookUrl),
   audit__roll_over: auditRollOver,
+  authorities__retire: authoritiesRetire,
   certificates__supersede: certificatesSupersede,
   crl__refresh: crlRefresh(refreshCrl),
   grants__expire: grantsExpire,

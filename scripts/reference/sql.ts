@@ -36,6 +36,7 @@ const CALLED_BY_OTHERS = new Set([
   "record_resource",
   "require_user",
   "reseal_value",
+  "rotate_authority",
   "resource_columns",
   "row_expression",
   "scope_policy_statement",

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { FederationError } from "../errors.ts";
 import { createCsr } from "../pki/csr.ts";
-import { pemToDer } from "../pki/der.ts";
+import { derToPem, pemBlocks, pemToDer } from "../pki/der.ts";
 import { generateKeyPair } from "../pki/keys.ts";
 import { fingerprintOf, verifyIssued } from "../pki/verify.ts";
 import type { EnrollmentUrl } from "./enrollment-url.ts";
@@ -37,8 +37,8 @@ const enrollmentAnswer = z.object({
 const refusal = z.object({ errors: z.array(z.object({ extensions: z.object({ code: z.string() }) })).min(1) });
 
 /**
- * Exchanges an enrollment URL for a certificate, trusting nobody on first use: the root that the server shows must have the
- * fingerprint of the URL before the token is sent, and must vouch for the server that takes it.
+ * Exchanges an enrollment URL for a certificate, trusting nobody on first use: one of the roots that the server shows must
+ * have the fingerprint of the URL before the token is sent, and must vouch for the server that takes it.
  *
  * @param timeoutMs what each of the two requests may take
  * @throws FederationError PEER_UNTRUSTED, PEER_UNREACHABLE, PEER_PROTOCOL, TOKEN_SPENT, CERTIFICATE_INVALID
@@ -50,15 +50,16 @@ export async function enroll(url: EnrollmentUrl, timeoutMs: number): Promise<Enr
     method: "GET",
     path: "/root.pem",
   });
-  const rootDer = shown.status === 200 ? rootOf(shown.text) : undefined;
-  if (rootDer === undefined || fingerprintOf(rootDer) !== url.rootFingerprint) {
+  const rootDer = shown.status === 200 ? rootOf(shown.text, url.rootFingerprint) : undefined;
+  if (rootDer === undefined) {
     throw new FederationError(
       "PEER_UNTRUSTED",
       `${hostname} does not show the root certificate that the enrollment URL names; ask its administrator for a new URL`,
     );
   }
+  const rootPem = derToPem(rootDer, "CERTIFICATE");
   const { privateKeyPem, privateKeyDer } = generateKeyPair();
-  const answer = await requestOnce(url.publicUrl, { ca: shown.text }, timeoutMs, {
+  const answer = await requestOnce(url.publicUrl, { ca: rootPem }, timeoutMs, {
     method: "POST",
     path: "/enroll",
     headers: { "content-type": "application/json" },
@@ -74,7 +75,7 @@ export async function enroll(url: EnrollmentUrl, timeoutMs: number): Promise<Enr
   const identity = verifyIssued({
     certificatePem: enrolled.certificate,
     chainPem: enrolled.chain,
-    rootsPem: [shown.text],
+    rootsPem: [rootPem],
     privateKeyPem,
     oidArc: enrolled.oidArc,
   });
@@ -114,13 +115,18 @@ function refusalOf(answer: { status: number; text: string }, hostname: string): 
   return new FederationError("PEER_PROTOCOL", `${hostname} refused the enrollment (${answer.status})`);
 }
 
-function rootOf(pem: string): Buffer | undefined {
-  try {
-    return pemToDer(pem, "CERTIFICATE", "CERTIFICATE_INVALID");
-  } catch {
-    // What is no certificate has no fingerprint, so it is refused like one with the wrong fingerprint.
-    return undefined;
-  }
+/** The root of a fingerprint among those that are shown; what is no certificate has none. */
+function rootOf(pem: string, fingerprint: string): Buffer | undefined {
+  return pemBlocks(pem, "CERTIFICATE")
+    .flatMap((block) => {
+      try {
+        return [pemToDer(block, "CERTIFICATE", "CERTIFICATE_INVALID")];
+      } catch {
+        // It is refused like one with the wrong fingerprint.
+        return [];
+      }
+    })
+    .find((der) => fingerprintOf(der) === fingerprint);
 }
 
 function parsed<T>(schema: z.ZodType<T>, text: string): T | undefined {

@@ -3,7 +3,8 @@ import type { Deadline } from "../deadline.ts";
 import { FederationError } from "../errors.ts";
 import type { ErrorCode } from "../errors.ts";
 import { readCrl } from "../pki/crl.ts";
-import { pemToDer } from "../pki/der.ts";
+import type { Crl } from "../pki/crl.ts";
+import { pemBlocks, readX509 } from "../pki/der.ts";
 import type { Peer } from "./peer.ts";
 
 /** Tells a peer that has ended our grant from one that cannot be reached. */
@@ -27,7 +28,9 @@ const MEANINGS: Readonly<Record<string, ErrorCode>> = {
 const PAUSE_MS = 1_000;
 /** What fetching a list may take, ms. */
 const FETCH_MS = 3_000;
-const MAX_CRL_BYTES = 8 * 1024 * 1024;
+/** Of all its lists, in PEM. */
+const MAX_CRL_BYTES = 24 * 1024 * 1024;
+const CODE = "CERTIFICATE_INVALID";
 
 /** Looks at the lists of peers, each at most once a second. */
 export function createRevocationNews(): RevocationNews {
@@ -67,27 +70,25 @@ export function createRevocationNews(): RevocationNews {
  * Why our certificate is in its issuer's list; undefined where it is not. A list that is old says it as well as a new one: what is revoked
  * stays so, and whether a list without our certificate is the newest makes no difference here.
  *
- * @throws FederationError CERTIFICATE_INVALID where the list is not the issuer's; the transport's errors
+ * @throws FederationError CERTIFICATE_INVALID where no list is the issuer's; the transport's errors
  */
 async function revocationOf(peer: Peer, ms: number): Promise<ErrorCode | undefined> {
   const client = new Client(new URL(peer.publicUrl).origin, {
-    connect: { ca: peer.rootPem, minVersion: "TLSv1.3", timeout: ms },
+    connect: { ca: [peer.rootPem, ...peer.trustedRootsPem], minVersion: "TLSv1.3", timeout: ms },
     maxResponseSize: MAX_CRL_BYTES,
     allowH2: false,
   });
   try {
     const { statusCode, body } = await client.request({
       method: "GET",
-      path: `${new URL(peer.publicUrl).pathname.replace(/\/$/, "")}/crl`,
+      path: `${new URL(peer.publicUrl).pathname.replace(/\/$/, "")}/crl.pem`,
       signal: AbortSignal.timeout(Math.max(1, Math.floor(ms))),
     });
-    const der = Buffer.from(await body.arrayBuffer());
+    const text = await body.text();
     if (statusCode !== 200) {
       return undefined;
     }
-    // Whoever signed our certificate signs its list.
-    const issuer = peer.certificateChainPem[1] ?? peer.rootPem;
-    const { revokedSerials, reasons } = readCrl(der, pemToDer(issuer, "CERTIFICATE", "CERTIFICATE_INVALID"));
+    const { revokedSerials, reasons } = listOf(issuerOf(peer), text);
     if (!revokedSerials.has(peer.certificateSerial)) {
       return undefined;
     }
@@ -95,4 +96,30 @@ async function revocationOf(peer: Peer, ms: number): Promise<ErrorCode | undefin
   } finally {
     await client.destroy();
   }
+}
+
+/** Who signed our certificate, DER. @throws FederationError CERTIFICATE_INVALID where it is nobody whom we know */
+function issuerOf(peer: Peer): Buffer {
+  const [own = "", ...chain] = peer.certificateChainPem;
+  const certificate = readX509(own, CODE);
+  for (const pem of [...chain, peer.rootPem, ...peer.trustedRootsPem]) {
+    const issuer = readX509(pem, CODE);
+    if (certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)) {
+      return issuer.raw;
+    }
+  }
+  throw new FederationError(CODE, "our certificate was signed by nobody whom we know");
+}
+
+/** The list among these that the issuer of our certificate signed: others are of other authorities of the peer. */
+function listOf(issuerDer: Buffer, text: string): Crl {
+  let refusal: unknown = new FederationError(CODE, "there is no revocation list");
+  for (const block of pemBlocks(text, "X509 CRL")) {
+    try {
+      return readCrl(Buffer.from(block.replace(/-----[^-]+-----/g, ""), "base64"), issuerDer);
+    } catch (error) {
+      refusal = error;
+    }
+  }
+  throw refusal;
 }

@@ -72,6 +72,11 @@ export function pemToDer(pem: string, label: string, code: ErrorCode): Buffer {
   return der;
 }
 
+/** The blocks of one kind in a PEM text, each as its own text; whatever else the text holds is left out. */
+export function pemBlocks(pem: string, label: string): string[] {
+  return pem.match(new RegExp(`-----BEGIN ${label}-----[A-Za-z0-9+/=\\r\\n]+-----END ${label}-----`, "g")) ?? [];
+}
+
 /** DER as PEM (RFC 7468). */
 export function derToPem(der: Buffer, label: string): string {
   const lines = der.toString("base64").replace(/(.{64})(?=.)/g, "$1\n");

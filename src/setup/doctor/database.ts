@@ -1,10 +1,8 @@
 import { asAdministrator } from "../../database/administrator.ts";
 import { isUpToDate } from "../../database/migrate.ts";
 import { FederationError } from "../../errors.ts";
-import { readX509 } from "../../pki/der.ts";
-import { unseal } from "../../seal/seal.ts";
 import type { UsedGateway } from "../use-database.ts";
-import { expiry } from "./findings.ts";
+import { lookAtAuthorities } from "./authorities.ts";
 import type { Findings, Found } from "./findings.ts";
 import { lookAtRevocations } from "./revocation.ts";
 
@@ -37,24 +35,7 @@ export async function lookAtDatabase(gateway: UsedGateway, { look }: Findings): 
       : { status: "yellow", detail: "of another release", remedy: MIGRATE },
   );
   await look("certificate authority", "restore the sealing keys that belong to this database", () =>
-    asAdministrator(adminUrl, async (client) => {
-      const { rows } = await client.query<{
-        id: string;
-        kind: string;
-        certificate_der: Buffer;
-        sealed_key: Buffer | null;
-      }>("select id, kind, certificate_der, sealed_key from federation.list_authorities() where retired_at is null");
-      const root = rows[0];
-      if (root === undefined) {
-        throw new FederationError("CONFIG_INVALID", "there is none yet");
-      }
-      if (root.sealed_key !== null) {
-        unseal(keyring, root.sealed_key, root.id);
-      }
-      const { validFrom, validTo } = readX509(root.certificate_der, "CERTIFICATE_INVALID");
-      const found = expiry({ validFrom: new Date(validFrom), validTo: new Date(validTo) }, "make a new gateway");
-      return { ...found, detail: `${root.kind}, its root ${found.detail}` };
-    }),
+    asAdministrator(adminUrl, (client) => lookAtAuthorities(client, keyring)),
   );
   await look("revocations", "restore the gateway's directory from a backup", () => lookAtRevocations(gateway));
   return { status: "green", detail: `PostgreSQL ${version}` };

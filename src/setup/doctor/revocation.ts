@@ -18,7 +18,8 @@ export async function lookAtRevocations(gateway: UsedGateway): Promise<Found> {
   }
   const { list, deaf } = await asAdministrator(gateway.adminUrl, async (client) => {
     const lists = await client.query<{ next_update: Date; left_ms: number }>(
-      `select next_update, extract(epoch from next_update - now()) * 1000 as left_ms from federation.published_crls() limit 1`,
+      `select next_update, extract(epoch from next_update - now()) * 1000 as left_ms
+       from federation.published_crls() order by next_update limit 1`,
     );
     const gateways = await client.query<{ name: string }>(
       `select g.name from jsonb_to_recordset(federation.status() -> 'gateways') as g (name text, listening boolean) where not g.listening`,
