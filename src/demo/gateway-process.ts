@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -63,11 +64,38 @@ export async function startGatewayProcess(command: readonly string[], directory:
   }
 }
 
-/** Ports of the loopback interface that were free a moment ago. */
+/** Where ports are looked for: below those that Linux and macOS give to outgoing connections, which would take one between two uses. */
+const PORTS = { from: 20_000, to: 32_000 };
+const PORT_TRIES = 100;
+
+/**
+ * Ports of the loopback interface, one after the other, that were free a moment ago.
+ *
+ * @throws FederationError UNAVAILABLE where none were found
+ */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
-  await Promise.all(servers.map((server) => once(server, "listening")));
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => once(server.close(), "close")));
-  return ports;
+  for (let tries = 0; tries < PORT_TRIES; tries++) {
+    const first = randomInt(PORTS.from, PORTS.to - count);
+    const ports = Array.from({ length: count }, (_, place) => first + place);
+    if ((await Promise.all(ports.map(isFree))).every(Boolean)) {
+      return ports;
+    }
+  }
+  throw new FederationError("UNAVAILABLE", `no ${count} ports in a row are free between ${PORTS.from} and ${PORTS.to}`);
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  const listens = await new Promise<boolean>((resolve) => {
+    server.once("error", () => {
+      resolve(false);
+    });
+    server.listen(port, "127.0.0.1", () => {
+      resolve(true);
+    });
+  });
+  if (listens) {
+    await new Promise((resolve) => server.close(resolve));
+  }
+  return listens;
 }

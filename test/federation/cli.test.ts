@@ -22,7 +22,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "mosaic-cli-"));
   directory = join(folder, "gateway");
   database = local ? undefined : await openEmptyDatabase();
-  [port = 0] = await freePorts(1);
+  [port = 0] = await freePorts(3);
 });
 afterAll(async () => {
   for (const child of children) {

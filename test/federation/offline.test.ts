@@ -80,6 +80,15 @@ describe("a peer that does not answer", () => {
     expect(await peerOf()).toMatchObject({ state: "active" });
   });
 
+  test("is active again with its first answer, though the process that found it degraded has ended", async () => {
+    await home.pool.query(
+      "select federation.set_peer_state(id, certificate_serial, 'degraded') from federation.federation_peers",
+    );
+    expect(await peerOf()).toMatchObject({ state: "degraded" });
+    expect(codeOf(await ask("five", SOURCE))).toBe("OK");
+    expect(await peerOf()).toMatchObject({ state: "active" });
+  });
+
   test("acceptance 6: leaves the session its local rows, and is told of once in each session, and once when it is back", async () => {
     await proxy.set({ kind: "refused" });
     const offline = { source: SOURCE, state: "offline", message: "federation offline for work.localhost" };
