@@ -19,7 +19,7 @@ export function caCommand(): Command {
 function rotateCommand(): Command {
   return gatewayCommand(
     "rotate",
-    "Make a new root that takes over from the one that signs. Both are trusted until the last certificate of the older has ended; peers notice nothing.",
+    "Make a new root that takes over from the one that signs. Both are trusted until a day after the last certificate of the older has ended; peers notice nothing.",
     ["ca rotate", "ca rotate --dir .mosaic --json"],
   ).action(async (options: CommonOptions) => {
     const { directory, output } = common(options);
@@ -29,8 +29,9 @@ function rotateCommand(): Command {
         `The new root is ${bold(rotated.fingerprint)}.`,
         `Gateways that run trust it from now on, and sign by it in one to two minutes. The one before,`,
         `  ${rotated.predecessor},`,
-        "stays trusted until the last of its certificates has ended, and then retires by itself.",
-        "Nothing else is to be done; how far it is:  mosaic ca status",
+        "stays trusted until a day after its last certificate has ended, and then retires by itself.",
+        "Nothing else is to be done. How far it is:  mosaic ca status",
+        "If a key was stolen, this is not enough:    docs/how-to/rotate-the-root.md",
       ].join("\n"),
     );
   });
@@ -71,7 +72,7 @@ function forPeople(authorities: AuthorityStatus[]): string {
           "",
           oldest.lastEnds === null
             ? "A rotation is on. The older root has no certificates left, and retires within two hours."
-            : `A rotation is on. The older root retires by itself when the last of its certificates has ended: ${minute(oldest.lastEnds)}.`,
+            : `A rotation is on. The older root retires by itself a day after its last certificate, which ends at ${minute(oldest.lastEnds)}.`,
         ]
       : []),
   ].join("\n");

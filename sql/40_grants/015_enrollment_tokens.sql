@@ -39,12 +39,11 @@ begin
   insert into federation.federation_enrollment_tokens (token_hash, grant_id, expires_at)
   values (sha256(convert_to(enrollment_token, 'UTF8')), the_grant.id, now() + interval '15 minutes')
   returning expires_at into token_expires_at;
-  -- The fingerprint stands in the fragment: it tells the reader which root to expect, and is never sent. Every gateway has long shown itself by
-  -- a certificate of that root.
+  -- The fingerprint stands in the fragment: it tells the reader which root to expect, and is never sent.
   select url.value || '/enroll/' || enrollment_token || '#sha256=' || root.fingerprint
   into enrollment_url
   from federation.federation_settings url, federation.federation_authorities root
-  where url.name = 'public_url' and root.id = federation.signing_authority('10 minutes');
+  where url.name = 'public_url' and root.id = federation.pinned_authority();
   return next;
 end;
 $$;

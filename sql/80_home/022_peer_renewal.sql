@@ -67,7 +67,7 @@ comment on function federation.begin_peer_renewal(uuid, text, text) is
 
 create or replace function federation.replace_peer_certificate(
   peer_id uuid, old_serial text, attempt text, certificate_chain_der bytea[], certificate_serial text, certificate_not_after timestamptz,
-  sealed_key bytea, trusted_roots_der bytea[]
+  sealed_key bytea, roots_der bytea[]
 ) returns boolean
 language plpgsql
 volatile
@@ -78,7 +78,7 @@ begin
   update federation.federation_peers p
   set certificate_chain_der = replace_peer_certificate.certificate_chain_der, certificate_serial = replace_peer_certificate.certificate_serial,
     certificate_not_after = replace_peer_certificate.certificate_not_after, sealed_key = replace_peer_certificate.sealed_key,
-    trusted_roots_der = replace_peer_certificate.trusted_roots_der, updated_at = now()
+    root_certificate_der = coalesce(roots_der[1], p.root_certificate_der), trusted_roots_der = coalesce(roots_der[2:], '{}'), updated_at = now()
   where p.id = peer_id and p.certificate_serial = old_serial and extract(epoch from p.renewal_failed_at)::text = attempt and p.state <> 'revoked';
   return found;
 end;
@@ -86,7 +86,7 @@ $$;
 revoke all on function federation.replace_peer_certificate(uuid, text, text, bytea[], text, timestamptz, bytea, bytea[]) from public;
 grant execute on function federation.replace_peer_certificate(uuid, text, text, bytea[], text, timestamptz, bytea, bytea[]) to federation_worker, federation_admin;
 comment on function federation.replace_peer_certificate(uuid, text, text, bytea[], text, timestamptz, bytea, bytea[]) is
-  'Puts a renewed certificate and its sealed key in the place of the old; false where another worker has gone on since, and nothing changes.';
+  'Puts a renewed certificate, its sealed key and the roots to be trusted from now on in the place of the old; false where another worker has gone on since, and nothing changes.';
 
 create or replace function federation.end_peer_renewal(peer_id uuid, attempt text, failure_code text default null) returns boolean
 language plpgsql

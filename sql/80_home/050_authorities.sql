@@ -11,7 +11,7 @@ begin
   perform pg_advisory_xact_lock(hashtext('federation_authorities'));
   if add_authority.kind = 'step-ca' and (select count(*) from federation.federation_authorities a where a.retired_at is null) > 1 then
     raise exception 'A rotation of the embedded authority has not ended, and step-ca would know one of the two roots only.'
-      using errcode = 'MF031', hint = 'It ends by itself when the last certificate of the older root has ended: mosaic ca status.';
+      using errcode = 'MF031', hint = 'It ends by itself a day after the last certificate of the older root: mosaic ca status.';
   end if;
   -- The same root in other hands: a certificate server that stands below the root which signed before. Its key stays for going back.
   update federation.federation_authorities a set kind = add_authority.kind

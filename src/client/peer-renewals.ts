@@ -96,8 +96,8 @@ export function createPeerRenewals(options: {
         return { status: "confirmed" };
       }
       const renewed = await requestRenewal(current, timeoutMs());
-      const next = { ...current, chainPem: renewed.chainPem, keyPem: renewed.keyPem };
-      next.rootsPem = [current.rootsPem[0] ?? "", ...renewed.trustedRootsPem];
+      const { chainPem, keyPem, rootsPem } = renewed;
+      const next = { ...current, chainPem, keyPem, rootsPem };
       await tryCertificate(next, timeoutMs());
       deadline.signal.throwIfAborted();
       if ((await store(row, attempt, renewed)) !== true) {
@@ -119,7 +119,7 @@ export function createPeerRenewals(options: {
       renewed.serial,
       renewed.notAfter,
       seal(keyring(), renewed.privateKeyDer, row.id),
-      renewed.trustedRootsPem.map(toDer),
+      renewed.rootsPem.map(toDer),
     ]);
 
   return {

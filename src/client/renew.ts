@@ -29,8 +29,8 @@ export interface Renewed {
   /** PKCS#8, in the clear: the caller seals it. */
   privateKeyDer: Buffer;
   keyPem: string;
-  /** Every root that the peer says is to be trusted now, but for the pinned one, PEM. */
-  trustedRootsPem: string[];
+  /** Every root that the peer says is to be trusted now, PEM, and none that it does not name any more; the pinned one first, where it is named. */
+  rootsPem: string[];
 }
 
 const certificate = z.string().max(16_384);
@@ -57,15 +57,10 @@ export async function requestRenewal(peer: Credentials, timeoutMs: number): Prom
     throw new FederationError("PEER_PROTOCOL", `${peer.host} answered with what is no renewal`);
   }
   const { certificate: certificatePem, chain, roots, oidArc } = answer.data;
-  // They came over a connection that a trusted root vouched for; nothing else tells us of a new one.
-  const told = roots.filter((pem) => !isSameCertificate(pem, peer.rootsPem[0] ?? ""));
-  const identity = verifyIssued({
-    certificatePem,
-    chainPem: chain,
-    rootsPem: [...peer.rootsPem, ...told],
-    privateKeyPem,
-    oidArc,
-  });
+  // They came over a connection that a trusted root vouched for; nothing else tells us of a new one, or that one has retired.
+  const pinned = derOf(peer.rootsPem[0] ?? "");
+  const rootsPem = roots.toSorted((a, b) => Number(derOf(b).equals(pinned)) - Number(derOf(a).equals(pinned)));
+  const identity = verifyIssued({ certificatePem, chainPem: chain, rootsPem, privateKeyPem, oidArc });
   const before = readPeerIdentity(derOf(peer.chainPem[0] ?? ""), oidArc);
   if (
     identity.grantId !== before.grantId ||
@@ -81,7 +76,7 @@ export async function requestRenewal(peer: Credentials, timeoutMs: number): Prom
     chainPem: [certificatePem, ...chain],
     privateKeyDer,
     keyPem: privateKeyPem,
-    trustedRootsPem: told,
+    rootsPem,
   };
 }
 
@@ -138,8 +133,4 @@ function derOf(pem: string): Buffer {
   const der = pemToDer(pem, "CERTIFICATE", "CERTIFICATE_INVALID");
   readX509(der, "CERTIFICATE_INVALID");
   return der;
-}
-
-function isSameCertificate(a: string, b: string): boolean {
-  return derOf(a).equals(derOf(b));
 }

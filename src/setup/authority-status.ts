@@ -14,7 +14,7 @@ export interface AuthorityStatus {
   retiredAt: Date | null;
   /** Client certificates of it that are neither revoked nor ended. */
   liveCertificates: number;
-  /** When the last of its certificates ends, a revoked one included; null where all have. */
+  /** When the last of its certificates, a revoked one included, ends or has ended within a day; null where there is none. */
   lastEnds: Date | null;
 }
 

@@ -1,16 +1,23 @@
 import type { ClientBase } from "pg";
 import { FederationError } from "../../errors.ts";
 import { readX509 } from "../../pki/der.ts";
-import type { Keyring } from "../../seal/keyring.ts";
 import { unseal } from "../../seal/seal.ts";
 import { readAuthorityStatus } from "../authority-status.ts";
+import type { AuthorityStatus } from "../authority-status.ts";
+import type { UsedGateway } from "../use-database.ts";
 import { expiry } from "./findings.ts";
 import type { Found } from "./findings.ts";
 
-/** Looks at the roots that are trusted: whether their keys can be opened, how long they are good, and whether one takes over from another. */
-export async function lookAtAuthorities(client: ClientBase, keyring: Keyring): Promise<Found> {
-  const { rows } = await client.query<{ id: string; certificate_der: Buffer; sealed_key: Buffer | null }>(
-    "select id, certificate_der, sealed_key from federation.list_authorities() where retired_at is null",
+/**
+ * Looks at the roots that are trusted: whether their keys can be opened, how long the one that signs is good, and whether it takes over
+ * from another. Yellow comes early: while a root takes over from another, peers renew their certificates once.
+ *
+ * @param client of an administrator
+ * @throws FederationError SEAL_BROKEN, CONFIG_INVALID where there is none
+ */
+export async function lookAtAuthorities(client: ClientBase, { keyring, config }: UsedGateway): Promise<Found> {
+  const { rows } = await client.query<{ id: string; kind: string; certificate_der: Buffer; sealed_key: Buffer | null }>(
+    "select id, kind, certificate_der, sealed_key from federation.list_authorities() where retired_at is null",
   );
   for (const { id, sealed_key } of rows) {
     if (sealed_key !== null) {
@@ -18,18 +25,29 @@ export async function lookAtAuthorities(client: ClientBase, keyring: Keyring): P
     }
   }
   const [signer] = rows;
-  const trusted = (await readAuthorityStatus(client)).filter(({ state }) => state !== "retired");
-  const [newest] = trusted;
-  if (signer === undefined || newest === undefined) {
+  if (signer === undefined) {
     throw new FederationError("CONFIG_INVALID", "there is none yet");
   }
   const { validFrom, validTo } = readX509(signer.certificate_der, "CERTIFICATE_INVALID");
-  const remedy = newest.kind === "embedded" ? "mosaic ca rotate" : "give step-ca a new root; every peer enrolls again";
-  const found = expiry({ validFrom: new Date(validFrom), validTo: new Date(validTo) }, remedy);
-  const oldest = trusted.length > 1 ? trusted.at(-1) : undefined;
-  const overlap =
-    oldest === undefined
-      ? ""
-      : `; a rotation is on, and the older root retires ${oldest.lastEnds === null ? "within two hours" : `after ${oldest.lastEnds.toISOString().slice(0, 10)}`}`;
-  return { ...found, detail: `${newest.kind}, its root ${found.detail}${overlap}` };
+  const remedy =
+    signer.kind === "embedded" ? "mosaic ca rotate" : "give step-ca a new root; every peer enrolls again then";
+  const found = expiry(
+    { validFrom: new Date(validFrom), validTo: new Date(validTo) },
+    remedy,
+    2 * config.certificateLifetimeDays,
+  );
+  return { ...found, detail: `${signer.kind}, its root ${found.detail}${overlap(await readAuthorityStatus(client))}` };
+}
+
+function overlap(authorities: AuthorityStatus[]): string {
+  const trusted = authorities.filter(({ state }) => state !== "retired");
+  const oldest = trusted.at(-1);
+  if (trusted.length < 2 || oldest === undefined) {
+    return "";
+  }
+  const when =
+    oldest.lastEnds === null
+      ? "within two hours"
+      : `a day after its last certificate, which ends on ${oldest.lastEnds.toISOString().slice(0, 10)}`;
+  return `; a rotation is on, and the older root retires ${when}`;
 }

@@ -12,7 +12,7 @@ const MIGRATE = "start the gateway: it migrates at every start";
 
 /** Looks at what is in a database that answers. */
 export async function lookAtDatabase(gateway: UsedGateway, { look }: Findings): Promise<Found> {
-  const { config, adminUrl, keyring } = gateway;
+  const { config, adminUrl } = gateway;
   const { version, clock } = await asAdministrator(
     adminUrl,
     async (client) => {
@@ -35,7 +35,7 @@ export async function lookAtDatabase(gateway: UsedGateway, { look }: Findings): 
       : { status: "yellow", detail: "of another release", remedy: MIGRATE },
   );
   await look("certificate authority", "restore the sealing keys that belong to this database", () =>
-    asAdministrator(adminUrl, (client) => lookAtAuthorities(client, keyring)),
+    asAdministrator(adminUrl, (client) => lookAtAuthorities(client, gateway)),
   );
   await look("revocations", "restore the gateway's directory from a backup", () => lookAtRevocations(gateway));
   return { status: "green", detail: `PostgreSQL ${version}` };
