@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { asAdministrator } from "../../src/database/administrator.ts";
-import { readAuthorityStatus } from "../../src/setup/authority-status.ts";
+import { overlapOf, readAuthorityStatus } from "../../src/setup/authority-status.ts";
 import type { AuthorityStatus } from "../../src/setup/authority-status.ts";
 import { rotateAuthority } from "../../src/setup/rotate-authority.ts";
 import { useDatabase } from "../../src/setup/use-database.ts";
@@ -52,8 +52,7 @@ function forPeople(authorities: AuthorityStatus[]): string {
   if (authorities.length === 0) {
     return "There is no root yet: the gateway makes one when it is started.";
   }
-  const trusted = authorities.filter(({ state }) => state !== "retired");
-  const oldest = trusted.at(-1);
+  const overlap = overlapOf(authorities);
   return [
     table(
       ["root", "kind", "state", "since", "until", "live certificates", "last ends"],
@@ -67,14 +66,7 @@ function forPeople(authorities: AuthorityStatus[]): string {
         minute(one.lastEnds),
       ]),
     ),
-    ...(trusted.length > 1 && oldest !== undefined
-      ? [
-          "",
-          oldest.lastEnds === null
-            ? "A rotation is on. The older root has no certificates left, and retires within two hours."
-            : `A rotation is on. The older root retires by itself a day after its last certificate, which ends at ${minute(oldest.lastEnds)}.`,
-        ]
-      : []),
+    ...(overlap === undefined ? [] : ["", `A rotation is on. The older root retires ${overlap.retires}.`]),
   ].join("\n");
 }
 

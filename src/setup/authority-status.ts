@@ -47,3 +47,27 @@ export async function readAuthorityStatus(client: ClientBase): Promise<Authority
     lastEnds: row.last_ends,
   }));
 }
+
+/** A rotation that is on: the root that goes, and when, in words. */
+export interface Overlap {
+  older: AuthorityStatus;
+  /** For a sentence that begins with the root and "retires". */
+  retires: string;
+}
+
+/** The rotation that is on, if one is. */
+export function overlapOf(authorities: readonly AuthorityStatus[]): Overlap | undefined {
+  const trusted = authorities.filter(({ state }) => state !== "retired");
+  const older = trusted.at(-1);
+  if (trusted.length < 2 || older === undefined) {
+    return undefined;
+  }
+  const day = older.lastEnds?.toISOString().slice(0, 10);
+  return {
+    older,
+    retires:
+      day === undefined
+        ? "by itself within two hours"
+        : `by itself a day after its last certificate, of ${day}, has ended`,
+  };
+}

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { asAdministrator } from "../database/administrator.ts";
 import { FederationError } from "../errors.ts";
 import { makeStepCaFiles, stepCaConfig } from "../step-ca/prepare.ts";
-import { readAuthorityStatus } from "./authority-status.ts";
+import { overlapOf, readAuthorityStatus } from "./authority-status.ts";
 import { readEmbeddedRoot } from "./open-authority.ts";
 import type { EmbeddedRoot } from "./open-authority.ts";
 import { useDatabase } from "./use-database.ts";
@@ -66,11 +66,11 @@ export async function prepareStepCa(options: {
 async function rootOf(directory: string): Promise<EmbeddedRoot> {
   const root = await useDatabase(directory, ({ adminUrl, keyring }) =>
     asAdministrator(adminUrl, async (client) => {
-      const authorities = await readAuthorityStatus(client);
-      if (authorities.filter(({ state }) => state !== "retired").length > 1) {
+      const overlap = overlapOf(await readAuthorityStatus(client));
+      if (overlap !== undefined) {
         throw new FederationError(
           "CONFLICT",
-          "a rotation of the root is on, and step-ca would know one of the two only; it ends by itself (mosaic ca status)",
+          `a rotation of the root is on, and step-ca would know one of the two only: the older retires ${overlap.retires} (mosaic ca status)`,
         );
       }
       return readEmbeddedRoot(client, keyring);

@@ -4,6 +4,7 @@ import { FederationError } from "../errors.ts";
 import { createRoot, crossCertify } from "../pki/embedded-authority.ts";
 import { fingerprintOf } from "../pki/verify.ts";
 import { seal } from "../seal/seal.ts";
+import { overlapOf, readAuthorityStatus } from "./authority-status.ts";
 import { readEmbeddedRoot, ROOT_LIFETIME_DAYS } from "./open-authority.ts";
 import type { UsedGateway } from "./use-database.ts";
 
@@ -33,11 +34,16 @@ export async function rotateAuthority({ adminUrl, config, keyring }: UsedGateway
     if (predecessor === undefined) {
       throw new FederationError("CONFLICT", "the gateway has no root yet; it makes one when it is started");
     }
-    const { rows } = await client.query<{ count: number }>(
-      "select count(*)::integer as count from federation.list_authorities()",
-    );
+    const authorities = await readAuthorityStatus(client);
+    const overlap = overlapOf(authorities);
+    if (overlap !== undefined) {
+      throw new FederationError(
+        "CONFLICT",
+        `a rotation is on already: the older root retires ${overlap.retires}, and then the next may begin (mosaic ca status)`,
+      );
+    }
     // Whoever verifies a chain looks for an authority by its name: no two have the same.
-    const commonName = `${config.host} federation root ${(rows[0]?.count ?? 1) + 1}`;
+    const commonName = `${config.host} federation root ${authorities.length + 1}`;
     const root = createRoot({ commonName, lifetimeDays: ROOT_LIFETIME_DAYS });
     const id = randomUUID();
     const fingerprint = fingerprintOf(root.certificateDer);

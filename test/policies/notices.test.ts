@@ -82,6 +82,27 @@ describe("gateways are told, at the commit,", () => {
     expect(told()).toEqual([{ grant: grant.id, certificate: grant.serial, status: "revoked" }]);
   });
 
+  test("of a root that takes over, and of the one before it that retires", async () => {
+    const root = "a".repeat(64);
+    await committed(() =>
+      client.query("select federation.add_authority(gen_random_uuid(), 'embedded', '', $1, '')", [root]),
+    );
+    heard = [];
+    await committed(() =>
+      client.query("select federation.rotate_authority(gen_random_uuid(), '', $1, '', '')", ["b".repeat(64)]),
+    );
+    expect(told()).toEqual([{ authorities: true }]);
+    heard = [];
+    const retire = (): Promise<unknown> => committed(() => client.query("select federation.retire_authorities()"));
+    await retire();
+    expect(told()).toEqual([]);
+    await committed(() =>
+      client.query("update federation.federation_authorities set created_at = created_at - interval '2 hours'"),
+    );
+    await retire();
+    expect(told()).toEqual([{ authorities: true }]);
+  });
+
   test("of nothing that was rolled back", async () => {
     const grant = await grantAt("olga");
     await client.query("begin");

@@ -2,8 +2,7 @@ import type { ClientBase } from "pg";
 import { FederationError } from "../../errors.ts";
 import { readX509 } from "../../pki/der.ts";
 import { unseal } from "../../seal/seal.ts";
-import { readAuthorityStatus } from "../authority-status.ts";
-import type { AuthorityStatus } from "../authority-status.ts";
+import { overlapOf, readAuthorityStatus } from "../authority-status.ts";
 import type { UsedGateway } from "../use-database.ts";
 import { expiry } from "./findings.ts";
 import type { Found } from "./findings.ts";
@@ -36,18 +35,7 @@ export async function lookAtAuthorities(client: ClientBase, { keyring, config }:
     remedy,
     2 * config.certificateLifetimeDays,
   );
-  return { ...found, detail: `${signer.kind}, its root ${found.detail}${overlap(await readAuthorityStatus(client))}` };
-}
-
-function overlap(authorities: AuthorityStatus[]): string {
-  const trusted = authorities.filter(({ state }) => state !== "retired");
-  const oldest = trusted.at(-1);
-  if (trusted.length < 2 || oldest === undefined) {
-    return "";
-  }
-  const when =
-    oldest.lastEnds === null
-      ? "within two hours"
-      : `a day after its last certificate, which ends on ${oldest.lastEnds.toISOString().slice(0, 10)}`;
-  return `; a rotation is on, and the older root retires ${when}`;
+  const overlap = overlapOf(await readAuthorityStatus(client));
+  const rotation = overlap === undefined ? "" : `; a rotation is on, and the older root retires ${overlap.retires}`;
+  return { ...found, detail: `${signer.kind}, its root ${found.detail}${rotation}` };
 }
