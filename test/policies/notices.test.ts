@@ -96,9 +96,16 @@ describe("gateways are told, at the commit,", () => {
     const retire = (): Promise<unknown> => committed(() => client.query("select federation.retire_authorities()"));
     await retire();
     expect(told()).toEqual([]);
+    // As if the newer one had signed all there is since.
     await committed(() =>
-      client.query("update federation.federation_authorities set created_at = created_at - interval '2 hours'"),
+      client.query(
+        `with aged as (
+           update federation.federation_authorities set created_at = created_at - interval '2 hours' returning id, cross_certificate_der
+         )
+         update federation.federation_certificates set authority_id = (select id from aged where cross_certificate_der is not null)`,
+      ),
     );
+    heard = [];
     await retire();
     expect(told()).toEqual([{ authorities: true }]);
   });
