@@ -26,9 +26,10 @@ function rotateCommand(): Command {
     const rotated = await useDatabase(directory, rotateAuthority);
     output.result(rotated, () =>
       [
-        `The new root is ${bold(rotated.fingerprint)}.`,
-        `Gateways that run trust it from now on, and sign by it in one to two minutes. The one before,`,
-        `  ${rotated.predecessor},`,
+        `new root    ${bold(rotated.fingerprint)}`,
+        `before it   ${rotated.predecessor}`,
+        "",
+        "Gateways that run trust the new one from now on, and sign by it in one to two minutes. The one before",
         "stays trusted until a day after its last certificate has ended, and then retires by itself.",
         "Nothing else is to be done. How far it is:  mosaic ca status",
         "If a key was stolen, this is not enough:    docs/how-to/rotate-the-root.md",

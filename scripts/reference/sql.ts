@@ -27,6 +27,7 @@ const CALLED_BY_OTHERS = new Set([
   "native_policy_statement",
   "needed_privileges",
   "order_terms",
+  "peer_roots",
   "privilege_held",
   "privilege_object_exists",
   "privilege_statement",
@@ -44,6 +45,7 @@ const CALLED_BY_OTHERS = new Set([
   "single_key",
   "tg_memberships__revoke_grants",
   "tg_users__revoke_grants",
+  "trust_peer_root",
   "watch_table",
 ]);
 

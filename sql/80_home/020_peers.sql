@@ -28,7 +28,7 @@ begin
     certificate_serial = excluded.certificate_serial, certificate_not_after = excluded.certificate_not_after,
     sealed_key = excluded.sealed_key, state = 'active', trusted_roots_der = '{}', renewal_failures = 0, renewal_failed_at = null,
     renewal_failure_code = null, ended_because = null, updated_at = now()
-  where p.root_certificate_der = excluded.root_certificate_der;
+  where excluded.root_certificate_der = any (p.root_certificate_der || p.trusted_roots_der);
   -- Any gateway can call itself by any host: the first that the user enrolled with under a name keeps it.
   if not found then
     raise exception 'The user has a peer of this host already, of another certificate authority.'

@@ -30,8 +30,6 @@ const PAUSE_MS = 1_000;
 const FETCH_MS = 3_000;
 /** Of all its lists, in PEM. */
 const MAX_CRL_BYTES = 24 * 1024 * 1024;
-/** Lists that are looked at: a gateway has one of each root that it trusts, and each costs a signature to check. */
-const MAX_LISTS = 8;
 const CODE = "CERTIFICATE_INVALID";
 
 /** Looks at the lists of peers, each at most once a second. */
@@ -116,7 +114,7 @@ function issuerOf(peer: Peer): Buffer {
 /** The list among these that the issuer of our certificate signed: others are of other authorities of the peer. */
 function listOf(issuerDer: Buffer, text: string): Crl {
   let refusal: unknown = new FederationError(CODE, "there is no revocation list");
-  for (const block of pemBlocks(text, "X509 CRL").slice(0, MAX_LISTS)) {
+  for (const block of pemBlocks(text, "X509 CRL")) {
     try {
       return readCrl(Buffer.from(block.replace(/-----[^-]+-----/g, ""), "base64"), issuerDer);
     } catch (error) {

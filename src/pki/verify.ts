@@ -14,26 +14,39 @@ export function fingerprintOf(der: Buffer): string {
 }
 
 /**
- * Checks that the root vouches for a certificate, through intermediates where there are some: each signs the one before it, is an
- * authority and is valid now (RFC 5280 §6, without what TLS checks again). The root may vouch for any of them: a chain may go on to an
- * older root than the one that is trusted.
+ * Whether a root vouches for a certificate, through intermediates where there are some: each signs the one before it, is an authority
+ * and is valid now (RFC 5280 §6, without what TLS checks again). The root may vouch for any of them: a chain may go on to an older root
+ * than the one that is trusted.
  *
- * @throws FederationError CERTIFICATE_INVALID
+ * @throws FederationError CERTIFICATE_INVALID where one of them is no certificate
  */
-export function verifyChain(options: { certificateDer: Buffer; chainPem: readonly string[]; rootPem: string }): void {
+export function isVouchedFor(options: {
+  certificateDer: Buffer;
+  chainPem: readonly string[];
+  rootPem: string;
+}): boolean {
   const read = (pem: string): X509Certificate => readX509(pemToDer(pem, "CERTIFICATE", CODE), CODE);
   const root = read(options.rootPem);
   let below = readX509(options.certificateDer, CODE);
   for (const issuer of options.chainPem.map(read)) {
     if (vouches(root, below)) {
-      return;
+      return true;
     }
     if (!vouches(issuer, below)) {
-      break;
+      return false;
     }
     below = issuer;
   }
-  if (!vouches(root, below)) {
+  return vouches(root, below);
+}
+
+/**
+ * Checks that a root vouches for a certificate.
+ *
+ * @throws FederationError CERTIFICATE_INVALID
+ */
+export function verifyChain(options: { certificateDer: Buffer; chainPem: readonly string[]; rootPem: string }): void {
+  if (!isVouchedFor(options)) {
     throw refused("it is not signed by a root that is trusted");
   }
 }
@@ -59,7 +72,9 @@ export function verifyIssued(options: {
 }): PeerIdentity & { notAfter: Date } {
   const der = pemToDer(options.certificatePem, "CERTIFICATE", CODE);
   const certificate = readX509(der, CODE);
-  verifyChainToAny(der, options.chainPem, options.rootsPem);
+  if (!options.rootsPem.some((rootPem) => isVouchedFor({ certificateDer: der, chainPem: options.chainPem, rootPem }))) {
+    throw refused("it is not signed by a root that is trusted");
+  }
   if (!certificate.publicKey.export({ type: "spki", format: "der" }).equals(publicKeyOf(options.privateKeyPem))) {
     throw refused("it is for another key");
   }
@@ -71,19 +86,6 @@ export function verifyIssued(options: {
   } catch (cause) {
     throw refused("it does not say who it speaks for", cause);
   }
-}
-
-function verifyChainToAny(certificateDer: Buffer, chainPem: readonly string[], rootsPem: readonly string[]): void {
-  let refusal: unknown = refused("no root is trusted");
-  for (const rootPem of rootsPem) {
-    try {
-      verifyChain({ certificateDer, chainPem, rootPem });
-      return;
-    } catch (error) {
-      refusal = error;
-    }
-  }
-  throw refusal;
 }
 
 function isValidNow(certificate: X509Certificate): boolean {

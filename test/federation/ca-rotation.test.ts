@@ -275,6 +275,24 @@ describe.skipIf(isStepCa)("two rotations of the root, one after the other", () =
     ]);
   });
 
+  test("a peer that pinned the older root may enroll again by a URL that pins the newer; by one of a stranger's root it may not", async () => {
+    expect((await peerOf("ida")).roots).toEqual([idOf(first)]);
+    const again = await createGrant(work, "bob", SCOPE);
+    expect(again.url).toContain(idOf(second));
+    await addPeer(home.directory, "ida", again.url);
+    expect(await peerOf("ida")).toEqual({ roots: [idOf(second)], issuers: [nameOf(second), nameOf(first)] });
+    expect(await codeOfQuery("ida")).toBe("OK");
+    const stranger = await openTestGateway("work.localhost", WORK);
+    try {
+      const { url } = await createGrant(stranger, "bob", SCOPE);
+      await expect(addPeer(home.directory, "ida", url)).rejects.toMatchObject({ code: "CONFLICT" });
+      expect((await peerOf("ida")).roots).toEqual([idOf(second)]);
+      await expect(addPeer(home.directory, "nobody", url)).rejects.toMatchObject({ code: "TOKEN_SPENT" });
+    } finally {
+      await stranger.stop();
+    }
+  });
+
   test("a renewal brings a certificate of the newer root, which is trusted beside the pinned one from then on", async () => {
     expect((await peerOf(USER)).issuers).toEqual([nameOf(first)]);
     expect(await renew(USER)).toMatchObject({ status: "renewed" });
