@@ -20,7 +20,7 @@ import { createRenewal } from "./enrollment/renew.ts";
 import { FederationError } from "./errors.ts";
 import { createHomeExecutor } from "./graphile/home-schema.ts";
 import { createVerbExecutor } from "./graphile/verb-schema.ts";
-import { createFederationListener, federationTls } from "./listeners/federation.ts";
+import { createFederationListener } from "./listeners/federation.ts";
 import { createHomeListener } from "./listeners/home.ts";
 import { listen, stopListening } from "./listeners/lifecycle.ts";
 import { createPublicListener, publicTls } from "./listeners/public.ts";
@@ -229,7 +229,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
     });
     const showIdentity = (next: ServerIdentity): void => {
       serving = next;
-      federation.server.setSecureContext(federationTls({ identity: next, trustedRoots: roots() }));
+      federation.retrust({ identity: next, trustedRoots: roots() });
       open.setSecureContext(publicTls(next));
     };
     const kept = keepServerIdentity({ first: identity, make: makeIdentity, apply: showIdentity, log });

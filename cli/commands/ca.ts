@@ -13,6 +13,7 @@ export function caCommand(): Command {
   return new Command("ca")
     .description("The certificate authority, whose root peers pin.")
     .addCommand(rotateCommand())
+    .addCommand(retireCommand())
     .addCommand(statusCommand());
 }
 
@@ -32,10 +33,36 @@ function rotateCommand(): Command {
         "Gateways that run trust the new one from now on, and sign by it in one to two minutes. The one before",
         "stays trusted until a day after its last certificate has ended, and then retires by itself.",
         "Nothing else is to be done. How far it is:  mosaic ca status",
-        "If a key was stolen, this is not enough:    docs/how-to/rotate-the-root.md",
+        "If a key was stolen, this is not enough:    mosaic ca retire --help",
       ].join("\n"),
     );
   });
+}
+
+function retireCommand(): Command {
+  return gatewayCommand(
+    "retire",
+    "Trust an older root no more, from now on: its key was stolen. Peers whose certificate is of it are refused, and enroll again. Otherwise it retires by itself.",
+    ["ca retire 14c628fb61fc8eb7f0bbb88fff269ffa0fb08170cc75936e045a2cacb6540dd5"],
+  )
+    .argument("<fingerprint>", "the root's, as `ca status` shows it")
+    .action(async (fingerprint: string, options: CommonOptions) => {
+      const { directory, output } = common(options);
+      const refused = await useDatabase(directory, ({ adminUrl }) =>
+        asAdministrator(adminUrl, async (client) => {
+          const { rows } = await client.query<{ refused: string }>(
+            "select federation.retire_authority($1) as refused",
+            [fingerprint.toLowerCase()],
+          );
+          return Number(rows[0]?.refused);
+        }),
+      );
+      output.result({ fingerprint, refusedCertificates: refused }, () =>
+        refused === 0
+          ? "The root is trusted no more. No good certificate was of it."
+          : `The root is trusted no more. Good certificates of it, which are refused now: ${refused}. A new URL for such a peer:  mosaic federation grant enroll <id>`,
+      );
+    });
 }
 
 function statusCommand(): Command {

@@ -104,3 +104,32 @@ revoke all on function federation.retire_authorities() from public;
 grant execute on function federation.retire_authorities() to federation_worker, federation_admin;
 comment on function federation.retire_authorities() is
   'Ends a rotation: retires an authority that has a successor a day after the last of its certificates has ended, and returns its fingerprint.';
+
+create or replace function federation.retire_authority(fingerprint text) returns bigint
+language plpgsql
+volatile
+security definer -- nobody but these functions has a right on the table
+set search_path = ''
+as $$
+declare
+  going record;
+begin
+  perform pg_advisory_xact_lock(hashtext('federation_authorities'));
+  select s.* into going from federation.authority_status() s where s.fingerprint = retire_authority.fingerprint and s.retired_at is null;
+  if not found then
+    raise exception 'There is no such root that is trusted.' using errcode = 'MF011';
+  end if;
+  if not exists (
+    select from federation.federation_authorities n where n.retired_at is null and n.created_at > going.created_at
+  ) then
+    raise exception 'No other root would take over: make one first (mosaic ca rotate).' using errcode = 'MF031';
+  end if;
+  update federation.federation_authorities a set retired_at = now() where a.id = going.id;
+  perform federation.send_notice('{"authorities": true}');
+  return going.live_certificates;
+end;
+$$;
+revoke all on function federation.retire_authority(text) from public;
+grant execute on function federation.retire_authority(text) to federation_admin;
+comment on function federation.retire_authority(text) is
+  'Trusts a root no more from now on, whose key was stolen, and returns how many good certificates are refused by that. Raises MF011, MF031.';

@@ -9,6 +9,7 @@ import type { AuditEntry } from "../audit/entry.ts";
 import { asFederationError, FederationError } from "../errors.ts";
 import { unrecordedSpan } from "../observability/span.ts";
 import type { PeerIdentity } from "../pki/identity.ts";
+import { isOfOne } from "../pki/verify.ts";
 import { newEntry } from "./audited.ts";
 import { createConnectionLimit } from "./connection-limit.ts";
 import { endWith } from "./http.ts";
@@ -47,10 +48,12 @@ export interface FederationListener {
   settled(): Promise<void>;
   /** Ends the connections whose certificates are revoked by now, and what runs on them. */
   endRevoked(): void;
+  /** Takes another server certificate and other roots, PEM. Where one is no longer among these, the connections whose certificates are of none of them end. */
+  retrust(options: { identity: ServerIdentity; trustedRoots: string[] }): void;
 }
 
 /** What a change of the server certificate replaces, and what stays with it. */
-export function federationTls(options: { identity: ServerIdentity; trustedRoots: string[] }): SecureContextOptions {
+function federationTls(options: { identity: ServerIdentity; trustedRoots: string[] }): SecureContextOptions {
   return {
     cert: options.identity.certificate,
     key: options.identity.key,
@@ -72,6 +75,7 @@ export function createFederationListener(options: FederationListenerOptions): Fe
   const identities = new WeakMap<object, Exclude<CertifiedIdentity, undefined>>();
   const last = new WeakMap<object, IncomingMessage>();
   const open = new Map<TLSSocket, PeerIdentity>();
+  let trusted = options.trustedRoots;
   const server = createServer(
     {
       ...federationTls(options),
@@ -190,6 +194,20 @@ export function createFederationListener(options: FederationListenerOptions): Fe
   return {
     server,
     endRevoked,
+    retrust: (next) => {
+      server.setSecureContext(federationTls(next));
+      const isLess = trusted.some((root) => !next.trustedRoots.includes(root));
+      trusted = next.trustedRoots;
+      if (!isLess) {
+        return;
+      }
+      for (const socket of open.keys()) {
+        const certificate = socket.getPeerX509Certificate();
+        if (certificate === undefined || !isOfOne(certificate, next.trustedRoots)) {
+          socket.destroy();
+        }
+      }
+    },
     settled: async () => {
       await Promise.allSettled(running);
     },

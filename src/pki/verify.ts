@@ -51,6 +51,20 @@ export function verifyChain(options: { certificateDer: Buffer; chainPem: readonl
   }
 }
 
+/**
+ * Whether one of some roots vouches for a certificate that came by TLS, with the chain by which it was verified then.
+ *
+ * @param rootsPem PEM
+ */
+export function isOfOne(certificate: X509Certificate, rootsPem: readonly string[]): boolean {
+  const roots = rootsPem.map((pem) => readX509(pem, CODE));
+  const chain: X509Certificate[] = [];
+  for (let one: X509Certificate | undefined = certificate; one !== undefined; one = one.issuerCertificate) {
+    chain.push(one);
+  }
+  return chain.some((one) => roots.some((root) => vouches(root, one)));
+}
+
 function vouches(issuer: X509Certificate, below: X509Certificate): boolean {
   return issuer.ca && isValidNow(issuer) && below.checkIssued(issuer) && below.verify(issuer.publicKey);
 }

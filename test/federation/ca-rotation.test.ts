@@ -1,9 +1,6 @@
-import { X509Certificate } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
-import { connect } from "node:tls";
 import { Client } from "undici";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
-import { addPeer, createToken, credentialsOf } from "../../src/demo/actors.ts";
+import { addPeer, credentialsOf } from "../../src/demo/actors.ts";
 import { mtlsRequest } from "../../src/demo/mtls-request.ts";
 import { HOME, WORK } from "../../src/demo/world.ts";
 import { readCrl } from "../../src/pki/crl.ts";
@@ -13,6 +10,8 @@ import { auditRows, createGrant, enrollGrant, openTestGateway } from "../harness
 import type { TestGateway, TestGrant } from "../harness/gateway.ts";
 import { runMosaic } from "../harness/mosaic.ts";
 import { makeDue, peerRecord, renewalsOf } from "../harness/renewal.ts";
+import { codeOfQuery, endOlderCertificates, nameOf, pass, servedBy, streamOf } from "../harness/rotation.ts";
+import type { Stream } from "../harness/rotation.ts";
 import { hasOpenssl, openssl } from "../unit/pki/openssl.ts";
 
 const SCOPE = { resources: ["tasks"], include_teams: ["platform"], include_personal: true };
@@ -54,53 +53,6 @@ async function getText(path: string, pinnedPem: string): Promise<string> {
     await client.destroy();
   }
 }
-/** Which root signed the certificates that both listeners show to who trusts one root alone; those of another name, by their names. */
-async function servedBy(trustedPem: string): Promise<string[]> {
-  return Promise.all(
-    [work.gateway.federationUrl, work.gateway.publicUrl].map(
-      (url) =>
-        new Promise<string>((resolve, reject) => {
-          const { hostname: host, port } = new URL(url);
-          const socket = connect({ host, port: Number(port), ca: trustedPem }, () => {
-            resolve(socket.getPeerX509Certificate()?.issuer ?? "");
-            socket.destroy();
-          });
-          socket.on("error", reject);
-        }),
-    ),
-  );
-}
-const nameOf = (rootPem: string): string => new X509Certificate(rootPem).subject;
-
-/** Changes what is on record of certificates, which no trigger allows. */
-async function rewriteCertificates(assignments: string): Promise<void> {
-  await work.pool.query(
-    `begin; alter table federation.federation_certificates disable trigger all;
-     update federation.federation_certificates c set ${assignments};
-     alter table federation.federation_certificates enable trigger all;
-     alter table federation.federation_certificates enable always trigger _100_lifecycle;
-     alter table federation.federation_certificates enable always trigger _110_lifecycle_truncate;
-     commit`,
-  );
-}
-/** Lets time pass for what the database says of roots, and has the gateway read it, as it does by itself every 30 seconds. */
-async function pass(time: string): Promise<void> {
-  await work.pool.query("update federation.federation_authorities set created_at = created_at - $1::interval", [time]);
-  await rewriteCertificates(`issued_at = issued_at - interval '${time}'`);
-  await work.pool.query(`select federation.send_notice('{"authorities": true}')`);
-}
-/**
- * As if every certificate that counts as an older root's had ended. What was published as revoked stays on record till its end, so these
- * count as the newer root's.
- */
-async function endOlderCertificates(): Promise<void> {
-  const newer = "(select n from federation.list_authorities() n where n.retired_at is null limit 1)";
-  const isOlder = `(c.authority_id <> (${newer}).id or c.issued_at < (${newer}).created_at + interval '30 minutes')`;
-  await rewriteCertificates(`
-    not_before = case when ${isOlder} and c.revoked_at is null then now() - interval '26 hours' else c.not_before end,
-    not_after = case when ${isOlder} and c.revoked_at is null then now() - interval '25 hours' else c.not_after end,
-    issued_at = now(), authority_id = (${newer}).id`);
-}
 async function retire(): Promise<string[]> {
   const { rows } = await work.pool.query<{ fingerprint: string }>(
     "select fingerprint from federation.retire_authorities() as r (fingerprint)",
@@ -114,51 +66,6 @@ const directly = (rootPem: string, { enrolled }: TestGrant): Promise<{ status: n
     ...credentialsOf(enrolled),
     body: { documentId: "capabilities", variables: {} },
   });
-
-/** Asks the peer over and over until it is ended, and tells of each answer that was no page with rows. */
-async function streamOf(user: string): Promise<{ end: () => Promise<{ asked: number; failed: string[] }> }> {
-  const token = await createToken(home.directory, user);
-  let [asked, isEnding] = [0, false];
-  const failed: string[] = [];
-  const askOnce = async (): Promise<void> => {
-    asked += 1;
-    const answer = await fetch(`${home.gateway.homeUrl}/graphql`, {
-      method: "POST",
-      headers: { "content-type": "application/json", authorization: `Bearer ${token}` },
-      body: JSON.stringify({
-        query: `{ list(resource: "tasks", first: ${(asked % 40) + 1}, source: "federated:work.localhost") { rows } }`,
-      }),
-    });
-    const body = (await answer.json()) as {
-      data?: { list?: { rows: unknown[] } | null } | null;
-      errors?: { extensions: { code: string } }[];
-    };
-    if ((body.data?.list?.rows.length ?? 0) === 0) {
-      failed.push(body.errors?.[0]?.extensions.code ?? "no rows");
-    }
-  };
-  const running = Promise.all(
-    [0, 1].map(async () => {
-      do {
-        await askOnce();
-        // Commands of the test are processes of their own, which want a core, too.
-        await sleep(20);
-      } while (!isEnding);
-    }),
-  );
-  return {
-    end: async () => {
-      isEnding = true;
-      await running;
-      return { asked, failed };
-    },
-  };
-}
-async function codeOfQuery(user: string): Promise<string> {
-  const stream = await streamOf(user);
-  const { failed } = await stream.end();
-  return failed[0] ?? "OK";
-}
 
 describe.runIf(isStepCa)("a root of step-ca's", () => {
   test("is not rotated here: CONFIG_INVALID, and nothing changes", async () => {
@@ -176,7 +83,7 @@ describe.skipIf(isStepCa)("two rotations of the root, one after the other", () =
   let since: TestGrant;
   let waiting: { grantId: string; url: string };
   let [first, second] = ["", ""];
-  let stream: Awaited<ReturnType<typeof streamOf>>;
+  let stream: Stream;
   const der = (pem: string): Buffer => pemToDer(pem, "CERTIFICATE", "CERTIFICATE_INVALID");
   const idOf = (pem: string): string => fingerprintOf(der(pem));
   /** What a local user's gateway has of the peer: the roots that it trusts, and who signed our certificate. */
@@ -205,7 +112,7 @@ describe.skipIf(isStepCa)("two rotations of the root, one after the other", () =
     revoked = await enrollGrant(work, home, "bob", "rea", SCOPE);
     first = derToPem(alice.enrolled.rootDer, "CERTIFICATE");
     // A peer that asks all the time, from before the first rotation until after the second.
-    stream = await streamOf(USER);
+    stream = await streamOf(home, USER);
   });
   afterAll(() => stream.end());
 
@@ -223,7 +130,7 @@ describe.skipIf(isStepCa)("two rotations of the root, one after the other", () =
       { fingerprint: idOf(second), state: "trusted", liveCertificates: 0, lastEnds: null },
       { fingerprint: idOf(first), state: "signs", liveCertificates: 3, lastEnds: expect.any(String) as unknown },
     ]);
-    expect(await servedBy(first)).toEqual([nameOf(first), nameOf(first)]);
+    expect(await servedBy(work, first)).toEqual([nameOf(first), nameOf(first)]);
     waiting = await createGrant(work, "bob", SCOPE);
     expect(waiting.url).toContain(idOf(first));
   });
@@ -248,26 +155,26 @@ describe.skipIf(isStepCa)("two rotations of the root, one after the other", () =
   });
 
   test("after a minute it signs: both listeners show its certificate, to who knows the older root alone, too", async () => {
-    await pass("2 minutes");
-    await expect.poll(() => servedBy(first)).toEqual([nameOf(second), nameOf(second)]);
-    expect(await servedBy(second)).toEqual([nameOf(second), nameOf(second)]);
+    await pass(work, "2 minutes");
+    await expect.poll(() => servedBy(work, first)).toEqual([nameOf(second), nameOf(second)]);
+    expect(await servedBy(work, second)).toEqual([nameOf(second), nameOf(second)]);
     expect((await statusOf()).map(({ state }) => state)).toEqual(["signs", "trusted"]);
     expect(await directly(first, alice)).toMatchObject({ code: "OK" });
-    expect(await codeOfQuery("ida")).toBe("OK");
+    expect(await codeOfQuery(home, "ida")).toBe("OK");
   });
 
   test("an enrollment URL from before leads to a certificate of the newer root", async () => {
     await addPeer(home.directory, "urs", waiting.url);
     expect(await peerOf("urs")).toEqual({ roots: [idOf(first)], issuers: [nameOf(second), nameOf(first)] });
-    expect(await codeOfQuery("urs")).toBe("OK");
+    expect(await codeOfQuery(home, "urs")).toBe("OK");
   });
 
   test("an enrollment from later on pins the newer root", async () => {
-    await pass("1 hour");
+    await pass(work, "1 hour");
     since = await enrollGrant(work, home, "bob", "nia", SCOPE);
     expect(fingerprintOf(since.enrolled.rootDer)).toBe(idOf(second));
     expect((await peerOf("nia")).roots).toEqual([idOf(second)]);
-    expect(await codeOfQuery("nia")).toBe("OK");
+    expect(await codeOfQuery(home, "nia")).toBe("OK");
     expect(await statusOf()).toMatchObject([
       { fingerprint: idOf(second), liveCertificates: 1 },
       // What the URL from before has brought counts as the older root's.
@@ -281,7 +188,7 @@ describe.skipIf(isStepCa)("two rotations of the root, one after the other", () =
     expect(again.url).toContain(idOf(second));
     await addPeer(home.directory, "ida", again.url);
     expect(await peerOf("ida")).toEqual({ roots: [idOf(second)], issuers: [nameOf(second), nameOf(first)] });
-    expect(await codeOfQuery("ida")).toBe("OK");
+    expect(await codeOfQuery(home, "ida")).toBe("OK");
     const stranger = await openTestGateway("work.localhost", WORK);
     try {
       const { url } = await createGrant(stranger, "bob", SCOPE);
@@ -302,7 +209,7 @@ describe.skipIf(isStepCa)("two rotations of the root, one after the other", () =
     });
     await work.pool.query("select federation.supersede_certificates('0 seconds')");
     await expect.poll(async () => (await directly(first, alice)).code).toBe("TLS_REFUSED");
-    expect(await codeOfQuery(USER)).toBe("OK");
+    expect(await codeOfQuery(home, USER)).toBe("OK");
   });
 
   test("each root has a list that its key signed and OpenSSL takes, and what is revoked of either is in both", async () => {
@@ -335,7 +242,7 @@ describe.skipIf(isStepCa)("two rotations of the root, one after the other", () =
   test("a caller learns from the older root's list that its certificate of that root was revoked", async () => {
     expect(await peerOf("rea")).toEqual({ roots: [idOf(first)], issuers: [nameOf(first)] });
     await expect.poll(async () => (await directly(first, revoked)).code).toBe("TLS_REFUSED");
-    expect(await codeOfQuery("rea")).toBe("CERTIFICATE_REVOKED");
+    expect(await codeOfQuery(home, "rea")).toBe("CERTIFICATE_REVOKED");
     expect((await peerRecord(home, "rea")).state).toBe("revoked");
   });
 
@@ -345,8 +252,8 @@ describe.skipIf(isStepCa)("two rotations of the root, one after the other", () =
     expect(asked).toBeGreaterThan(50);
     await work.restart();
     expect((await shownRoots(first)).map(idOf)).toEqual([idOf(second), idOf(first)]);
-    expect(await servedBy(first)).toEqual([nameOf(second), nameOf(second)]);
-    stream = await streamOf(USER);
+    expect(await servedBy(work, first)).toEqual([nameOf(second), nameOf(second)]);
+    stream = await streamOf(home, USER);
   });
 
   test("the doctor finds nothing wrong with it", async () => {
@@ -361,7 +268,7 @@ describe.skipIf(isStepCa)("two rotations of the root, one after the other", () =
   });
 
   test("once it has retired, a certificate of it is refused at the handshake, which the audit log has", async () => {
-    await endOlderCertificates();
+    await endOlderCertificates(work);
     expect(await retire()).toEqual([idOf(first)]);
     await expect.poll(async () => (await shownRoots(second)).map(idOf)).toEqual([idOf(second)]);
     const refused = async (): Promise<number> =>
@@ -373,28 +280,51 @@ describe.skipIf(isStepCa)("two rotations of the root, one after the other", () =
     expect(await refused()).toBe(before + 1);
     expect((await statusOf()).map(({ state }) => state)).toEqual(["signs", "retired"]);
     expect(pemBlocks(await getText("/crl.pem", second), "X509 CRL")).toHaveLength(1);
-    expect(await codeOfQuery(USER)).toBe("OK");
+    expect(await codeOfQuery(home, USER)).toBe("OK");
     // A peer that pinned the older root and has not renewed yet is still led from there.
-    expect(await servedBy(first)).toEqual([nameOf(second), nameOf(second)]);
+    expect(await servedBy(work, first)).toEqual([nameOf(second), nameOf(second)]);
   });
 
   test("a renewal after that lets go of the older root", async () => {
     expect((await peerOf(USER)).roots).toContain(idOf(first));
     expect(await renew(USER)).toMatchObject({ status: "renewed" });
     expect((await peerOf(USER)).roots).toEqual([idOf(second)]);
-    expect(await codeOfQuery(USER)).toBe("OK");
+    expect(await codeOfQuery(home, USER)).toBe("OK");
   });
 
   test("the next rotation may begin, and none of all the requests has failed", async () => {
     expect(await ca("rotate")).toMatchObject({ code: 0, said: { predecessor: idOf(second) } });
     await expect.poll(() => shownRoots(second)).toHaveLength(2);
-    await pass("2 minutes");
-    await expect.poll(async () => new Set(await servedBy(second)).has(nameOf(second))).toBe(false);
-    expect(await codeOfQuery(USER)).toBe("OK");
+    await pass(work, "2 minutes");
+    await expect.poll(async () => new Set(await servedBy(work, second)).has(nameOf(second))).toBe(false);
+    expect(await codeOfQuery(home, USER)).toBe("OK");
     expect(await renew(USER)).toMatchObject({ status: "renewed" });
     expect((await peerOf(USER)).roots).toHaveLength(2);
     const { asked, failed } = await stream.end();
     expect(failed).toEqual([]);
     expect(asked).toBeGreaterThan(50);
+  });
+
+  test("a root whose key was stolen is trusted no more at once, and its peers enroll again", async () => {
+    const retireNow = (fingerprint: string): ReturnType<typeof runMosaic> =>
+      runMosaic(["ca", "retire", fingerprint, "--json", "--dir", work.directory]);
+    expect((await retireNow("0".repeat(64))).code).toBe(66);
+    const [third = ""] = (await statusOf()).map(({ fingerprint }) => fingerprint);
+    expect((await retireNow(third)).code).toBe(65);
+    expect(await codeOfQuery(home, "ida")).toBe("OK");
+    expect((await peerOf("ida")).issuers[0]).toBe(nameOf(second));
+    const { code, stdout } = await retireNow(idOf(second));
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      fingerprint: idOf(second),
+      refusedCertificates: expect.any(Number) as unknown,
+    });
+    // The connection that was open has ended as well.
+    await expect.poll(() => codeOfQuery(home, "ida")).toBe("PEER_UNREACHABLE");
+    expect(await codeOfQuery(home, USER)).toBe("OK");
+    const { url } = await createGrant(work, "bob", SCOPE);
+    await addPeer(home.directory, "ida", url);
+    expect((await peerOf("ida")).roots).toEqual([third]);
+    expect(await codeOfQuery(home, "ida")).toBe("OK");
   });
 });

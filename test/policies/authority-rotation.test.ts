@@ -289,6 +289,50 @@ describe("a root that goes", () => {
   });
 });
 
+describe("a root whose key was stolen", () => {
+  const retireNow = (client: PoolClient, fingerprint: string, role = "federation_admin"): Promise<number> =>
+    asRole(client, role, async () => {
+      const { rows } = await client.query<{ refused: number }>(
+        "select federation.retire_authority($1)::integer as refused",
+        [fingerprint],
+      );
+      return only(rows).refused;
+    });
+
+  test("is trusted no more from then on, though certificates of it are good, and the newer one signs at once", async () => {
+    await begun(async (client, grant) => {
+      await rotate(client, NEWER);
+      expect(await retireNow(client, OLDER)).toBe(1);
+      expect(await trusted(client)).toEqual([NEWER]);
+      expect(await pinned(client, "mia")).toBe(NEWER);
+      expect(await signerOf(client, await recordCertificate(client, grant.id))).toBe(NEWER);
+      await rotate(client, NEWEST);
+      expect(await trusted(client)).toEqual([NEWER, NEWEST]);
+    });
+  });
+
+  test("is the older of two: the newest stays, and one alone", async () => {
+    await begun(async (client) => {
+      expect(await refusal(retireNow(client, OLDER))).toBe("CONFLICT");
+      await rotate(client, NEWER);
+      expect(await refusal(retireNow(client, NEWER))).toBe("CONFLICT");
+      expect(await trusted(client)).toEqual([OLDER, NEWER]);
+    });
+  });
+
+  test("is there to be retired, once, and by an administrator", async () => {
+    await begun(async (client) => {
+      await rotate(client, NEWER);
+      expect(await refusal(retireNow(client, NEWEST))).toBe("NOT_FOUND");
+      for (const role of ["federation_gateway", "federation_worker", "federation_peer", "federation_user"]) {
+        expect(await refusal(retireNow(client, OLDER, role)), role).toBe(DENIED);
+      }
+      await retireNow(client, OLDER);
+      expect(await refusal(retireNow(client, OLDER))).toBe("NOT_FOUND");
+    });
+  });
+});
+
 describe("who may", () => {
   const OTHERS = ["federation_gateway", "federation_worker", "federation_peer", "federation_user"];
 

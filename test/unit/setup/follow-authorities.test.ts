@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { asFederationError } from "../../../src/errors.ts";
 import type { CertificateAuthority } from "../../../src/pki/authority.ts";
 import { createEmbeddedAuthority, createRoot } from "../../../src/pki/embedded-authority.ts";
 import { createCsr } from "../../../src/pki/csr.ts";
@@ -34,7 +35,7 @@ afterEach(() => {
 const signedBy = (): Promise<string> =>
   authorities.issueServerCertificate({ csrPem, names: ["work.example"], lifetimeSeconds: 60 }).then(
     ({ certificateDer }) => readX509(certificateDer, "CERTIFICATE_INVALID").issuer,
-    (error: { code: string }) => error.code,
+    (error: unknown) => asFederationError(error).code,
   );
 
 test("the first that is trusted signs, and each change is told once", async () => {
