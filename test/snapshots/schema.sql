@@ -642,14 +642,14 @@ create function federation.add_authority(id uuid, kind text, certificate_der byt
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 e48e4eaeed96d90aec26a3fc0951f937df0b754eb3a25c0b736b1f9a2d14f5d1; -- owner federation_owner
+  as sha256 5cde3ec2ac2d0e22c7435d8de38f4ba020222dcb1fba735f1602a309ae5669a2; -- owner federation_owner
 comment on function federation.add_authority(uuid,text,bytea,text,bytea) is 'Makes an authority the one that signs, its key sealed. Raises MF031 where peers have pinned another root.';
 
 create function federation.add_peer(id uuid, owner_user_id text, host text, federation_url text, public_url text, grant_id uuid, root_certificate_der bytea, certificate_chain_der bytea[], certificate_serial text, certificate_not_after timestamp with time zone, sealed_key bytea)
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 171301cb27ee41ee96de29583ee0bedc04b00c5b9e8b30a2f098cbfec89daf20; -- owner federation_owner
+  as sha256 9c8d9a4e50e67b2b0a2812b9739f3a07869f8c41b265337a8db06d737b6cf61c; -- owner federation_owner
 comment on function federation.add_peer(uuid,text,text,text,text,uuid,bytea,bytea[],text,timestamp with time zone,bytea) is 'Stores a peer that a local user enrolled with; an earlier one of the same user, host and authority is replaced. Raises MF021, MF031.';
 
 create function federation.alike_words(config regconfig, texts text[], query text)
@@ -729,6 +729,13 @@ create function federation.audit_unchained()
   set search_path=""
   as sha256 f283973d76ef51b386c0dea5831a52820ecdef8251e8a5d829d3627c447da5e3; -- owner federation_owner
 comment on function federation.audit_unchained() is 'How many rows stand in no chain, and a digest of them: none may be added.';
+
+create function federation.authority_status()
+  returns TABLE(id uuid, kind text, fingerprint text, certificate_der bytea, created_at timestamp with time zone, retired_at timestamp with time zone, signs boolean, live_certificates bigint, last_ends timestamp with time zone)
+  language sql stable security definer rows 1000
+  set search_path=""
+  as sha256 14eec35dfd40d6a4957ca63a3461dcb6e244b6f9707c3795e6e4f4b91e39d7c0; -- owner federation_owner
+comment on function federation.authority_status() is 'Every authority, newest first: whether it signs, how many of its certificates are good, and when the last of them, a revoked one included, ends or has ended within a day.';
 
 create function federation.begin_crl(authority_fingerprint text)
   returns TABLE(authority_id uuid, number bigint, der bytea, last_revocation bigint)
@@ -848,7 +855,7 @@ create function federation.create_enrollment_token(grant_id uuid)
   returns TABLE(enrollment_token text, token_expires_at timestamp with time zone, enrollment_url text)
   language plpgsql volatile security definer rows 1000
   set search_path=""
-  as sha256 4f3040215853519d035e3bb48b2439e16a73571f39cef05a47df3ca26d783999; -- owner federation_owner
+  as sha256 cf254d9f8edfe026894803914c773d0821b34687d2aa268b9f5c50458fd601d0; -- owner federation_owner
 comment on function federation.create_enrollment_token(uuid) is 'A new one-time token for a grant that is pending or, its certificate having ended, active, and the URL that carries it; an earlier one that was not used ends. Raises MF011, MF031.';
 
 create function federation.create_grant(subject_user_id text, peer_host text, scope jsonb, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone)
@@ -1103,8 +1110,8 @@ create function federation.list_authorities()
   returns SETOF federation.federation_authorities
   language sql stable security definer rows 1000
   set search_path=""
-  as sha256 0bd6d1cedfa611cb79ec85e849d8c02a40047025726d4796c0f79114692251e4; -- owner federation_owner
-comment on function federation.list_authorities() is 'Every authority, the one that signs first.';
+  as sha256 67381c7391988b60800b256c83e3b281f050f66610fa467b5827e860da6d2a5c; -- owner federation_owner
+comment on function federation.list_authorities() is 'Every authority: the one that signs first, then the others that are trusted, then those that are retired, newest first.';
 
 create function federation.list_certificates(grant_id uuid DEFAULT NULL::uuid)
   returns TABLE(serial text, grant_id uuid, subject_user_id text, peer_host text, not_before timestamp with time zone, not_after timestamp with time zone, issued_at timestamp with time zone, renewed_from text, revoked_at timestamp with time zone, revocation_reason text)
@@ -1228,12 +1235,26 @@ create function federation.peer_health()
   as sha256 46ba197eb4a63b553bfee044eca3124c61b3a663dbe3d3ba65707abbc295395c; -- owner federation_owner
 comment on function federation.peer_health() is 'How each peer did when a gateway that serves now last asked it; no row for those that none asked.';
 
+create function federation.peer_roots(owner_user_id text, host text)
+  returns SETOF bytea
+  language sql stable security definer rows 1000
+  set search_path=""
+  as sha256 77c3c2020bb5890b8e9b8b528cc59ca38757da4a81b4ad32a307a9838c98148a; -- owner federation_owner
+comment on function federation.peer_roots(text,text) is 'The roots that are trusted for a peer, the pinned one first; none where there is no such peer.';
+
 create function federation.peers_of_current_user()
   returns SETOF federation.federation_peers
   language sql stable security definer rows 1000
   set search_path=""
   as sha256 806b06d8f6227207550d53547b74e9e572d136f674b9567236dd22b64dc4ca22; -- owner federation_owner
 comment on function federation.peers_of_current_user() is 'The peers of the local user of this session, with their sealed keys, for the gateway to open connections with.';
+
+create function federation.pinned_authority()
+  returns uuid
+  language sql stable
+  set search_path=""
+  as sha256 a1059d847d1782342797823194d896b7e7d659b041dda3fc983f3f710527ce96; -- owner federation_owner
+comment on function federation.pinned_authority() is 'The authority whose root new enrollment URLs name: the newest by which every gateway has shown itself for minutes, else the oldest that is trusted.';
 
 create function federation.privilege_held(role_name name, object_kind text, object_id oid, column_number smallint)
   returns boolean
@@ -1268,14 +1289,14 @@ create function federation.publish_settings(settings jsonb)
   language sql volatile security definer
   set search_path=""
   as sha256 687ffc0d8e1911d433641f7c71500dfbd83061de8a0e8b45e825405735a6834e; -- owner federation_owner
-comment on function federation.publish_settings(jsonb) is 'Writes the host, URLs and root fingerprint of this gateway.';
+comment on function federation.publish_settings(jsonb) is 'Writes the host and URLs of this gateway.';
 
 create function federation.published_crls()
   returns TABLE(fingerprint text, certificate_der bytea, number bigint, der bytea, this_update timestamp with time zone, next_update timestamp with time zone)
   language sql stable security definer rows 1000
   set search_path=""
-  as sha256 d0ce062e2d071eb8028816413ec2be896c18724584852680e5f3bd984190bb74; -- owner federation_owner
-comment on function federation.published_crls() is 'The newest list of each authority, that of the one which signs first.';
+  as sha256 1c172d4be58940ffb1d35c1805abf1882e9a812174129b5286d205a5e98294b3; -- owner federation_owner
+comment on function federation.published_crls() is 'The newest list of each authority that is trusted, that of the one which signs first.';
 
 create function federation.put_search_document(resource text, entry jsonb)
   returns void
@@ -1333,7 +1354,7 @@ create function federation.record_certificate(serial text, grant_id uuid, finger
   returns void
   language sql volatile security definer
   set search_path=""
-  as sha256 5a2863b94911bebfbc8eafc48a5320ab4c7601b6a038b6df14141bb6c1147f9e; -- owner federation_owner
+  as sha256 fd6155bd9d1875f4dffd13175bf25a251ea5c4d9c488adde7233412fd8b5a948; -- owner federation_owner
 comment on function federation.record_certificate(text,uuid,text,timestamp with time zone,timestamp with time zone,text) is 'Records a client certificate that was signed for a grant by the authority that signs now, and the one that it was renewed from, which is live. Raises MF031.';
 
 create function federation.record_identity(users_table regclass, user_column name, memberships_table regclass, member_user_column name, member_team_column name, user_deleted_column name, member_deleted_column name)
@@ -1399,12 +1420,12 @@ create function federation.renewal_subject(host text, owner_user_id text)
   as sha256 a11e29c9f06e74f2294d741943d9b1eaa1e4e79d87888e2ef2a424d7e272bb1e; -- owner federation_owner
 comment on function federation.renewal_subject(text,text) is 'What alerts about the certificate for a peer are about.';
 
-create function federation.replace_peer_certificate(peer_id uuid, old_serial text, attempt text, certificate_chain_der bytea[], certificate_serial text, certificate_not_after timestamp with time zone, sealed_key bytea, trusted_roots_der bytea[])
+create function federation.replace_peer_certificate(peer_id uuid, old_serial text, attempt text, certificate_chain_der bytea[], certificate_serial text, certificate_not_after timestamp with time zone, sealed_key bytea, roots_der bytea[])
   returns boolean
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 ef0e6b180fc47de466aa74cd76893fad9fbe999740167f7b3ebebf53cb09d2bf; -- owner federation_owner
-comment on function federation.replace_peer_certificate(uuid,text,text,bytea[],text,timestamp with time zone,bytea,bytea[]) is 'Puts a renewed certificate and its sealed key in the place of the old; false where another worker has gone on since, and nothing changes.';
+  as sha256 cb3154a2d429c5cf470b10d2e796ebf0f3b2276b7c4cf95bb2a5f4e9f67e88f7; -- owner federation_owner
+comment on function federation.replace_peer_certificate(uuid,text,text,bytea[],text,timestamp with time zone,bytea,bytea[]) is 'Puts a renewed certificate, its sealed key and the roots to be trusted from now on in the place of the old; false where another worker has gone on since, and nothing changes.';
 
 create function federation.report_gateway(id uuid, name text, started_at timestamp with time zone, report jsonb)
   returns void
@@ -1511,6 +1532,20 @@ create function federation.resume_grant(grant_id uuid)
   as sha256 b5e451d204042f572094588dffdc025dcde76b2698b475570305e9804e76732f; -- owner federation_owner
 comment on function federation.resume_grant(uuid) is 'Makes a suspended grant active again. Raises MF011, MF031.';
 
+create function federation.retire_authorities()
+  returns SETOF text
+  language plpgsql volatile security definer rows 1000
+  set search_path=""
+  as sha256 78e7f0cd5547bb567057cdf2edc90b00f1e9372cbe5a91ab8436ea91109e4221; -- owner federation_owner
+comment on function federation.retire_authorities() is 'Ends a rotation: retires an authority that has a successor a day after the last of its certificates has ended, and returns its fingerprint.';
+
+create function federation.retire_authority(fingerprint text)
+  returns bigint
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 53100ffb8a57efa893c47ebb88f8ff71e8d994cf7a83335f2d3e4cdd6da5e7f0; -- owner federation_owner
+comment on function federation.retire_authority(text) is 'Trusts a root no more from now on, whose key was stolen, and returns how many good certificates are refused by that. Raises MF011, MF031.';
+
 create function federation.revocation_epoch()
   returns bigint
   language sql volatile security definer
@@ -1561,6 +1596,13 @@ create function federation.roll_audit(hot interval DEFAULT '90 days'::interval)
   set search_path=""
   as sha256 982cd686faca58cb8f9ff920ef43517d826cc08e85199a8004376ad5943caacb; -- owner federation_owner
 comment on function federation.roll_audit(interval) is 'Makes partitions for the coming weeks and moves those to the archive that ended so long ago; says what it did. Raises MF012 for less than 90 days, but for a superuser.';
+
+create function federation.rotate_authority(id uuid, certificate_der bytea, fingerprint text, sealed_key bytea, cross_certificate_der bytea)
+  returns void
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 92f42d36c25ad1866662a374cb4ef309c7a20230d802d5569b8134ebb2f37eb3; -- owner federation_owner
+comment on function federation.rotate_authority(uuid,bytea,text,bytea,bytea) is 'Adds the authority that takes over from the embedded one, its key sealed and certified by the one before. Raises MF031 while two are trusted.';
 
 create function federation.row_expression(table_id regclass, expression text)
   returns text
@@ -1794,6 +1836,13 @@ create function federation.set_peer_state(peer_id uuid, serial text, state text)
   as sha256 7a7c3b3fd01d698cbb85237605eebd055088530400a8f3abc76eed9edaea149c; -- owner federation_owner
 comment on function federation.set_peer_state(uuid,text,text) is 'Writes what the gateway learnt of a peer when it last asked it.';
 
+create function federation.signing_authority()
+  returns uuid
+  language sql stable
+  set search_path=""
+  as sha256 94236c0fbad461933c5a1912c43bae0821f67dd3288f98111eb432d1112170c3; -- owner federation_owner
+comment on function federation.signing_authority() is 'The newest authority that is not retired and was made a minute ago or has signed, else the oldest that is not retired; null where there is none.';
+
 create function federation.single_key(table_id regclass)
   returns name
   language sql stable strict
@@ -1935,6 +1984,13 @@ create function federation.trigram_schema()
   as sha256 b37bf4694e4ab2264c37d506fd49202e1988b263e1b00a07281febc92cad1515; -- owner federation_owner
 comment on function federation.trigram_schema() is 'The schema of pg_trgm, quoted; null where there is none that the current role can use.';
 
+create function federation.trust_peer_root(owner_user_id text, host text, root_certificate_der bytea)
+  returns void
+  language sql volatile security definer
+  set search_path=""
+  as sha256 7c57e83ad29a51fb9c8d37c88c5ef0a1223e650f12f9837010d68d2d069c20d7; -- owner federation_owner
+comment on function federation.trust_peer_root(text,text,bytea) is 'Trusts a further root of a peer: one that certificates of its have been led to from a root that was trusted.';
+
 create function federation.unbind_identity()
   returns void
   language plpgsql volatile
@@ -2045,7 +2101,7 @@ CREATE TRIGGER _100_append_only BEFORE DELETE OR UPDATE ON federation.federation
 
 CREATE TRIGGER _110_append_only_truncate BEFORE TRUNCATE ON federation.federation_audit_log_default FOR EACH STATEMENT EXECUTE FUNCTION federation.tg_federation_audit_log__append_only();
 
-CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_authorities DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('authority', '{sealed_key,certificate_der}');
+CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_authorities DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('authority', '{sealed_key,certificate_der,cross_certificate_der}');
 
 CREATE TRIGGER _100_lifecycle BEFORE INSERT OR DELETE OR UPDATE ON federation.federation_certificates FOR EACH ROW EXECUTE FUNCTION federation.tg_federation_certificates__lifecycle(); -- A
 
