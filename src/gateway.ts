@@ -23,9 +23,9 @@ import { createVerbExecutor } from "./graphile/verb-schema.ts";
 import { createFederationListener } from "./listeners/federation.ts";
 import { createHomeListener } from "./listeners/home.ts";
 import { listen, stopListening } from "./listeners/lifecycle.ts";
-import { createPublicListener, publicTls } from "./listeners/public.ts";
-import { createServerIdentity, keepServerIdentity, SERVER_LIFETIME_SECONDS } from "./listeners/server-identity.ts";
-import type { ServerIdentity } from "./listeners/server-identity.ts";
+import { createPublicListener } from "./listeners/public.ts";
+import { createServerIdentity, SERVER_LIFETIME_SECONDS } from "./listeners/server-identity.ts";
+import { showAuthorities } from "./listeners/show-authorities.ts";
 import { keepObserving } from "./observability/keep-observing.ts";
 import { createMetrics } from "./observability/metrics.ts";
 import { telemetryTarget } from "./observability/telemetry-target.ts";
@@ -133,10 +133,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       statementTimeoutMs: config.limits.statementTimeoutMs,
       noticesHangUps: await noticesHangUps(pool),
     });
-    const authorities = followAuthorities({
-      opened,
-      read: authoritiesReader({ config, paths, sessions }),
-    });
+    const authorities = followAuthorities({ opened, read: authoritiesReader({ config, paths, sessions }) });
     const roots = (): string[] => authorities.trusted.map(({ rootPem }) => rootPem);
     const audit = createAuditQueue(sessions, log);
     closers.push(() => audit.close(SHUTDOWN_MS));
@@ -164,10 +161,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       log,
     });
     refreshCrl = () => revocations.refresh();
-    const makeIdentity = (): Promise<ServerIdentity> =>
-      createServerIdentity(authorities, config, SERVER_LIFETIME_SECONDS);
-    const identity = await makeIdentity();
-    let serving = identity;
+    const identity = await createServerIdentity(authorities, config, SERVER_LIFETIME_SECONDS);
     const { host, oidArc, certificateLifetimeDays } = config;
     const issuing = { sessions, authority: authorities, host, oidArc, certificateLifetimeDays };
     const capacity = createCapacity({
@@ -227,23 +221,8 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       audit,
       log,
     });
-    const showIdentity = (next: ServerIdentity): void => {
-      serving = next;
-      federation.retrust({ identity: next, trustedRoots: roots() });
-      open.setSecureContext(publicTls(next));
-    };
-    const kept = keepServerIdentity({ first: identity, make: makeIdentity, apply: showIdentity, log });
-    closers.push(() => kept.close());
-    authorities.onChange(({ signer }) => {
-      log.info({ trusted: authorities.trusted.length, signer }, "the certificate authorities have changed");
-      showIdentity(serving);
-      if (signer) {
-        kept.renewNow();
-      }
-      revocations.note({}).catch((error: unknown) => {
-        log.warn({ err: error }, "the lists of revoked certificates could not be made anew");
-      });
-    });
+    const shown = showAuthorities({ authorities, config, first: identity, federation, open, revocations, log });
+    closers.push(() => shown.close());
     const access = openPeerAccess({ config, keyring: () => loadKeyring(paths.sealKeys), sessions, metrics, log });
     closers.push(() => access.close());
     const queries = createHomeQueries(access);
@@ -260,7 +239,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
     const observing = keepObserving({
       metrics,
       sessions,
-      observed: { audit, access, certificate: () => serving, capacity, shared, revocations: keeping },
+      observed: { audit, access, certificate: () => shown.serving, capacity, shared, revocations: keeping },
       log,
     });
     closers.push(() => observing.close());
