@@ -1,3 +1,6 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Client } from "undici";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { addPeer, credentialsOf } from "../../src/demo/actors.ts";
@@ -266,6 +269,22 @@ describe.skipIf(isStepCa)("two rotations of the root, one after the other", () =
     const { stdout } = await runMosaic(["doctor", "--local", "--json", "--dir", work.directory]);
     const { findings } = JSON.parse(stdout) as { findings: { name: string; status: string }[] };
     expect(findings.find(({ name }) => name === "certificate authority")).toMatchObject({ status: "green" });
+  });
+
+  test("step-ca is not prepared below one of two roots, and is below one alone", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "mosaic-step-ca-"));
+    writeFileSync(join(folder, "password"), "a password of the test\n");
+    const prepare = (below: TestGateway): ReturnType<typeof runMosaic> =>
+      // prettier-ignore
+      runMosaic([
+        "step-ca", "prepare", "--out", join(folder, "out"), "--password-file", join(folder, "password"),
+        "--crl-url", "https://127.0.0.1/crl", "--below", below.directory, "--json",
+      ]);
+    const refused = await prepare(work);
+    expect([refused.code, JSON.parse(refused.stderr)]).toMatchObject([65, { error: { code: "CONFLICT" } }]);
+    expect(readdirSync(join(folder, "out"))).toEqual([]);
+    expect((await prepare(home)).code).toBe(0);
+    rmSync(folder, { recursive: true });
   });
 
   test("the older root stays while a certificate of it is good", async () => {
