@@ -57,7 +57,10 @@ beforeAll(async () => {
     work,
     home,
     crlIssuers: async () => {
-      const rows = await of.sql<{ certificate_der: Buffer }>(work, "select certificate_der from federation.federation_authorities");
+      const rows = await of.sql<{ certificate_der: Buffer }>(
+        work,
+        "select certificate_der from federation.federation_authorities",
+      );
       return rows.map(({ certificate_der }) => certificate_der);
     },
   });
@@ -153,8 +156,11 @@ describe("acceptance 9: SIGKILL", () => {
         const grantId = await of.enrolled();
         const revoke = (): Promise<unknown> => of.sql(work, "select federation.revoke_grant($1, 'killed')", [grantId]);
         const isRevoked = async (): Promise<boolean> =>
-          (await of.sql(work, "select from federation.federation_grants where id = $1 and status = 'revoked'", [grantId]))
-            .length === 1;
+          (
+            await of.sql(work, "select from federation.federation_grants where id = $1 and status = 'revoked'", [
+              grantId,
+            ])
+          ).length === 1;
         if (await killedAfter(ms, victims[name](), revoke)) {
           expect(await isRevoked()).toBe(true);
         } else {
@@ -175,7 +181,10 @@ describe("acceptance 9: SIGKILL", () => {
         await killedAfter(ms, victim, () => of.addJob(work, "crl__refresh", "crl__refresh"));
         await of.expectLegal();
         const number = async (): Promise<bigint> => {
-          const [row] = await of.sql<{ number: string }>(work, "select max(number) as number from federation.federation_crls");
+          const [row] = await of.sql<{ number: string }>(
+            work,
+            "select max(number) as number from federation.federation_crls",
+          );
           return BigInt(row?.number ?? 0);
         };
         const before = await number();
@@ -237,7 +246,13 @@ describe("acceptance 9: SIGKILL", () => {
 
   test("leaves no job behind that nobody takes up, and no alert", async () => {
     for (const side of [work, home]) {
-      for (const task of ["alerts__deliver", "crl__refresh", "grants__expire", "peers__renew_due", "certificates__supersede"]) {
+      for (const task of [
+        "alerts__deliver",
+        "crl__refresh",
+        "grants__expire",
+        "peers__renew_due",
+        "certificates__supersede",
+      ]) {
         await of.addJob(side, task, task);
       }
       await vi.waitFor(async () => {

@@ -3,6 +3,8 @@ import { request } from "undici";
 
 /** What a webhook may take to answer, ms. */
 const TIMEOUT_MS = 5_000;
+/** For so long one job goes on, ms: the next comes a minute after it. */
+const MOST_MS = 45_000;
 
 interface AlertRow {
   id: string;
@@ -25,7 +27,11 @@ export function alertsDeliver(webhookUrl: string | undefined): Task {
       return;
     }
     const { rows } = await helpers.query<AlertRow>("select * from federation.undelivered_alerts()");
+    const until = Date.now() + MOST_MS;
     for (const { id, severity, code, subject, message, at } of rows) {
+      if (Date.now() > until) {
+        return;
+      }
       const refusal = await post(webhookUrl, { severity, code, subject, message, at: at.toISOString() });
       if (refusal !== undefined) {
         helpers.logger.warn(`alerts: the webhook did not take ${code} (${refusal}); it is told again in a minute`);
