@@ -14,7 +14,7 @@ import { startPostgresServer } from "../harness/postgres-server.ts";
 import type { PostgresServer } from "../harness/postgres-server.ts";
 import { openSide } from "./killable.ts";
 import type { Killable, Side } from "./killable.ts";
-import { killedAfter, killing, SOON, USER } from "./killed.ts";
+import { killedAfter, killing, moments, SOON, USER } from "./killed.ts";
 import type { Killing } from "./killed.ts";
 import { onDatabase } from "./migrate-harness.ts";
 
@@ -72,11 +72,6 @@ afterAll(async () => {
   webhook.close();
   rmSync(folder, { recursive: true, force: true });
 });
-
-/** Moments of something that takes so many ms, one in each of so many parts of it. */
-function moments(ms: number, count: number): number[] {
-  return Array.from({ length: count }, (_, part) => ((part + Math.random()) * ms) / count);
-}
 
 /** A command as somebody who is killed. It is not started again: its work is. */
 async function commandKilledWhen(args: readonly string[], hasComeSoFar: () => Promise<boolean>): Promise<void> {

@@ -55,6 +55,11 @@ export interface Killing {
   expectOneCertificate(grantId: string): Promise<void>;
 }
 
+/** Moments of something that takes so many ms, one in each of so many parts of it. */
+export function moments(ms: number, count: number): number[] {
+  return Array.from({ length: count }, (_, part) => ((part + Math.random()) * ms) / count);
+}
+
 /** Does a step, kills somebody so many ms after its beginning, and starts them again; whether the step said that it was done. */
 export async function killedAfter(ms: number, victim: Killable, step: () => Promise<unknown>): Promise<boolean> {
   const doing = step().then(
