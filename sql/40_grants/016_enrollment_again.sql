@@ -15,7 +15,7 @@ as $$
     and s.expires_at > clock_timestamp()
     -- Each supersedes the certificate before, and so makes the revocation list longer.
     and (
-      select count(*) from federation.federation_certificates c where c.grant_id = s.grant_id and c.issued_at > s.expires_at - interval '15 minutes'
+      select count(*) from federation.federation_certificates c where c.grant_id = s.grant_id and c.issued_at >= s.expires_at - interval '15 minutes'
     ) < 10
   on conflict on constraint federation_enrollment_tokens_pkey do update set used_at = null;
 $$;

@@ -19,6 +19,8 @@ const SCOPE = { resources: ["tasks"], include_teams: ["platform"], include_perso
 export const USER = "alice-at-home";
 /** How soon everything is as it should be once all runs again. */
 export const SOON = { timeout: 20_000, interval: 100 };
+/** How soon there is a list after its authority was away: a job makes it each minute, and a gateway looks for it every half. */
+const PUBLISHED = { timeout: 100_000, interval: 250 };
 
 /** Our certificate for a peer, with its key as it was sealed. */
 interface Held extends Credentials {
@@ -189,7 +191,7 @@ export function killing({ work, home, crlIssuers }: KilledWorld): Killing {
         const { chains, lost } = await verifyAudit(side.databaseUrl, []);
         expect([chains.filter(({ fault }) => fault !== null), lost]).toEqual([[], []]);
       }
-      await vi.waitFor(expectPublished, SOON);
+      await vi.waitFor(expectPublished, PUBLISHED);
       for (const one of await allHeld()) {
         expect(new X509Certificate(one.certificate).checkPrivateKey(createPrivateKey(one.key))).toBe(true);
         everHeld.set(one.serial, one);

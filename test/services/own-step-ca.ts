@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { vi } from "vitest";
 import { freePorts } from "../../src/demo/gateway-process.ts";
 import { pemToDer } from "../../src/pki/der.ts";
 import { prepareAuthority, PROVISIONER } from "../../scripts/services/authority.ts";
@@ -59,7 +60,9 @@ export async function openStepCa(): Promise<OwnStepCa> {
     kill: async () => {
       await stopProcess(layout, "step-ca", "SIGKILL");
     },
-    start: () => startStepCa(layout, files),
+    start: () =>
+      // The file of a program that was killed is busy for a moment yet.
+      vi.waitFor(() => startStepCa(layout, files), { timeout: 30_000, interval: 100 }),
     remove: async () => {
       await stopProcess(layout, "step-ca", "SIGTERM");
       rmSync(folder, { recursive: true, force: true });
