@@ -27,6 +27,9 @@ export interface KillableCommand extends Killable {
   stop(): Promise<void>;
 }
 
+/** What stops takes no longer: nothing is left behind where a test has failed, ms. */
+const STOP_MS = 25_000;
+
 /** @param beforeStart what time would do before it is started again */
 function killableCommand(args: readonly string[], beforeStart: () => void = () => undefined): KillableCommand {
   let child: ChildProcess | undefined;
@@ -36,7 +39,9 @@ function killableCommand(args: readonly string[], beforeStart: () => void = () =
     if (child !== undefined && runs()) {
       const exited = once(child, "exit");
       child.kill(signal);
+      const late = setTimeout(() => child?.kill("SIGKILL"), STOP_MS);
       await exited;
+      clearTimeout(late);
     }
   };
   return {
