@@ -3,6 +3,7 @@ import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
+import type { Socket } from "node:net";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -127,7 +128,7 @@ async function revokeOnce(options: {
   const { database, signer, federation, barePort } = options;
   const grant = await newGrant(database, signer);
   const bare = connect(barePort, "127.0.0.1");
-  await once(bare, "connect");
+  await once(bare, "data");
   const peer = async (): Promise<TLSSocket> => {
     const socket = connectTls({
       port: federation,
@@ -144,18 +145,7 @@ async function revokeOnce(options: {
   await once(idle, "data");
   ask(busy, "notes");
   await untilItRuns(database);
-  const gone = async (socket: TLSSocket | typeof bare, event: "close" | "data"): Promise<number> => {
-    socket.on("error", () => undefined);
-    if (event === "close") {
-      socket.resume();
-    }
-    const [what] = (await once(socket, event)) as [Buffer | boolean];
-    if (Buffer.isBuffer(what) && !what.toString().startsWith("HTTP/1.1 403")) {
-      throw new Error(`a statement ended otherwise: ${what.toString().slice(0, 100)}`);
-    }
-    return performance.now();
-  };
-  const seen = Promise.all([gone(bare, "close"), gone(idle, "close"), gone(busy, "data")]);
+  const seen = Promise.all([closed(bare), closed(idle), answered(busy)]);
   await database.query("begin");
   await database.query("select federation.revoke_grant($1)", [grant.id]);
   const sentAt = performance.now();
@@ -163,6 +153,23 @@ async function revokeOnce(options: {
   const [bareAt, idleAt, busyAt] = await seen;
   busy.destroy();
   return { bareMs: bareAt - sentAt, connectionMs: idleAt - sentAt, statementMs: busyAt - sentAt };
+}
+
+/** When a connection is seen to end. */
+async function closed(socket: Socket): Promise<number> {
+  socket.on("error", () => undefined).resume();
+  await new Promise((resolve) => socket.once("close", resolve));
+  return performance.now();
+}
+
+/** When a request that runs is seen to be refused, or its connection to end. */
+async function answered(socket: Socket): Promise<number> {
+  socket.on("error", () => undefined);
+  const answer = await new Promise<Buffer | boolean>((resolve) => socket.once("data", resolve).once("close", resolve));
+  if (Buffer.isBuffer(answer) && !answer.toString().startsWith("HTTP/1.1 403")) {
+    throw new Error(`a statement ended otherwise: ${answer.toString().slice(0, 100)}`);
+  }
+  return performance.now();
 }
 
 /** A grant as enrollment leaves it. */
