@@ -61,6 +61,7 @@ interface WorkerOptions {
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const { connectionString, log } = options;
   const stopping = new AbortController();
+  const isStopping = (): boolean => stopping.signal.aborted;
   let current = await begin(options);
   const beginAgain = async (poolId: string): Promise<Pool> => {
     for (;;) {
@@ -79,18 +80,18 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const keepRunning = async (): Promise<void> => {
     for (;;) {
       await current.runner.promise;
-      if (stopping.signal.aborted || !current.isBroken()) {
+      if (isStopping() || !current.isBroken()) {
         return;
       }
       log.warn("the worker lost its database, and begins again");
       current = await beginAgain(current.id());
-      if (stopping.signal.aborted) {
+      if (isStopping()) {
         await current.runner.stop();
       }
     }
   };
   const ended = keepRunning().catch((error: unknown) => {
-    if (!stopping.signal.aborted) {
+    if (!isStopping()) {
       throw error;
     }
   });

@@ -34,7 +34,7 @@ const STOP_MS = 25_000;
 function killableCommand(args: readonly string[], beforeStart: () => void = () => undefined): KillableCommand {
   let child: ChildProcess | undefined;
   let errors = "";
-  const runs = (): boolean => child !== undefined && child.exitCode === null && child.signalCode === null;
+  const runs = (): boolean => child?.exitCode === null && child.signalCode === null;
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     if (child !== undefined && runs()) {
       const exited = once(child, "exit");
