@@ -1,7 +1,6 @@
 import { Command, Option } from "commander";
+import { addPeer } from "../../src/client/add-peer.ts";
 import { parseEnrollmentUrl } from "../../src/client/enrollment-url.ts";
-import { enroll } from "../../src/client/enroll.ts";
-import { storePeer } from "../../src/client/store-peer.ts";
 import { asAdministrator } from "../../src/database/administrator.ts";
 import { FederationError } from "../../src/errors.ts";
 import { createLog } from "../../src/observability/log.ts";
@@ -46,13 +45,9 @@ function addCommand(): Command {
     .action(async (text: string, options: CommonOptions & { user: string }) => {
       const { directory, output } = common(options);
       const url = parseEnrollmentUrl(text);
-      const enrolled = await useDatabase(directory, async ({ adminUrl, keyring, config }) => {
-        // Asked before the token is spent on a user who is not there.
-        await asAdministrator(adminUrl, (client) => client.query("select federation.require_user($1)", [options.user]));
+      const enrolled = await useDatabase(directory, ({ adminUrl, keyring, config }) => {
         output.progress(`enrolling with ${url.publicUrl}`);
-        const got = await enroll(url, config.limits.peerTimeoutMs);
-        await asAdministrator(adminUrl, (client) => storePeer(client, keyring, options.user, got));
-        return got;
+        return addPeer({ adminUrl, keyring, userId: options.user, url, timeoutMs: config.limits.peerTimeoutMs });
       });
       const source = `federated:${enrolled.host}`;
       output.result(

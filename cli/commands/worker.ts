@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { startWorker } from "../../worker/run.ts";
+import { fromDatabaseError } from "../../src/database/errors.ts";
 import { createLog } from "../../src/observability/log.ts";
 import { createCrlRefresher } from "../../src/setup/crl-refresher.ts";
 import { jobDependencies } from "../../src/setup/job-dependencies.ts";
@@ -30,7 +31,9 @@ export function workerCommand(): Command {
           ...jobDependencies({ adminUrl, config, paths, log }),
           refreshCrl: () => crl.refresh(),
         };
-        const worker = await startWorker({ connectionString: adminUrl, dependencies, log });
+        const worker = await startWorker({ connectionString: adminUrl, dependencies, log }).catch((error: unknown) => {
+          throw fromDatabaseError(error);
+        });
         output.result({ running: true, pid: process.pid }, () => "The worker runs. Ctrl-C stops it.");
         try {
           await Promise.race([signal.promise, worker.ended]);

@@ -3,6 +3,7 @@ import { FederationError } from "../errors.ts";
 import { createCsr } from "../pki/csr.ts";
 import { derToPem, pemBlocks, pemToDer } from "../pki/der.ts";
 import { generateKeyPair } from "../pki/keys.ts";
+import type { KeyPair } from "../pki/keys.ts";
 import { fingerprintOf, verifyIssued } from "../pki/verify.ts";
 import type { EnrollmentUrl } from "./enrollment-url.ts";
 import { requestOnce } from "./request-once.ts";
@@ -41,9 +42,14 @@ const refusal = z.object({ errors: z.array(z.object({ extensions: z.object({ cod
  * have the fingerprint of the URL before the token is sent, and must vouch for the server that takes it.
  *
  * @param timeoutMs what each of the two requests may take
+ * @param keyPair with the same one it may be said again, while the URL is good: an answer that was lost costs nothing
  * @throws FederationError PEER_UNTRUSTED, PEER_UNREACHABLE, PEER_PROTOCOL, TOKEN_SPENT, CERTIFICATE_INVALID
  */
-export async function enroll(url: EnrollmentUrl, timeoutMs: number): Promise<Enrolled> {
+export async function enroll(
+  url: EnrollmentUrl,
+  timeoutMs: number,
+  { privateKeyPem, privateKeyDer }: KeyPair = generateKeyPair(),
+): Promise<Enrolled> {
   const { hostname } = new URL(url.publicUrl);
   // Nothing is sent on this connection and nothing that comes over it is believed but what the fingerprint proves.
   const shown = await requestOnce(url.publicUrl, { rejectUnauthorized: false }, timeoutMs, {
@@ -58,7 +64,6 @@ export async function enroll(url: EnrollmentUrl, timeoutMs: number): Promise<Enr
     );
   }
   const rootPem = derToPem(rootDer, "CERTIFICATE");
-  const { privateKeyPem, privateKeyDer } = generateKeyPair();
   const answer = await requestOnce(url.publicUrl, { ca: rootPem }, timeoutMs, {
     method: "POST",
     path: "/enroll",
@@ -98,13 +103,18 @@ export async function enroll(url: EnrollmentUrl, timeoutMs: number): Promise<Enr
   };
 }
 
+/** An enrollment URL that is good no more. */
+export function tokenSpent(): FederationError {
+  return new FederationError(
+    "TOKEN_SPENT",
+    "the enrollment URL has been used or has expired (15 minutes); ask the administrator who made it for a new one",
+  );
+}
+
 function refusalOf(answer: { status: number; text: string }, hostname: string): FederationError {
   const code = parsed(refusal, answer.text)?.errors[0]?.extensions.code;
   if (code === "TOKEN_SPENT") {
-    return new FederationError(
-      "TOKEN_SPENT",
-      "the enrollment URL has been used or has expired (15 minutes); ask the administrator who made it for a new one",
-    );
+    return tokenSpent();
   }
   if (answer.status === 503 || answer.status === 429) {
     return new FederationError(

@@ -62,6 +62,10 @@ function livingOwner(pidFile: string): number | undefined {
     // Another process has the lock and has not written the file yet: the next look will tell.
     return undefined;
   }
+  if (pid === process.pid) {
+    // In a container each process is the first.
+    return undefined;
+  }
   try {
     process.kill(pid, 0);
     return pid;

@@ -92,12 +92,13 @@ export function createFederationListener(options: FederationListenerOptions): Fe
     },
     (request, response) => {
       last.set(request.socket, request);
-      keepRunning(requests.answer(request, response, identities.get(request.socket)));
+      keepRunning(request.socket, requests.answer(request, response, identities.get(request.socket)));
     },
   );
-  const running = new Set<Promise<void>>();
-  const keepRunning = (answering: Promise<void>): void => {
-    running.add(answering);
+  // Each with its connection.
+  const running = new Map<Promise<void>, Duplex>();
+  const keepRunning = (socket: Duplex, answering: Promise<void>): void => {
+    running.set(answering, socket);
     void answering.finally(() => running.delete(answering));
   };
 
@@ -132,7 +133,7 @@ export function createFederationListener(options: FederationListenerOptions): Fe
     putDownHandshake("TLS_REFUSED", {}, errorCode(error));
   });
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
-    keepRunning(requests.answer(request, response, identities.get(request.socket)));
+    keepRunning(request.socket, requests.answer(request, response, identities.get(request.socket)));
   });
   server.on("connect", (_request, socket) => {
     refuseOn(socket, new FederationError("METHOD_NOT_ALLOWED", "Verbs are sent by POST."));
@@ -183,10 +184,16 @@ export function createFederationListener(options: FederationListenerOptions): Fe
 
   function endRevoked(): void {
     requests.endRevoked();
+    const answering = new Set(running.values());
     for (const [socket, identity] of open) {
-      if (revocationOf(options.revocations, identity) !== undefined) {
+      if (revocationOf(options.revocations, identity) === undefined) {
+        continue;
+      }
+      if (answering.has(socket)) {
         // What ran is being answered with the reason; that gets a moment to leave.
         setTimeout(() => socket.destroy(), FAREWELL_MS).unref();
+      } else {
+        socket.destroy();
       }
     }
   }
@@ -209,7 +216,7 @@ export function createFederationListener(options: FederationListenerOptions): Fe
       }
     },
     settled: async () => {
-      await Promise.allSettled(running);
+      await Promise.allSettled(running.keys());
     },
   };
 }

@@ -1,4 +1,5 @@
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, sign } from "node:crypto";
+import { createECDH, createHash, createPrivateKey, createPublicKey, generateKeyPairSync, sign } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import { write, writeDer } from "./der.ts";
 import type { Asn1 } from "./der.ts";
 
@@ -14,11 +15,39 @@ export interface KeyPair {
 
 /** A new P-256 key pair. */
 export function generateKeyPair(): KeyPair {
-  const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
+  return pairOf(generateKeyPairSync("ec", { namedCurve: "prime256v1" }).privateKey);
+}
+
+/** The order of P-256 (SP 800-186 §3.2.1.3). */
+const ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
+
+/**
+ * The P-256 key pair of a secret seed, always the same (FIPS 186-5 §A.2.1, extra random bits).
+ *
+ * @param seed 48 bytes that nobody can tell from random ones
+ */
+export function keyPairOf(seed: Buffer): KeyPair {
+  const secret = (BigInt(`0x${seed.toString("hex")}`) % (ORDER - 1n)) + 1n;
+  const d = Buffer.from(secret.toString(16).padStart(64, "0"), "hex");
+  const curve = createECDH("prime256v1");
+  curve.setPrivateKey(d);
+  // 4, x and y.
+  const point = curve.getPublicKey();
+  const key = {
+    kty: "EC",
+    crv: "P-256",
+    d: d.toString("base64url"),
+    x: point.subarray(1, 33).toString("base64url"),
+    y: point.subarray(33).toString("base64url"),
+  };
+  return pairOf(createPrivateKey({ key, format: "jwk" }));
+}
+
+function pairOf(privateKey: KeyObject): KeyPair {
   return {
     privateKeyPem: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
     privateKeyDer: privateKey.export({ type: "pkcs8", format: "der" }),
-    publicKeyDer: publicKey.export({ type: "spki", format: "der" }),
+    publicKeyDer: createPublicKey(privateKey).export({ type: "spki", format: "der" }),
   };
 }
 
