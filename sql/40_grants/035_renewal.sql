@@ -1,5 +1,6 @@
 -- Guarantees: a certificate has one successor that its owner confirmed, and at most one more that nobody did; it is recorded while the grant is
--- held and found active, so that a revocation either comes first and refuses it, or finds it. No lock is held while an authority signs.
+-- held and found active, so that a revocation either comes first and refuses it, or finds it. No lock is held while an authority signs. What a
+-- peer can put on the CRL by renewing is bounded.
 -- Relies on: federation.enter_as_peer, which refuses a renewal for all that it refuses a verb for.
 create or replace function federation.begin_renewal(grant_id uuid, subject text, serial text) returns void
 language plpgsql
@@ -9,6 +10,12 @@ set search_path = ''
 as $$
 declare
   certificate federation.federation_certificates;
+  -- Each renewal ends as an entry of the CRL, there until its certificate would have ended: 24 a day, or in a life that is shorter, and so never more
+  -- than 24 for each day of a certificate's life. A peer that means well needs one; one whose answers are all lost asks 12 times in a day by its
+  -- back-off (src/client/renewal-due.ts: a minute, doubled up to six hours or a twelfth of the life), and less often in a life of a day or an hour.
+  most constant integer := 24;
+  span interval;
+  counted_until timestamptz;
 begin
   perform federation.enter_as_peer(grant_id, subject, serial);
   select c.* into certificate from federation.federation_certificates c where c.serial = begin_renewal.serial;
@@ -19,12 +26,25 @@ begin
   if exists (select from federation.federation_certificates c where c.renewed_from = begin_renewal.serial and c.confirmed_at is not null) then
     raise exception 'The certificate has been renewed already.' using errcode = 'MF031';
   end if;
+  span := least(certificate.not_after - certificate.not_before, interval '1 day');
+  select c.issued_at + span into counted_until
+  from federation.federation_certificates c
+  where c.grant_id = begin_renewal.grant_id and c.renewed_from is not null and c.issued_at > clock_timestamp() - span
+  order by c.issued_at desc
+  offset most - 1
+  limit 1;
+  if found then
+    raise exception 'The grant has been given as many certificates as it may have for now.'
+      using errcode = 'MF014',
+        detail = jsonb_build_object('retryAfter', greatest(1, ceil(extract(epoch from counted_until - clock_timestamp()))::integer))::text;
+  end if;
 end;
 $$;
 revoke all on function federation.begin_renewal(uuid, text, text) from public;
 grant execute on function federation.begin_renewal(uuid, text, text) to federation_gateway;
 comment on function federation.begin_renewal(uuid, text, text) is
-  'Whether a certificate may be renewed now. Raises MF001 to MF007, MF401, and MF031 where it is unconfirmed or has a confirmed successor.';
+  'Whether a certificate may be renewed now. Raises MF001 to MF007, MF401, MF031 where it is unconfirmed or has a confirmed successor, '
+  'and MF014 where the grant was given 24 by renewal within a day, or within the certificate''s life where that is shorter.';
 
 create or replace function federation.record_renewal(
   grant_id uuid, subject text, renewed_from text, serial text, fingerprint text, not_before timestamptz, not_after timestamptz

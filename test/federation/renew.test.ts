@@ -6,7 +6,7 @@ import { pemToDer } from "../../src/pki/der.ts";
 import { readPeerIdentity } from "../../src/pki/identity.ts";
 import { enrollGrant, openTestGateway } from "../harness/gateway.ts";
 import type { TestGateway, TestGrant } from "../harness/gateway.ts";
-import { ARC, grantByHand, newRequest } from "../harness/renewal.ts";
+import { ARC, grantByHand, newRequest, peerRecord, renewalsOf } from "../harness/renewal.ts";
 import type { GrantByHand } from "../harness/renewal.ts";
 import { openSigner } from "../harness/signer.ts";
 
@@ -181,6 +181,24 @@ describe("the serving side", () => {
     }
     expect(answers).toContain("RATE_LIMITED");
     await work.pool.query("select federation.set_grant_limits($1, null, null)", [grant.grantId]);
+  });
+
+  test("gives a grant 24 certificates in a day at most: the next is 429 RENEWAL_LIMITED with Retry-After, audited, and verbs go on", async () => {
+    for (let count = 0; count < 24; count += 1) {
+      await by.renewed(by.first);
+    }
+    const answer = await by.at(by.first, "/renew", { csr: newRequest().csr });
+    expect(answer).toMatchObject({ status: 429, code: "RENEWAL_LIMITED" });
+    expect(answer.retryAfter).toBeGreaterThan(86_000);
+    expect(await by.recorded()).toHaveLength(25);
+    expect((await by.verdicts())[0]).toBe("renew denied RENEWAL_LIMITED");
+    expect(await by.says(by.first)).toBe("OK");
+    const { id } = await peerRecord(home, USER);
+    expect(await renewalsOf(home).renew(id, { now: true })).toMatchObject({
+      status: "failed",
+      code: "RENEWAL_LIMITED",
+    });
+    expect(await peerRecord(home, USER)).toMatchObject({ state: "degraded", renewal_failure_code: "RENEWAL_LIMITED" });
   });
 
   test("lets a certificate of a grant that is audited strictly leave only after its audit row", async () => {
