@@ -1,4 +1,5 @@
--- Guarantees: a grant ends together with its certificates and tokens, in one transaction; what has ended is left as it is.
+-- Guarantees: a grant ends together with its certificates and tokens, in one transaction; what has ended is left as it is. Its row is locked first:
+-- whatever changes certificates or tokens of a grant takes the same order, or waits for none of them, so that no two of these deadlock.
 create or replace function federation.end_grant(grant_id uuid, status text, reason text) returns boolean
 language plpgsql
 volatile

@@ -77,6 +77,8 @@ security definer -- the gateway has no right on the table
 set search_path = ''
 as $$
 begin
+  -- In the order of federation.end_grant.
+  perform from federation.federation_grants g where g.id = confirm_certificate.grant_id for share;
   -- Either this or another renewal of the same origin comes first.
   perform from federation.federation_certificates c
   where c.serial = (select n.renewed_from from federation.federation_certificates n where n.serial = confirm_certificate.serial)
@@ -98,12 +100,20 @@ volatile
 security definer -- nobody but these functions has a right on the table
 set search_path = ''
 as $$
-  with superseded as (
-    update federation.federation_certificates c
-    set revoked_at = now(), revocation_reason = 'superseded'
+  with due as (
+    select c.serial
+    from federation.federation_certificates c
     where c.revoked_at is null
       and c.not_after > now()
       and exists (select from federation.federation_certificates n where n.renewed_from = c.serial and n.confirmed_at <= clock_timestamp() - grace)
+    order by c.serial
+    -- It holds certificates of many grants and none of these, so it waits for nobody; what somebody is at is for the next run.
+    for no key update skip locked
+  ), superseded as (
+    update federation.federation_certificates c
+    set revoked_at = now(), revocation_reason = 'superseded'
+    from due
+    where c.serial = due.serial
     returning c.serial
   )
   select count(*)::integer from superseded;
@@ -111,4 +121,4 @@ $$;
 revoke all on function federation.supersede_certificates(interval) from public;
 grant execute on function federation.supersede_certificates(interval) to federation_worker, federation_admin;
 comment on function federation.supersede_certificates(interval) is
-  'Revokes every certificate whose successor was confirmed that long ago; the successor stays. Returns how many.';
+  'Revokes every certificate whose successor was confirmed that long ago, but those that another transaction is at; the successor stays. Returns how many.';
