@@ -34,6 +34,9 @@ begin
   if the_grant.status not in ('pending', 'active') or the_grant.expires_at <= now() then
     raise exception 'Only a grant that is pending or active takes an enrollment token.' using errcode = 'MF031';
   end if;
+  if not coalesce(federation.subject_exists(the_grant.subject_user_id), false) then
+    raise exception 'The subject of the grant is not there any more.' using errcode = 'MF021', hint = 'Revoke the grant.';
+  end if;
   delete from federation.federation_enrollment_tokens t where t.grant_id = the_grant.id and t.used_at is null;
   enrollment_token := federation.random_token();
   insert into federation.federation_enrollment_tokens (token_hash, grant_id, expires_at)
@@ -52,7 +55,7 @@ revoke all on function federation.create_enrollment_token(uuid) from public;
 grant execute on function federation.create_enrollment_token(uuid) to federation_admin;
 comment on function federation.create_enrollment_token(uuid) is
   'A new one-time token for a grant that is pending or, its certificate having ended, active, and the URL that carries it; an earlier one that was not used ends. '
-  'Raises MF011, MF031.';
+  'Raises MF011, MF021, MF031.';
 
 create or replace function federation.redeem_enrollment_token(enrollment_token text)
 returns table (grant_id uuid, subject_user_id text, peer_host text)

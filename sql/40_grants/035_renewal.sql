@@ -43,7 +43,7 @@ $$;
 revoke all on function federation.begin_renewal(uuid, text, text) from public;
 grant execute on function federation.begin_renewal(uuid, text, text) to federation_gateway;
 comment on function federation.begin_renewal(uuid, text, text) is
-  'Whether a certificate may be renewed now. Raises MF001 to MF007, MF401, MF031 where it is unconfirmed or has a confirmed successor, '
+  'Whether a certificate may be renewed now. Raises MF001 to MF007, MF021, MF401, MF031 where it is unconfirmed or has a confirmed successor, '
   'and MF014 where the grant was given 24 by renewal within a day, or within the certificate''s life where that is shorter.';
 
 create or replace function federation.record_renewal(
@@ -92,7 +92,7 @@ $$;
 revoke all on function federation.confirm_certificate(uuid, text, text) from public;
 grant execute on function federation.confirm_certificate(uuid, text, text) to federation_gateway;
 comment on function federation.confirm_certificate(uuid, text, text) is
-  'The peer has stored this certificate; said again, or of a first one, it changes nothing. Raises MF001 to MF007 and MF401.';
+  'The peer has stored this certificate; said again, or of a first one, it changes nothing. Raises MF001 to MF007, MF021 and MF401.';
 
 create or replace function federation.supersede_certificates(grace interval default '1 hour') returns integer
 language sql

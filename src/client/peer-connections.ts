@@ -148,7 +148,7 @@ const REFUSALS = [
   ...(["GRANT_UNKNOWN", "GRANT_PENDING", "GRANT_SUSPENDED", "GRANT_REVOKED", "GRANT_EXPIRED"] as const),
   ...(["RESOURCE_DENIED", "NOT_FOUND", "BAD_REQUEST", "METHOD_NOT_ALLOWED", "BODY_TOO_LARGE"] as const),
   ...(["UNSUPPORTED_MEDIA_TYPE", "REQUEST_TIMEOUT", "RATE_LIMITED", "RENEWAL_LIMITED"] as const),
-  ...(["CONFLICT", "CSR_INVALID"] as const),
+  ...(["CONFLICT", "CSR_INVALID", "SUBJECT_UNKNOWN"] as const),
 ] satisfies ErrorCode[];
 
 /** The peer's refusal under its code; its words stay out, for they are another's text. */
