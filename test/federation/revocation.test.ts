@@ -268,7 +268,9 @@ describe("acceptance 3 and 4: the list of revoked certificates", () => {
       [grant.grantId],
     );
     expect(rows).toEqual([{ status: "active" }]);
-    await expect.poll(async () => codeOf(await ask()), { timeout: 30_000, interval: 2_000 }).toBe("CERTIFICATE_REVOKED");
+    await expect
+      .poll(async () => codeOf(await ask()), { timeout: 30_000, interval: 2_000 })
+      .toBe("CERTIFICATE_REVOKED");
   });
 });
 
