@@ -90,6 +90,7 @@ begin
   update federation.federation_certificates c
   set revoked_at = now(), revocation_reason = 'superseded'
   where c.grant_id = redeem_enrollment_token.grant_id and c.revoked_at is null;
+  perform federation.resolve_alert('RENEWAL_CONFLICT', federation.grant_alert_subject(redeem_enrollment_token.grant_id));
   return next;
 end;
 $$;

@@ -16,6 +16,7 @@ begin
   set revoked_at = now(), revocation_reason = case end_grant.status when 'revoked' then 'privilegeWithdrawn' else 'cessationOfOperation' end
   where c.grant_id = end_grant.grant_id and c.revoked_at is null;
   delete from federation.federation_enrollment_tokens t where t.grant_id = end_grant.grant_id and t.used_at is null;
+  perform federation.resolve_alert('RENEWAL_CONFLICT', federation.grant_alert_subject(end_grant.grant_id));
   return true;
 end;
 $$;

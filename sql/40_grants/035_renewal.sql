@@ -46,6 +46,38 @@ comment on function federation.begin_renewal(uuid, text, text) is
   'Whether a certificate may be renewed now. Raises MF001 to MF007, MF021, MF401, MF031 where it is unconfirmed or has a confirmed successor, '
   'and MF014 where the grant was given 24 by renewal within a day, or within the certificate''s life where that is shorter.';
 
+create or replace function federation.alert_renewal_conflict(grant_id uuid, serial text) returns void
+language sql
+volatile
+security definer -- the gateway has no right on the tables
+set search_path = ''
+as $$
+  select federation.raise_alert(
+    'critical', 'RENEWAL_CONFLICT', federation.grant_alert_subject(g.id),
+    g.peer_host || ', for ' || g.subject_user_id || ': a certificate was to be renewed that has been renewed before. Its key is in other hands, too, or the peer''s '
+      || 'database was restored. Ask its administrator; revoke the line (mosaic federation certificate revoke ' || c.serial
+      || ') and let the peer enroll again (mosaic federation grant enroll ' || g.id || ').'
+  )
+  from federation.federation_certificates c
+  join federation.federation_grants g on g.id = c.grant_id
+  where c.serial = alert_renewal_conflict.serial and g.id = alert_renewal_conflict.grant_id and g.ended_at is null
+    and exists (select from federation.federation_certificates n where n.renewed_from = c.serial and n.confirmed_at is not null);
+$$;
+revoke all on function federation.alert_renewal_conflict(uuid, text) from public;
+grant execute on function federation.alert_renewal_conflict(uuid, text) to federation_gateway;
+comment on function federation.alert_renewal_conflict(uuid, text) is
+  'Raises the alert RENEWAL_CONFLICT where a certificate that was to be renewed has a confirmed successor; the refusal itself is rolled back with all that it wrote.';
+
+create or replace function federation.grant_alert_subject(grant_id uuid) returns text
+language sql
+immutable
+set search_path = ''
+as $$
+  select 'grant ' || grant_id;
+$$;
+revoke all on function federation.grant_alert_subject(uuid) from public;
+comment on function federation.grant_alert_subject(uuid) is 'What alerts about a grant are about. They are over when it ends, or its peer enrolls again.';
+
 create or replace function federation.record_renewal(
   grant_id uuid, subject text, renewed_from text, serial text, fingerprint text, not_before timestamptz, not_after timestamptz
 ) returns void

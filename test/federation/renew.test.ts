@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { mixedCredentials } from "../../src/demo/actors.ts";
+import { addPeer, mixedCredentials } from "../../src/demo/actors.ts";
 import { HOME, WORK } from "../../src/demo/world.ts";
 import { createCsr } from "../../src/pki/csr.ts";
 import { pemToDer } from "../../src/pki/der.ts";
 import { readPeerIdentity } from "../../src/pki/identity.ts";
 import { enrollGrant, openTestGateway } from "../harness/gateway.ts";
 import type { TestGateway, TestGrant } from "../harness/gateway.ts";
+import { runMosaic } from "../harness/mosaic.ts";
 import { ARC, grantByHand, newRequest, peerRecord, renewalsOf } from "../harness/renewal.ts";
 import type { GrantByHand } from "../harness/renewal.ts";
 import { openSigner } from "../harness/signer.ts";
@@ -103,6 +104,49 @@ describe("the serving side", () => {
       "renew denied CONFLICT",
       "renew served OK",
     ]);
+  });
+
+  test("raises an alert where two have renewed with one key, until the peer enrolls again or the grant ends", async () => {
+    const alerts = async (): Promise<unknown[]> =>
+      (
+        await work.pool.query<object>(
+          "select severity, subject, message from federation.list_alerts() where code = 'RENEWAL_CONFLICT' and subject = $1",
+          [`grant ${grant.grantId}`],
+        )
+      ).rows;
+    const fork = async (): Promise<void> => {
+      const theirs = await by.renewed(by.first);
+      expect(await by.at(theirs, "/renew", { csr: newRequest().csr })).toMatchObject({ code: "CONFLICT" });
+      expect(await alerts()).toEqual([]);
+      await by.at(theirs, "/renew/confirm");
+      for (let count = 0; count < 2; count += 1) {
+        expect(await by.at(by.first, "/renew", { csr: newRequest().csr })).toMatchObject({
+          status: 409,
+          code: "CONFLICT",
+        });
+      }
+      expect(await alerts()).toEqual([
+        {
+          severity: "critical",
+          subject: `grant ${grant.grantId}`,
+          message: expect.stringContaining(grant.enrolled.serial) as unknown,
+        },
+      ]);
+    };
+    await fork();
+    const { rows } = await work.pool.query<{ enrollment_url: string }>(
+      "select enrollment_url from federation.create_enrollment_token($1)",
+      [grant.grantId],
+    );
+    const enrolled = await addPeer(home.directory, USER, rows[0]?.enrollment_url ?? "");
+    expect(await alerts()).toEqual([]);
+    grant = { ...grant, enrolled };
+    by = grantByHand(work, grant);
+    await fork();
+    const { stdout } = await runMosaic(["federation", "alerts", "list", "--dir", work.directory, "--json"]);
+    expect(JSON.parse(stdout)).toContainEqual(expect.objectContaining({ code: "RENEWAL_CONFLICT" }));
+    await work.pool.query("select federation.revoke_grant($1)", [grant.grantId]);
+    expect(await alerts()).toEqual([]);
   });
 
   test("refuses what is no request for a new key of the sender's, with a code and an audit row, and records nothing", async () => {
