@@ -129,7 +129,8 @@ as $$
 $$;
 revoke all on function federation.identity_triggers(regclass, text) from public;
 grant execute on function federation.identity_triggers(regclass, text) to federation_admin;
-comment on function federation.identity_triggers(regclass, text) is 'The triggers that a table of users or memberships has while it is bound: one for each way by which a row goes.';
+comment on function federation.identity_triggers(regclass, text) is
+  'The triggers that a table of users or memberships has while it is bound: one for each way by which a row goes.';
 
 create or replace function federation.watch_table(table_id regclass, what text, columns name[], call text) returns void
 language plpgsql

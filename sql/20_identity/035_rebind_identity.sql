@@ -29,4 +29,5 @@ as $$
 $$;
 revoke all on function federation.rebind_identity() from public;
 grant execute on function federation.rebind_identity() to federation_admin;
-comment on function federation.rebind_identity() is 'Binds the tables of users and memberships again, as they are bound; with the rights of whoever calls it, as federation.bind_identity.';
+comment on function federation.rebind_identity() is
+  'Binds the tables of users and memberships again, as they are bound; with the rights of whoever calls it, as federation.bind_identity.';

@@ -138,7 +138,6 @@ describe("alerts", () => {
 });
 
 describe("a webhook", () => {
-  type Alert = { code: string };
   /** A webhook that answers each alert by its code, and one run of the job. */
   async function hook(statusFor: (code: string) => number) {
     const told: string[] = [];
@@ -146,7 +145,7 @@ describe("a webhook", () => {
       const chunks: Buffer[] = [];
       request.on("data", (chunk: Buffer) => chunks.push(chunk));
       request.on("end", () => {
-        const { code } = JSON.parse(Buffer.concat(chunks).toString()) as Alert;
+        const { code } = JSON.parse(Buffer.concat(chunks).toString()) as { code: string };
         told.push(code);
         response.writeHead(statusFor(code)).end();
       });

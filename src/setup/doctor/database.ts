@@ -31,14 +31,13 @@ export async function lookAtDatabase(gateway: UsedGateway, { look }: Findings): 
       Promise.resolve(compareClocks(clock)),
     );
   }
-  let isCurrent = false;
-  await look("migrations", MIGRATE, async () => {
-    isCurrent = await isUpToDate(adminUrl);
-    return isCurrent
+  const current = isUpToDate(adminUrl);
+  await look("migrations", MIGRATE, async () =>
+    (await current)
       ? { status: "green", detail: "as of this release" }
-      : { status: "yellow", detail: "of another release", remedy: MIGRATE };
-  });
-  if (isCurrent) {
+      : { status: "yellow", detail: "of another release", remedy: MIGRATE },
+  );
+  if (await current.catch(() => false)) {
     await look("users and memberships", REBIND, () => asAdministrator(adminUrl, lookAtIdentity));
   }
   await look("certificate authority", "restore the sealing keys that belong to this database", () =>
