@@ -81,6 +81,13 @@ export const ERROR_TABLE = {
     exit: 75,
     meaning: "The grant has used its requests for now; `Retry-After` says when to come back.",
   },
+  RENEWAL_LIMITED: {
+    status: 429,
+    exit: 75,
+    sqlstate: "MF014",
+    meaning:
+      "The grant was given as many certificates by renewal as it may have in a day; `Retry-After` says when to come back.",
+  },
   UNAVAILABLE: {
     status: 503,
     exit: 69,

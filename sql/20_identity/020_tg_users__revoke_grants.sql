@@ -13,13 +13,16 @@ begin
   if tg_op = 'TRUNCATE' then
     perform federation.end_grant(g.id, 'revoked', 'subject deleted')
     from federation.federation_grants g
-    where g.ended_at is null and not coalesce(federation.subject_exists(g.subject_user_id), false);
+    where g.ended_at is null and not coalesce(federation.subject_exists(g.subject_user_id), false)
+    order by g.id;
     return null;
   end if;
   execute format('select ($1).%I::text', tg_argv[0]) into gone using old;
+  -- In the order in which others lock several grants.
   perform federation.end_grant(g.id, 'revoked', 'subject deleted')
   from federation.federation_grants g
-  where g.subject_user_id = gone and g.ended_at is null and not coalesce(federation.subject_exists(gone), false);
+  where g.subject_user_id = gone and g.ended_at is null and not coalesce(federation.subject_exists(gone), false)
+  order by g.id;
   return null;
 end;
 $$;

@@ -113,6 +113,25 @@ revoke all on function federation.identity_columns(regclass, name[], regclass, n
 grant execute on function federation.identity_columns(regclass, name[], regclass, name[]) to federation_admin;
 comment on function federation.identity_columns(regclass, name[], regclass, name[]) is 'The columns of a binding, with their tables.';
 
+create or replace function federation.identity_triggers(table_id regclass, what text)
+returns table (on_table regclass, trigger_name text, event text, how text)
+language sql
+stable
+set search_path = ''
+as $$
+  select table_id, format('_900_federation_%s_deleted', what), 'delete', 'for each row'
+  union all
+  select table_id, format('_900_federation_%s_changed', what), 'update', 'for each row'
+  union all
+  -- A partition can be truncated by its own name, and then only its own trigger fires.
+  select t.relid, format('_900_federation_%s_truncated', what), 'truncate', 'for each statement'
+  from (select table_id as relid union select p.relid from pg_catalog.pg_partition_tree(table_id) p) t;
+$$;
+revoke all on function federation.identity_triggers(regclass, text) from public;
+grant execute on function federation.identity_triggers(regclass, text) to federation_admin;
+comment on function federation.identity_triggers(regclass, text) is
+  'The triggers that a table of users or memberships has while it is bound: one for each way by which a row goes.';
+
 create or replace function federation.watch_table(table_id regclass, what text, columns name[], call text) returns void
 language plpgsql
 volatile
@@ -120,22 +139,17 @@ set search_path = ''
 as $$
 declare
   made record;
+  has_changed text;
 begin
-  for made in
-    select table_id as on_table, format('_900_federation_%s_deleted', what) as name, 'delete' as event, 'for each row' as how
-    union all
-    -- Not "update of": a trigger of the application may set the column where the statement does not name it.
-    select
-      table_id, format('_900_federation_%s_changed', what), 'update',
-      'for each row when (' || string_agg(format('old.%1$I is distinct from new.%1$I', c.name), ' or ') || ')'
-    from unnest(columns) as c (name) where c.name is not null
-    union all
-    -- A partition can be truncated by its own name, and then only its own trigger fires.
-    select t.relid, format('_900_federation_%s_truncated', what), 'truncate', 'for each statement'
-    from (select table_id as relid union select p.relid from pg_catalog.pg_partition_tree(table_id) p) t
-  loop
-    execute format('create trigger %I after %s on %s %s execute function %s', made.name, made.event, made.on_table, made.how, call);
-    execute format('alter table %s enable always trigger %I', made.on_table, made.name);
+  -- Not "update of": a trigger of the application may set the column where the statement does not name it.
+  select ' when (' || string_agg(format('old.%1$I is distinct from new.%1$I', c.name), ' or ') || ')' into has_changed
+  from unnest(columns) as c (name) where c.name is not null;
+  for made in select * from federation.identity_triggers(table_id, what) loop
+    execute format(
+      'create trigger %I after %s on %s %s execute function %s',
+      made.trigger_name, made.event, made.on_table, made.how || case made.event when 'update' then has_changed else '' end, call
+    );
+    execute format('alter table %s enable always trigger %I', made.on_table, made.trigger_name);
   end loop;
 end;
 $$;

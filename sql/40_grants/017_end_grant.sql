@@ -1,4 +1,5 @@
--- Guarantees: a grant ends together with its certificates and tokens, in one transaction; what has ended is left as it is.
+-- Guarantees: a grant ends together with its certificates and tokens, in one transaction; what has ended is left as it is. Its row is locked first:
+-- whatever changes certificates or tokens of a grant takes the same order, or waits for none of them, so that no two of these deadlock.
 create or replace function federation.end_grant(grant_id uuid, status text, reason text) returns boolean
 language plpgsql
 volatile
@@ -15,6 +16,7 @@ begin
   set revoked_at = now(), revocation_reason = case end_grant.status when 'revoked' then 'privilegeWithdrawn' else 'cessationOfOperation' end
   where c.grant_id = end_grant.grant_id and c.revoked_at is null;
   delete from federation.federation_enrollment_tokens t where t.grant_id = end_grant.grant_id and t.used_at is null;
+  perform federation.resolve_alert('RENEWAL_CONFLICT', federation.grant_alert_subject(end_grant.grant_id));
   return true;
 end;
 $$;

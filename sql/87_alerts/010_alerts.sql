@@ -64,7 +64,8 @@ as $$
   from federation.federation_alerts a
   where a.delivered_at is null and (a.resolved_at is null or a.resolved_at > now() - interval '1 day')
   order by a.id
-  limit 100;
+  -- Those that the webhook refuses again and again stay at the head.
+  limit 1000;
 $$;
 revoke all on function federation.undelivered_alerts() from public;
 grant execute on function federation.undelivered_alerts() to federation_worker, federation_admin;

@@ -147,7 +147,8 @@ const REFUSALS = [
   ...(["IDENTITY_MALFORMED", "CERTIFICATE_UNKNOWN", "CERTIFICATE_REVOKED", "SUBJECT_MISMATCH"] as const),
   ...(["GRANT_UNKNOWN", "GRANT_PENDING", "GRANT_SUSPENDED", "GRANT_REVOKED", "GRANT_EXPIRED"] as const),
   ...(["RESOURCE_DENIED", "NOT_FOUND", "BAD_REQUEST", "METHOD_NOT_ALLOWED", "BODY_TOO_LARGE"] as const),
-  ...(["UNSUPPORTED_MEDIA_TYPE", "REQUEST_TIMEOUT", "RATE_LIMITED", "CONFLICT", "CSR_INVALID"] as const),
+  ...(["UNSUPPORTED_MEDIA_TYPE", "REQUEST_TIMEOUT", "RATE_LIMITED", "RENEWAL_LIMITED"] as const),
+  ...(["CONFLICT", "CSR_INVALID", "SUBJECT_UNKNOWN"] as const),
 ] satisfies ErrorCode[];
 
 /** The peer's refusal under its code; its words stay out, for they are another's text. */

@@ -98,7 +98,9 @@ export function createPeerRenewals(options: {
       const renewed = await requestRenewal(current, timeoutMs());
       const { chainPem, keyPem, rootsPem } = renewed;
       const next = { ...current, chainPem, keyPem, rootsPem };
-      await tryCertificate(next, timeoutMs());
+      await tryCertificate(next, timeoutMs()).catch((cause: unknown) => {
+        throw overtaken(row.host, asFederationError(cause));
+      });
       deadline.signal.throwIfAborted();
       if ((await store(row, attempt, renewed)) !== true) {
         return undefined;
@@ -163,6 +165,18 @@ export function createPeerRenewals(options: {
       return outcome;
     },
   };
+}
+
+/**
+ * What was issued just now is revoked, and what we have is not: another renewed by our certificate since, which supersedes what nobody has
+ * confirmed. Where ours is revoked as well, the next attempt learns it by that one.
+ */
+function overtaken(host: string, error: FederationError): FederationError {
+  return error.code === "CERTIFICATE_REVOKED"
+    ? new FederationError("CONFLICT", `${host} has revoked the new certificate: somebody else renews with our key`, {
+        cause: error,
+      })
+    : error;
 }
 
 /** A certificate that has ended is refused in as many ways as there are TLS libraries: its end is the news. */

@@ -1,4 +1,7 @@
+import { createHash } from "node:crypto";
+import { LRUCache } from "lru-cache";
 import { Client } from "undici";
+import { before } from "../deadline.ts";
 import type { Deadline } from "../deadline.ts";
 import { FederationError } from "../errors.ts";
 import type { ErrorCode } from "../errors.ts";
@@ -24,31 +27,60 @@ const MEANINGS: Readonly<Record<string, ErrorCode>> = {
   cessationOfOperation: "GRANT_EXPIRED",
 };
 
-/** How long an answer holds before the list is asked for again, ms: a peer that is down is not asked for its list at each try. */
-const PAUSE_MS = 1_000;
 /** What fetching a list may take, ms. */
 const FETCH_MS = 3_000;
-/** Of all its lists, in PEM. */
-const MAX_CRL_BYTES = 24 * 1024 * 1024;
+/** Of all its lists, in PEM: of 110 000 certificates. To read that much takes a good part of a second, in which nobody else is answered. */
+const MAX_CRL_BYTES = 8 * 1024 * 1024;
+/** A gateway has a list for each root that it trusts, and it trusts eight at most. */
+const MOST_LISTS = 16;
+/** After each list is waited for so many times what it took to fetch and read it: a gateway whose lists are slow or long gets a twentieth of our time. */
+const PAUSE_FACTOR = 20;
+/** The least and the most of that, ms: a peer that is down is not asked for its list at each try, and one that was slow once is asked again. */
+const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [1_000, 60_000];
+/** Entries of lists that are kept while they are waited for, together: some 100 MB. */
+const MOST_ENTRIES = 500_000;
 const CODE = "CERTIFICATE_INVALID";
 
-/** Looks at the lists of peers, each at most once a second. */
+/** Looks at the lists of issuers, at each for all peers at once, and not again before a pause. */
 export function createRevocationNews(): RevocationNews {
-  interface Known {
-    serial: string;
-    until: number;
-    reason: Promise<ErrorCode | undefined>;
-  }
-  const known = new Map<string, Known>();
+  const lists = new LRUCache<string, { list: Promise<Crl | undefined> }>({
+    maxSize: MOST_ENTRIES,
+    sizeCalculation: () => 1,
+    ttl: FETCH_MS + MOST_PAUSE_MS,
+    ttlAutopurge: true,
+  });
 
-  const reasonOf = (peer: Peer, ms: number): Promise<ErrorCode | undefined> => {
-    const last = known.get(peer.id);
-    if (last?.serial === peer.certificateSerial && performance.now() < last.until) {
-      return last.reason;
+  const listFor = async (peer: Peer): Promise<Crl | undefined> => {
+    const issuerDer = issuerOf(peer);
+    // What a gateway says of its addresses is its own word: one that names another's gets no say in when that one is asked.
+    const key = `${createHash("sha256").update(issuerDer).digest("hex")} ${peer.publicUrl}`;
+    const known = lists.get(key);
+    if (known !== undefined) {
+      return known.list;
     }
-    const reason = revocationOf(peer, ms).catch(() => undefined);
-    known.set(peer.id, { serial: peer.certificateSerial, until: performance.now() + PAUSE_MS, reason });
-    return reason;
+    const started = performance.now();
+    const asked = {
+      list: fetchList(peer, issuerDer)
+        .catch(() => undefined)
+        .then((list) => {
+          const took = performance.now() - started;
+          const ttl = Math.min(MOST_PAUSE_MS, Math.max(LEAST_PAUSE_MS, PAUSE_FACTOR * took));
+          lists.set(key, asked, { ttl, size: 1 + (list?.revokedSerials.size ?? 0) });
+          return list;
+        }),
+    };
+    lists.set(key, asked);
+    return asked.list;
+  };
+
+  /** Why our certificate is in its issuer's list; undefined where it is not, or where that could not be learnt in time. */
+  const reasonOf = async (peer: Peer, ms: number): Promise<ErrorCode | undefined> => {
+    // Others may wait for the same list, and longer.
+    const list = await before(AbortSignal.timeout(Math.max(1, Math.floor(ms))), listFor(peer)).catch(() => undefined);
+    if (list?.revokedSerials.has(peer.certificateSerial) !== true) {
+      return undefined;
+    }
+    return MEANINGS[list.reasons.get(peer.certificateSerial) ?? ""] ?? "CERTIFICATE_REVOKED";
   };
 
   return {
@@ -67,14 +99,14 @@ export function createRevocationNews(): RevocationNews {
 }
 
 /**
- * Why our certificate is in its issuer's list; undefined where it is not. A list that is old says it as well as a new one: what is revoked
- * stays so, and whether a list without our certificate is the newest makes no difference here.
+ * The list of who issued our certificate, as the peer shows it. One that is old says of a certificate that is in it as much as a new one: what is
+ * revoked stays so, and whether a list without our certificate is the newest makes no difference here.
  *
  * @throws FederationError CERTIFICATE_INVALID where no list is the issuer's; the transport's errors
  */
-async function revocationOf(peer: Peer, ms: number): Promise<ErrorCode | undefined> {
+async function fetchList(peer: Peer, issuerDer: Buffer): Promise<Crl | undefined> {
   const client = new Client(new URL(peer.publicUrl).origin, {
-    connect: { ca: [peer.rootPem, ...peer.trustedRootsPem], minVersion: "TLSv1.3", timeout: ms },
+    connect: { ca: [peer.rootPem, ...peer.trustedRootsPem], minVersion: "TLSv1.3", timeout: FETCH_MS },
     maxResponseSize: MAX_CRL_BYTES,
     allowH2: false,
   });
@@ -82,17 +114,10 @@ async function revocationOf(peer: Peer, ms: number): Promise<ErrorCode | undefin
     const { statusCode, body } = await client.request({
       method: "GET",
       path: `${new URL(peer.publicUrl).pathname.replace(/\/$/, "")}/crl.pem`,
-      signal: AbortSignal.timeout(Math.max(1, Math.floor(ms))),
+      signal: AbortSignal.timeout(FETCH_MS),
     });
     const text = await body.text();
-    if (statusCode !== 200) {
-      return undefined;
-    }
-    const { revokedSerials, reasons } = listOf(issuerOf(peer), text);
-    if (!revokedSerials.has(peer.certificateSerial)) {
-      return undefined;
-    }
-    return MEANINGS[reasons.get(peer.certificateSerial) ?? ""] ?? "CERTIFICATE_REVOKED";
+    return statusCode === 200 ? listOf(issuerDer, text) : undefined;
   } finally {
     await client.destroy();
   }
@@ -114,7 +139,7 @@ function issuerOf(peer: Peer): Buffer {
 /** The list among these that the issuer of our certificate signed: others are of other authorities of the peer. */
 function listOf(issuerDer: Buffer, text: string): Crl {
   let refusal: unknown = new FederationError(CODE, "there is no revocation list");
-  for (const block of pemBlocks(text, "X509 CRL")) {
+  for (const block of pemBlocks(text, "X509 CRL").slice(0, MOST_LISTS)) {
     try {
       return readCrl(Buffer.from(block.replace(/-----[^-]+-----/g, ""), "base64"), issuerDer);
     } catch (error) {

@@ -46,16 +46,28 @@ export function createRenewal(options: {
   roots: () => string[];
 }): Renewal {
   const { sessions, authority, host } = options;
+
+  /** Runs a step of a renewal. What the database refuses leaves nothing there, so that the alert of it is a transaction of its own. */
+  const step = async ({ grantId, serial }: PeerIdentity, deadline: Deadline, statement: string, values: unknown[]) => {
+    try {
+      await sessions.asGateway((client) => client.query(statement, values), deadline);
+    } catch (error) {
+      if (error instanceof FederationError && error.code === "CONFLICT") {
+        await sessions.asGateway((client) =>
+          client.query("select federation.alert_renewal_conflict($1, $2)", [grantId, serial]),
+        );
+      }
+      throw error;
+    }
+  };
+
   return {
     renew: async (identity, csrPem, deadline) => {
       const { grantId, subjectUserId, serial } = identity;
       if (readCsr(csrPem).publicKeyDer.equals(identity.publicKeyDer)) {
         throw new FederationError("CSR_INVALID", "The certificate request must hold a new key.");
       }
-      await sessions.asGateway(
-        (client) => client.query("select federation.begin_renewal($1, $2, $3)", [grantId, subjectUserId, serial]),
-        deadline,
-      );
+      await step(identity, deadline, "select federation.begin_renewal($1, $2, $3)", [grantId, subjectUserId, serial]);
       const issued = await authority.issueClientCertificate({
         csrPem,
         identity: { grantId, subjectUserId, host },
@@ -63,19 +75,15 @@ export function createRenewal(options: {
         lifetimeSeconds: options.certificateLifetimeDays * 86_400,
       });
       deadline.signal.throwIfAborted();
-      await sessions.asGateway(
-        (client) =>
-          client.query("select federation.record_renewal($1, $2, $3, $4, $5, $6, $7)", [
-            grantId,
-            subjectUserId,
-            serial,
-            issued.serial,
-            issued.fingerprint,
-            issued.notBefore,
-            issued.notAfter,
-          ]),
-        deadline,
-      );
+      await step(identity, deadline, "select federation.record_renewal($1, $2, $3, $4, $5, $6, $7)", [
+        grantId,
+        subjectUserId,
+        serial,
+        issued.serial,
+        issued.fingerprint,
+        issued.notBefore,
+        issued.notAfter,
+      ]);
       return {
         certificate: issued.certificatePem,
         chain: issued.chainPem,

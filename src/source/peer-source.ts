@@ -38,8 +38,9 @@ export interface PeerAccess {
 
 // After these the grant cannot come back: asking again would only bring the same answer.
 const ENDED: readonly ErrorCode[] = ["GRANT_REVOKED", "GRANT_EXPIRED", "CERTIFICATE_REVOKED"];
-// By these a peer says that it does not, or not any more, let us have what was asked for.
-const DENIED: readonly number[] = [401, 403];
+/** Whether a peer says that it does not, or not any more, let us have what was asked for. */
+const isDenial = ({ code, details: { status = 0 } }: FederationError): boolean =>
+  status === 401 || status === 403 || (code === "SUBJECT_UNKNOWN" && status > 0);
 // The peer does not answer: that is news for the session. Any other refusal is an answer.
 const OFFLINE: readonly ErrorCode[] = ["PEER_UNREACHABLE", "PEER_TIMEOUT", "CIRCUIT_OPEN"];
 /** What a request may fail with because its certificate was renewed and superseded under it, or has ended. */
@@ -132,7 +133,7 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
           throw certificateExpired(peer.host, error);
         }
       }
-      if (error instanceof FederationError && DENIED.includes(error.details["status"] ?? 0)) {
+      if (error instanceof FederationError && isDenial(error)) {
         // Suspended, narrowed or not ours any more: what it answered before it might not answer now.
         cache.flush(peer.id);
       }

@@ -1,11 +1,12 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { gatewayPaths } from "../../src/config/paths.ts";
 import { HOME, WORK } from "../../src/demo/world.ts";
 import { createLog } from "../../src/observability/log.ts";
 import { jobDependencies } from "../../src/setup/job-dependencies.ts";
+import { alertsDeliver } from "../../worker/tasks/alerts__deliver.ts";
 import { startWorker } from "../../worker/run.ts";
 import type { Worker } from "../../worker/run.ts";
 import { enrollGrant, openTestGateway } from "../harness/gateway.ts";
@@ -133,6 +134,72 @@ describe("alerts", () => {
       },
     ]);
     server.close();
+  });
+});
+
+describe("a webhook", () => {
+  /** A webhook that answers each alert by its code, and one run of the job. */
+  async function hook(statusFor: (code: string) => number) {
+    const told: string[] = [];
+    const server = createServer((request, response) => {
+      const chunks: Buffer[] = [];
+      request.on("data", (chunk: Buffer) => chunks.push(chunk));
+      request.on("end", () => {
+        const { code } = JSON.parse(Buffer.concat(chunks).toString()) as { code: string };
+        told.push(code);
+        response.writeHead(statusFor(code)).end();
+      });
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const deliver = alertsDeliver(`http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`);
+    return {
+      told,
+      run: async (): Promise<string[]> => {
+        const helpers = { query: home.pool.query.bind(home.pool), logger: { warn: () => undefined } };
+        await deliver({}, helpers as unknown as Parameters<typeof deliver>[1]);
+        return told.splice(0);
+      },
+      close: () => server.close(),
+    };
+  }
+  beforeEach(async () => {
+    await home.pool.query("update federation.federation_alerts set delivered_at = now() where delivered_at is null");
+    for (const code of ["TEST_A", "TEST_B", "TEST_C"]) {
+      await home.pool.query("select federation.resolve_alert($1, 'somebody')", [code]);
+      await raise(code, "somebody");
+    }
+  });
+
+  test.each([400, 404, 413, 422])(
+    "that refuses an alert with %i is told the others, and that one again",
+    async (status) => {
+      const { run, close } = await hook((code) => (code === "TEST_A" ? status : 204));
+      expect(await run()).toEqual(["TEST_A", "TEST_B", "TEST_C"]);
+      expect(await run()).toEqual(["TEST_A"]);
+      close();
+    },
+  );
+
+  test.each([500, 503, 429, 408, 302])("that answers %i is left alone until the next run", async (status) => {
+    const { run, close } = await hook(() => status);
+    expect(await run()).toEqual(["TEST_A"]);
+    close();
+  });
+
+  test("that is slow is told no more than what fits into a run", async () => {
+    let now = Date.now();
+    const clock = vi.spyOn(Date, "now").mockImplementation(() => now);
+    const { run, close } = await hook(() => {
+      now += 30_000;
+      return 204;
+    });
+    try {
+      expect(await run()).toEqual(["TEST_A", "TEST_B"]);
+      expect(await run()).toEqual(["TEST_C"]);
+    } finally {
+      clock.mockRestore();
+      close();
+    }
   });
 });
 

@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { mixedCredentials } from "../../src/demo/actors.ts";
+import { addPeer, mixedCredentials } from "../../src/demo/actors.ts";
 import { HOME, WORK } from "../../src/demo/world.ts";
 import { createCsr } from "../../src/pki/csr.ts";
 import { pemToDer } from "../../src/pki/der.ts";
 import { readPeerIdentity } from "../../src/pki/identity.ts";
 import { enrollGrant, openTestGateway } from "../harness/gateway.ts";
 import type { TestGateway, TestGrant } from "../harness/gateway.ts";
-import { ARC, grantByHand, newRequest } from "../harness/renewal.ts";
+import { runMosaic } from "../harness/mosaic.ts";
+import { ARC, grantByHand, newRequest, peerRecord, renewalsOf } from "../harness/renewal.ts";
 import type { GrantByHand } from "../harness/renewal.ts";
 import { openSigner } from "../harness/signer.ts";
 
@@ -105,6 +106,49 @@ describe("the serving side", () => {
     ]);
   });
 
+  test("raises an alert where two have renewed with one key, until the peer enrolls again or the grant ends", async () => {
+    const alerts = async (): Promise<unknown[]> =>
+      (
+        await work.pool.query<object>(
+          "select severity, subject, message from federation.list_alerts() where code = 'RENEWAL_CONFLICT' and subject = $1",
+          [`grant ${grant.grantId}`],
+        )
+      ).rows;
+    const fork = async (): Promise<void> => {
+      const theirs = await by.renewed(by.first);
+      expect(await by.at(theirs, "/renew", { csr: newRequest().csr })).toMatchObject({ code: "CONFLICT" });
+      expect(await alerts()).toEqual([]);
+      await by.at(theirs, "/renew/confirm");
+      for (let count = 0; count < 2; count += 1) {
+        expect(await by.at(by.first, "/renew", { csr: newRequest().csr })).toMatchObject({
+          status: 409,
+          code: "CONFLICT",
+        });
+      }
+      expect(await alerts()).toEqual([
+        {
+          severity: "critical",
+          subject: `grant ${grant.grantId}`,
+          message: expect.stringContaining(grant.enrolled.serial) as unknown,
+        },
+      ]);
+    };
+    await fork();
+    const { rows } = await work.pool.query<{ enrollment_url: string }>(
+      "select enrollment_url from federation.create_enrollment_token($1)",
+      [grant.grantId],
+    );
+    const enrolled = await addPeer(home.directory, USER, rows[0]?.enrollment_url ?? "");
+    expect(await alerts()).toEqual([]);
+    grant = { ...grant, enrolled };
+    by = grantByHand(work, grant);
+    await fork();
+    const { stdout } = await runMosaic(["federation", "alerts", "list", "--dir", work.directory, "--json"]);
+    expect(JSON.parse(stdout)).toContainEqual(expect.objectContaining({ code: "RENEWAL_CONFLICT" }));
+    await work.pool.query("select federation.revoke_grant($1)", [grant.grantId]);
+    expect(await alerts()).toEqual([]);
+  });
+
   test("refuses what is no request for a new key of the sender's, with a code and an audit row, and records nothing", async () => {
     const same = createCsr({ privateKeyPem: by.first.key, commonName: "mosaic peer" });
     const [one, other] = [newRequest().csr, newRequest().csr];
@@ -181,6 +225,24 @@ describe("the serving side", () => {
     }
     expect(answers).toContain("RATE_LIMITED");
     await work.pool.query("select federation.set_grant_limits($1, null, null)", [grant.grantId]);
+  });
+
+  test("gives a grant 24 certificates in a day at most: the next is 429 RENEWAL_LIMITED with Retry-After, audited, and verbs go on", async () => {
+    for (let count = 0; count < 24; count += 1) {
+      await by.renewed(by.first);
+    }
+    const answer = await by.at(by.first, "/renew", { csr: newRequest().csr });
+    expect(answer).toMatchObject({ status: 429, code: "RENEWAL_LIMITED" });
+    expect(answer.retryAfter).toBeGreaterThan(86_000);
+    expect(await by.recorded()).toHaveLength(25);
+    expect((await by.verdicts())[0]).toBe("renew denied RENEWAL_LIMITED");
+    expect(await by.says(by.first)).toBe("OK");
+    const { id } = await peerRecord(home, USER);
+    expect(await renewalsOf(home).renew(id, { now: true })).toMatchObject({
+      status: "failed",
+      code: "RENEWAL_LIMITED",
+    });
+    expect(await peerRecord(home, USER)).toMatchObject({ state: "degraded", renewal_failure_code: "RENEWAL_LIMITED" });
   });
 
   test("lets a certificate of a grant that is audited strictly leave only after its audit row", async () => {

@@ -293,6 +293,25 @@ describe("the calling side", () => {
     expect(await openAlerts(home)).toEqual([]);
   });
 
+  test("is degraded, not revoked, where what was issued is superseded before it is tried, and goes on with what it has", async () => {
+    const { id } = await peer();
+    // As when somebody else renews with our key at this moment.
+    await work.pool.query(`
+      create function supersede_at_once() returns trigger language plpgsql as
+        'begin new.revoked_at := now(); new.revocation_reason := ''superseded''; return new; end';
+      create trigger _050_supersede before insert on federation.federation_certificates for each row execute function supersede_at_once()`);
+    await makeDue(home, USER);
+    const outcome = await renewals().renew(id);
+    await work.pool.query("drop function supersede_at_once() cascade");
+    expect(outcome).toMatchObject({ status: "failed", code: "CONFLICT" });
+    expect(await peer()).toMatchObject({ state: "degraded", ended_because: null, renewal_failure_code: "CONFLICT" });
+    expect(await openAlerts(home)).toEqual([{ code: "RENEWAL_FAILED", subject: ALERT, severity: "warning" }]);
+    expect((await blended()).rows).toBeGreaterThan(0);
+    await makeDue(home, USER);
+    expect(await renewals().renew(id)).toMatchObject({ status: "renewed" });
+    expect(await peer()).toMatchObject({ state: "active", renewal_failures: 0 });
+  });
+
   test("is active again, and its alert over, once a renewal succeeds", async () => {
     const proxy = await openFaultProxy(new URL(work.gateway.federationUrl));
     const { id } = await peer();

@@ -35,6 +35,8 @@ export interface PostAnswer {
   status: number | undefined;
   /** `OK`, the error's code, or `TLS_REFUSED`. */
   code: string;
+  /** The header of that name, seconds. */
+  retryAfter?: number;
   body: Record<string, unknown>;
 }
 
@@ -61,7 +63,13 @@ async function post(
     const read = (await answer.body.json()) as Record<string, unknown> & {
       errors?: { extensions: { code: string } }[];
     };
-    return { status: answer.statusCode, code: read.errors?.[0]?.extensions.code ?? "OK", body: read };
+    const { "retry-after": wait } = answer.headers;
+    return {
+      status: answer.statusCode,
+      code: read.errors?.[0]?.extensions.code ?? "OK",
+      ...(wait === undefined ? {} : { retryAfter: Number(wait) }),
+      body: read,
+    };
   } catch (error) {
     if (
       error instanceof Error &&

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { PoolClient } from "pg";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
 import {
@@ -340,6 +340,60 @@ describe("the subject's end", () => {
       expect(await read(client, grant)).toEqual([row]);
     });
   });
+
+  test("is felt where no trigger told of it: the peer reads and renews nothing, and nobody enrolls", async () => {
+    await database.transaction(async (client) => {
+      const [grant, pending] = [await activeGrant(client, "olga", SCOPE), await createGrant(client, "olga", SCOPE)];
+      await client.query(`
+        set constraints all immediate;
+        alter table app.users disable trigger all;
+        update app.users set id = 'helga' where id = 'olga'`);
+      expect(await shown(client, grant.id)).toMatchObject({ status: "active" });
+      expect(await refusal(read(client, grant))).toBe("SUBJECT_UNKNOWN");
+      const renewing = asRole(client, "federation_gateway", () =>
+        client.query("select federation.begin_renewal($1, 'olga', $2)", [grant.id, grant.serial]),
+      );
+      expect(await refusal(renewing)).toBe("SUBJECT_UNKNOWN");
+      expect(await refusal(redeem(client, pending.token))).toBe("TOKEN_SPENT");
+      const inviting = asRole(client, "federation_admin", () =>
+        client.query("select federation.create_enrollment_token($1)", [grant.id]),
+      );
+      expect(await refusal(inviting)).toBe("SUBJECT_UNKNOWN");
+      await client.query("update app.users set id = 'olga' where id = 'helga'");
+      expect(await read(client, grant)).toEqual([row]);
+    });
+  });
+
+  // The embedded database has one backend: no two transactions of it are open at once.
+  describe.skipIf(inject("template").kind === "pglite")(
+    "in a transaction beside the one that creates the grant",
+    () => {
+      const seed = (user: string): Promise<unknown> => committed((client) => seedPeople(client, { [user]: [] }));
+      const remove = (client: PoolClient, user: string): Promise<unknown> =>
+        client.query("delete from app.users where id = $1", [user]);
+
+      test("leaves a grant that nobody can enroll for", async () => {
+        await seed("pia");
+        const pending = await committed(async (client) => {
+          const created = await createGrant(client, "pia", SCOPE);
+          await committed((other) => remove(other, "pia"));
+          return created;
+        });
+        expect(await committed((client) => shown(client, pending.id))).toMatchObject({ status: "pending" });
+        expect(await refusal(committed((client) => redeem(client, pending.token)))).toBe("TOKEN_SPENT");
+      });
+
+      test("leaves one that serves nobody, where its peer enrolled before the deletion was committed", async () => {
+        await seed("rosa");
+        const grant = await committed(async (other) => {
+          await remove(other, "rosa");
+          return committed((client) => activeGrant(client, "rosa", SCOPE));
+        });
+        expect(await committed((client) => shown(client, grant.id))).toMatchObject({ status: "active" });
+        expect(await refusal(committed((client) => read(client, grant)))).toBe("SUBJECT_UNKNOWN");
+      });
+    },
+  );
 });
 
 async function committed<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {

@@ -1,0 +1,33 @@
+-- Guarantees: where a bound table lacks a trigger by which grants end with their subject, that is known, and can be made good with the binding as it is.
+-- A binding of an earlier release lacks some, and so does one whose table got a partition since.
+create or replace function federation.identity_gaps() returns table (table_id regclass, trigger_name text)
+language sql
+stable
+set search_path = ''
+as $$
+  select t.on_table, t.trigger_name
+  from federation.bound_identity() b
+  cross join lateral (values (b.users_table, 'users'), (b.memberships_table, 'memberships')) as w (table_id, what)
+  -- A view has none.
+  join pg_catalog.pg_class c on c.oid = w.table_id and c.relkind in ('r', 'p')
+  cross join lateral federation.identity_triggers(w.table_id, w.what) t
+  where not exists (select from pg_catalog.pg_trigger g where g.tgrelid = t.on_table and g.tgname = t.trigger_name and g.tgenabled = 'A');
+$$;
+revoke all on function federation.identity_gaps() from public;
+grant execute on function federation.identity_gaps() to federation_admin;
+comment on function federation.identity_gaps() is 'Triggers that the bound tables should have and lack, or have switched off.';
+
+create or replace function federation.rebind_identity() returns void
+language sql
+volatile
+set search_path = ''
+as $$
+  select federation.bind_identity(
+    b.users_table, b.user_column, b.memberships_table, b.member_user_column, b.member_team_column, b.user_deleted_column, b.member_deleted_column
+  )
+  from federation.bound_identity() b;
+$$;
+revoke all on function federation.rebind_identity() from public;
+grant execute on function federation.rebind_identity() to federation_admin;
+comment on function federation.rebind_identity() is
+  'Binds the tables of users and memberships again, as they are bound; with the rights of whoever calls it, as federation.bind_identity.';
