@@ -125,9 +125,11 @@ export function createEmbeddedAuthority(options: {
     };
   };
 
+  const rootFingerprint = fingerprintOf(certificateDer);
   return {
+    kind: "embedded",
     rootPem: derToPem(certificateDer, "CERTIFICATE"),
-    rootFingerprint: fingerprintOf(certificateDer),
+    rootFingerprint,
     issueClientCertificate: async ({ csrPem, identity, lifetimeSeconds }) =>
       Promise.resolve(
         issue(csrPem, lifetimeSeconds, {
@@ -148,7 +150,7 @@ export function createEmbeddedAuthority(options: {
     publishCrl: async ({ revoked, number }) => {
       const der = buildCrl({ revoked, number, lifetimeSeconds: CRL_LIFETIME_SECONDS }, issuer);
       const { thisUpdate, nextUpdate } = readCrl(der, certificateDer);
-      return Promise.resolve({ der, number, thisUpdate, nextUpdate });
+      return Promise.resolve({ der, issuer: rootFingerprint, number, thisUpdate, nextUpdate });
     },
   };
 }

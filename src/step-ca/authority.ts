@@ -1,5 +1,5 @@
 import { FederationError } from "../errors.ts";
-import type { CertificateAuthority, IssuedCertificate, RevokedCertificate } from "../pki/authority.ts";
+import type { CertificateAuthority, IssuedCertificate, RevokedCertificate, SignedCrl } from "../pki/authority.ts";
 import { readCrl, REASONS } from "../pki/crl.ts";
 import type { Crl } from "../pki/crl.ts";
 import { readCsr } from "../pki/csr.ts";
@@ -66,7 +66,7 @@ export async function createStepCaAuthority(options: {
   };
 
   /** The list as step-ca has it now, if one of its intermediates signed it and the root vouches for that one. */
-  const fetchCrl = async (): Promise<Crl & { der: Buffer }> => {
+  const fetchCrl = async (): Promise<Crl & SignedCrl> => {
     const [der, intermediates] = await Promise.all([client.crl(), client.intermediates()]);
     let refusal: unknown;
     for (const pem of intermediates) {
@@ -77,7 +77,7 @@ export async function createStepCaAuthority(options: {
         if (crl.nextUpdate.getTime() <= Date.now()) {
           throw unlike("has a list that is past its next update");
         }
-        return { ...crl, der };
+        return { ...crl, der, issuer: fingerprintOf(issuerDer) };
       } catch (error) {
         refusal = error;
       }
@@ -101,6 +101,7 @@ export async function createStepCaAuthority(options: {
   };
 
   return {
+    kind: "step-ca",
     rootPem: derToPem(rootDer, "CERTIFICATE"),
     rootFingerprint: fingerprintOf(rootDer),
     issueClientCertificate: async ({ csrPem, identity, lifetimeSeconds }) => {
@@ -146,8 +147,8 @@ export async function createStepCaAuthority(options: {
           });
         }
       }
-      const { der, number, thisUpdate, nextUpdate } = crl;
-      return { der, number, thisUpdate, nextUpdate };
+      const { der, issuer, number, thisUpdate, nextUpdate } = crl;
+      return { der, issuer, number, thisUpdate, nextUpdate };
     },
   };
 }

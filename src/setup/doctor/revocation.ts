@@ -1,4 +1,5 @@
 import { asAdministrator } from "../../database/administrator.ts";
+import { isLost } from "../../revocation/published.ts";
 import { reconcileRevocations } from "../reconcile.ts";
 import type { UsedGateway } from "../use-database.ts";
 import type { Found } from "./findings.ts";
@@ -8,18 +9,18 @@ const NEARLY_STALE_MS = 12 * 3_600_000;
 
 /** Looks at what is known of revoked certificates: whether the database has lost any, how old the list is, and whether gateways are told. */
 export async function lookAtRevocations(gateway: UsedGateway): Promise<Found> {
-  const { revoked, behind } = await reconcileRevocations(gateway, { change: false });
-  if (revoked.length > 0 || behind > 0) {
+  const lost = await reconcileRevocations(gateway, { change: false });
+  if (isLost(lost)) {
     return {
       status: "red",
-      detail: `the database has lost ${Math.max(behind, revoked.length)} revocations that were published, and no peer is served`,
+      detail: `the database has lost ${Math.max(lost.behind, lost.revoked.length)} revocations that were published, and no peer is served`,
       remedy: "mosaic federation reconcile --dry-run, then mosaic federation reconcile",
     };
   }
   const { list, deaf } = await asAdministrator(gateway.adminUrl, async (client) => {
     const lists = await client.query<{ next_update: Date; left_ms: number }>(
       `select next_update, extract(epoch from next_update - now()) * 1000 as left_ms
-       from federation.published_crls() order by next_update limit 1`,
+       from federation.published_crls() where signs order by next_update limit 1`,
     );
     const gateways = await client.query<{ name: string }>(
       `select g.name from jsonb_to_recordset(federation.status() -> 'gateways') as g (name text, listening boolean) where not g.listening`,
