@@ -96,19 +96,16 @@ export function createRevocations(options: RevocationsOptions): Revocations {
 
   const refresh = async (): Promise<void> => {
     const wasLost = isLost(lost);
-    let failure: unknown;
     try {
       lists.keep(await make());
     } catch (error) {
-      failure = error;
+      if (isLost(lost) && !wasLost) {
+        log.fatal({ behind: lost.behind, missing: lost.revoked.length }, LOST);
+      }
+      await alert(conditions(error));
+      throw error;
     }
-    if (isLost(lost) && !wasLost) {
-      log.fatal({ behind: lost.behind, missing: lost.revoked.length }, LOST);
-    }
-    await alert(conditions(failure));
-    if (failure !== undefined) {
-      throw failure;
-    }
+    await alert(conditions(undefined));
   };
 
   /** What an administrator should look at after an attempt: a list that was just made may be near its end, too, where step-ca signs. */
