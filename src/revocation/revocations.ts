@@ -130,8 +130,8 @@ export function createRevocations(options: RevocationsOptions): Revocations {
     return running;
   };
 
-  /** A reading that begins from now on; many that are asked for in a row share one. */
-  const shareNext = async (): Promise<void> => {
+  /** Waits for what runs, and for the pause after what was made for the last notices. */
+  const untilNext = async (): Promise<void> => {
     for (;;) {
       const pause = notedUntil - performance.now();
       if (running !== undefined) {
@@ -139,14 +139,8 @@ export function createRevocations(options: RevocationsOptions): Revocations {
       } else if (pause > 0) {
         await sleep(pause, undefined, { ref: false });
       } else {
-        break;
+        return;
       }
-    }
-    again = undefined;
-    try {
-      await share();
-    } finally {
-      notedUntil = performance.now() + PAUSE_MS;
     }
   };
 
@@ -179,7 +173,13 @@ export function createRevocations(options: RevocationsOptions): Revocations {
     },
     note: (notice) => {
       known.note(notice);
-      again ??= shareNext();
+      // A reading that runs may have begun before what is told; one that is to come serves all that is told until then.
+      again ??= untilNext().then(() => {
+        again = undefined;
+        return share().finally(() => {
+          notedUntil = performance.now() + PAUSE_MS;
+        });
+      });
       return again;
     },
     refresh: share,
