@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EventEmitter, once } from "node:events";
@@ -51,6 +51,8 @@ const rowsAtWork = async (token = aliceToken): Promise<unknown[]> => {
   expect(page.sources).toMatchObject([{ status: "ok" }]);
   return page.rows;
 };
+/** What a gateway has published as revoked. */
+const publishedBy = (directory: string): string => readFileSync(join(directory, "revocations.json"), "utf8");
 const start = async (directory: string): Promise<GatewayProcess> => startGatewayProcess(MOSAIC, directory);
 
 /** A step-ca that runs on the folder that `mosaic step-ca prepare` wrote. */
@@ -105,6 +107,12 @@ beforeAll(async () => {
   work = await start(old);
   home = { directory: homeDirectory, process: await start(homeDirectory) };
   await addPeer(home.directory, "alice-at-home", (await createGrant(old, "alice", SCOPE)).url);
+  const ended = await createGrant(old, "carol", SCOPE);
+  const { serial: endedSerial } = await addPeer(home.directory, "bob-at-home", ended.url);
+  expect((await runMosaic(["federation", "grant", "revoke", ended.grantId, "--dir", old])).code).toBe(0);
+  while (!existsSync(join(old, "revocations.json")) || !publishedBy(old).includes(endedSerial)) {
+    await sleep(100);
+  }
   const { grantId, url } = await createGrant(old, "bob", SCOPE);
   bob = { grantId, serial: (await addPeer(home.directory, "bob-at-home", url)).serial };
   // What comes from memory would say nothing of the gateway that has moved.
@@ -151,6 +159,7 @@ describe("a gateway that began on PGlite and has peers", () => {
     const report = await move(old, databaseUrl, "--dir", moved);
     expect(report).toMatchObject({ code: 0 });
     expect(JSON.parse(report.stdout)).toMatchObject({ tier: "standalone" });
+    expect(publishedBy(moved)).toBe(publishedBy(old));
     const refused = await runMosaic([
       ...["upgrade", "--dir", moved, "--json"],
       ...services(stepCa.rootFile, stepCa.keyFile, stepCa.url),

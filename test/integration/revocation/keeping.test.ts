@@ -37,7 +37,9 @@ async function keep(
     revocations,
     database: options.database ?? databaseOf(),
     reloadAuthorities: () => Promise.resolve(),
-    endRevoked: () => options.endRevoked?.(revocations),
+    endRevoked: () => {
+      options.endRevoked?.(revocations);
+    },
     log: createLog("silent"),
   });
   return revocations;
@@ -55,10 +57,12 @@ async function revokeSilently({ serial }: Grant): Promise<void> {
 }
 /** Waits until it holds, ten seconds at most: less than after what time a gateway looks by itself. */
 async function until(holds: () => boolean | Promise<boolean>): Promise<boolean> {
-  for (const deadline = performance.now() + 10_000; performance.now() < deadline; await sleep(50)) {
+  const deadline = performance.now() + 10_000;
+  while (performance.now() < deadline) {
     if (await holds()) {
       return true;
     }
+    await sleep(50);
   }
   return false;
 }

@@ -29,7 +29,7 @@ const numbersOf = async (revocations: Revocations): Promise<number[]> =>
 describe("an authority that moves below its own root", () => {
   let stepCa: ReturnType<typeof belowRoot>;
   let authorities: CertificateAuthority[];
-  beforeEach(async () => {
+  beforeEach(() => {
     stepCa = belowRoot(at.root, at.embedded);
     authorities = [at.embedded];
   });
@@ -205,6 +205,7 @@ describe("what was published", () => {
     const [first, second] = [await at.grant(), await at.grant()];
     await at.revoke(first);
     await one.refresh();
+    await other.refresh();
     const file = join(directory, "revocations.json");
     const far = Date.now() + DAY_MS;
     writeFileSync(file, JSON.stringify({ ...recordOf(directory), crlNumber: far }));
