@@ -52,6 +52,9 @@ function isNewer(list: SignedCrl, before: SignedCrl): boolean {
   return list.issuer !== before.issuer || list.number > before.number || before.nextUpdate.getTime() <= Date.now();
 }
 
+/** Before a list is stale, this share of its life is left when somebody is told. */
+export const WARN_WITH_LEFT = 0.25;
+
 /** The share of a list's life that is left. */
 export function leftOf({ thisUpdate, nextUpdate }: SignedCrl): number {
   return (nextUpdate.getTime() - Date.now()) / (nextUpdate.getTime() - thisUpdate.getTime());

@@ -7,7 +7,7 @@ import { createPublishingAlerts } from "./alerts.ts";
 import type { PublishingAlerts } from "./alerts.ts";
 import { createKnownRevocations } from "./known.ts";
 import type { Certified } from "./known.ts";
-import { createLists, leftOf } from "./lists.ts";
+import { createLists, leftOf, WARN_WITH_LEFT } from "./lists.ts";
 import type { PublishedList } from "./lists.ts";
 import { ListIsBehind, makeLists } from "./make-lists.ts";
 import type { GrantNotice } from "./notices.ts";
@@ -56,8 +56,6 @@ export interface RevocationsOptions {
   log: Logger;
 }
 
-/** Before a list is stale, this share of its life is left when somebody is told. */
-const WARN_WITH_LEFT = 0.25;
 /** A list that nobody has made anew for so long is made here, ms. */
 const OLDEST_MS = 5 * 60_000;
 /** After lists were made because of a notice, the next notices wait so long and share what is made then, ms. */

@@ -295,17 +295,22 @@ comment on column federation.federation_certificates.revocation_epoch is 'The co
 
 create table federation.federation_crls (
   authority_id uuid not null,
+  kind text not null,
+  issuer text not null,
   number bigint not null,
   der bytea not null,
   this_update timestamp with time zone not null,
   next_update timestamp with time zone not null,
   constraint federation_crls_authority_id_fkey FOREIGN KEY (authority_id) REFERENCES federation.federation_authorities(id) ON DELETE CASCADE,
+  constraint federation_crls_issuer CHECK ((issuer ~ '^[0-9a-f]{64}$'::text)),
+  constraint federation_crls_kind CHECK ((kind = ANY (ARRAY['embedded'::text, 'step-ca'::text]))),
   constraint federation_crls_life CHECK ((this_update < next_update)),
-  constraint federation_crls_pkey PRIMARY KEY (authority_id)
+  constraint federation_crls_pkey PRIMARY KEY (authority_id, kind)
 ); -- owner federation_owner
 alter table federation.federation_crls enable row level security;
 alter table federation.federation_crls force row level security;
-comment on table federation.federation_crls is 'The newest list of revoked certificates of each authority, as it was published (RFC 5280 §5).';
+comment on table federation.federation_crls is 'The newest list of revoked certificates of each authority, as it was published (RFC 5280 §5): one of its own signature and one of step-ca below it.';
+comment on column federation.federation_crls.issuer is 'SHA-256 of the certificate whose key signed it: its numbers count for lists of the same only.';
 
 create table federation.federation_enrollment_tokens (
   token_hash bytea not null,
@@ -642,7 +647,7 @@ create function federation.add_authority(id uuid, kind text, certificate_der byt
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 e48e4eaeed96d90aec26a3fc0951f937df0b754eb3a25c0b736b1f9a2d14f5d1; -- owner federation_owner
+  as sha256 17b827d17b1b5c2e01c5b4cc593db53c9836c6172b807ab783668f5a4fbb1268; -- owner federation_owner
 comment on function federation.add_authority(uuid,text,bytea,text,bytea) is 'Makes an authority the one that signs, its key sealed. Raises MF031 where peers have pinned another root.';
 
 create function federation.add_peer(id uuid, owner_user_id text, host text, federation_url text, public_url text, grant_id uuid, root_certificate_der bytea, certificate_chain_der bytea[], certificate_serial text, certificate_not_after timestamp with time zone, sealed_key bytea)
@@ -730,12 +735,19 @@ create function federation.audit_unchained()
   as sha256 f283973d76ef51b386c0dea5831a52820ecdef8251e8a5d829d3627c447da5e3; -- owner federation_owner
 comment on function federation.audit_unchained() is 'How many rows stand in no chain, and a digest of them: none may be added.';
 
+create function federation.authority_status()
+  returns TABLE(id uuid, kind text, fingerprint text, certificate_der bytea, created_at timestamp with time zone, retired_at timestamp with time zone, signs boolean, live_certificates bigint, last_ends timestamp with time zone)
+  language sql stable security definer rows 1000
+  set search_path=""
+  as sha256 d16b9cc0a7727c53d96a4a96ed03fc7c7a243df1af8688584724d177f7e2d14b; -- owner federation_owner
+comment on function federation.authority_status() is 'Every authority, newest first: whether it signs, how many of its certificates are good, and when the last of them ends, a revoked one included.';
+
 create function federation.begin_crl(authority_fingerprint text)
-  returns TABLE(authority_id uuid, number bigint, der bytea, last_revocation bigint)
+  returns TABLE(authority_id uuid, number bigint, last_revocation bigint)
   language plpgsql volatile security definer rows 1
   set search_path=""
-  as sha256 30c11962bc833c0607b1e564ff8570f91ed0ef81621fa3278e9b24faa8ae48c8; -- owner federation_owner
-comment on function federation.begin_crl(text) is 'The number that an authority''s next list takes, the list that it has, and the count of revocations as of now. Others wait until the transaction ends.';
+  as sha256 74eda5404bc8e689645fb10d113cd375f6e70c59f5f9846e4980c7ee28cc6db2; -- owner federation_owner
+comment on function federation.begin_crl(text) is 'The number that an authority''s next list takes, and the count of revocations as of now. Others wait until the transaction ends.';
 
 create function federation.begin_peer_renewal(peer_id uuid, serial text, last_attempt text)
   returns text
@@ -848,7 +860,7 @@ create function federation.create_enrollment_token(grant_id uuid)
   returns TABLE(enrollment_token text, token_expires_at timestamp with time zone, enrollment_url text)
   language plpgsql volatile security definer rows 1000
   set search_path=""
-  as sha256 4f3040215853519d035e3bb48b2439e16a73571f39cef05a47df3ca26d783999; -- owner federation_owner
+  as sha256 12988b867d8a8c5da5afa1b4b99e57c52aac07c9436de17224cae501a056eb27; -- owner federation_owner
 comment on function federation.create_enrollment_token(uuid) is 'A new one-time token for a grant that is pending or, its certificate having ended, active, and the URL that carries it; an earlier one that was not used ends. Raises MF011, MF031.';
 
 create function federation.create_grant(subject_user_id text, peer_host text, scope jsonb, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone)
@@ -1103,8 +1115,8 @@ create function federation.list_authorities()
   returns SETOF federation.federation_authorities
   language sql stable security definer rows 1000
   set search_path=""
-  as sha256 0bd6d1cedfa611cb79ec85e849d8c02a40047025726d4796c0f79114692251e4; -- owner federation_owner
-comment on function federation.list_authorities() is 'Every authority, the one that signs first.';
+  as sha256 67381c7391988b60800b256c83e3b281f050f66610fa467b5827e860da6d2a5c; -- owner federation_owner
+comment on function federation.list_authorities() is 'Every authority: the one that signs first, then the others that are trusted, then those that are retired, newest first.';
 
 create function federation.list_certificates(grant_id uuid DEFAULT NULL::uuid)
   returns TABLE(serial text, grant_id uuid, subject_user_id text, peer_host text, not_before timestamp with time zone, not_after timestamp with time zone, issued_at timestamp with time zone, renewed_from text, revoked_at timestamp with time zone, revocation_reason text)
@@ -1268,14 +1280,14 @@ create function federation.publish_settings(settings jsonb)
   language sql volatile security definer
   set search_path=""
   as sha256 687ffc0d8e1911d433641f7c71500dfbd83061de8a0e8b45e825405735a6834e; -- owner federation_owner
-comment on function federation.publish_settings(jsonb) is 'Writes the host, URLs and root fingerprint of this gateway.';
+comment on function federation.publish_settings(jsonb) is 'Writes the host and URLs of this gateway.';
 
 create function federation.published_crls()
-  returns TABLE(fingerprint text, certificate_der bytea, number bigint, der bytea, this_update timestamp with time zone, next_update timestamp with time zone)
+  returns TABLE(fingerprint text, kind text, issuer text, number bigint, der bytea, this_update timestamp with time zone, next_update timestamp with time zone, signs boolean)
   language sql stable security definer rows 1000
   set search_path=""
-  as sha256 d0ce062e2d071eb8028816413ec2be896c18724584852680e5f3bd984190bb74; -- owner federation_owner
-comment on function federation.published_crls() is 'The newest list of each authority, that of the one which signs first.';
+  as sha256 89b3ae1b39a0be6556d4e4d942438f30a648d7fec87c0fbf0397967cfe469d0e; -- owner federation_owner
+comment on function federation.published_crls() is 'The newest lists of each authority that is trusted, that of the one which signs first; "signs" is false of a list of whoever signed by the same root before.';
 
 create function federation.put_search_document(resource text, entry jsonb)
   returns void
@@ -1333,7 +1345,7 @@ create function federation.record_certificate(serial text, grant_id uuid, finger
   returns void
   language sql volatile security definer
   set search_path=""
-  as sha256 5a2863b94911bebfbc8eafc48a5320ab4c7601b6a038b6df14141bb6c1147f9e; -- owner federation_owner
+  as sha256 fd6155bd9d1875f4dffd13175bf25a251ea5c4d9c488adde7233412fd8b5a948; -- owner federation_owner
 comment on function federation.record_certificate(text,uuid,text,timestamp with time zone,timestamp with time zone,text) is 'Records a client certificate that was signed for a grant by the authority that signs now, and the one that it was renewed from, which is live. Raises MF031.';
 
 create function federation.record_identity(users_table regclass, user_column name, memberships_table regclass, member_user_column name, member_team_column name, user_deleted_column name, member_deleted_column name)
@@ -1501,7 +1513,7 @@ create function federation.restore_revocations(revoked jsonb, epoch bigint DEFAU
   returns TABLE(certificates_revoked integer, certificates_remembered integer, grants_ended integer)
   language plpgsql volatile security definer rows 1000
   set search_path=""
-  as sha256 6be07ed00d8f614d4ea38be9ca2beef7bb9c5bc68455ccb1d4a05e9335179e7d; -- owner federation_owner
+  as sha256 94f08be21d89f51394d2d777fb75f6f7d892ff014d4866474e4c59310cac974e; -- owner federation_owner
 comment on function federation.restore_revocations(jsonb,bigint) is 'Takes in what was published as revoked, [{"serial", "grant", "reason", "revokedAt", "notAfter"}], and up to which count. Safe to repeat. Raises MF012.';
 
 create function federation.resume_grant(grant_id uuid)
@@ -1510,6 +1522,13 @@ create function federation.resume_grant(grant_id uuid)
   set search_path=""
   as sha256 b5e451d204042f572094588dffdc025dcde76b2698b475570305e9804e76732f; -- owner federation_owner
 comment on function federation.resume_grant(uuid) is 'Makes a suspended grant active again. Raises MF011, MF031.';
+
+create function federation.retire_authorities()
+  returns SETOF text
+  language plpgsql volatile security definer rows 1000
+  set search_path=""
+  as sha256 7d1caaaf98353faf34bf524f8e050b26c665d29d0d2438ec9bee216bddb0e627; -- owner federation_owner
+comment on function federation.retire_authorities() is 'Ends a rotation: retires an authority that has a successor once the last of its certificates has ended, and returns its fingerprint.';
 
 create function federation.revocation_epoch()
   returns bigint
@@ -1561,6 +1580,13 @@ create function federation.roll_audit(hot interval DEFAULT '90 days'::interval)
   set search_path=""
   as sha256 982cd686faca58cb8f9ff920ef43517d826cc08e85199a8004376ad5943caacb; -- owner federation_owner
 comment on function federation.roll_audit(interval) is 'Makes partitions for the coming weeks and moves those to the archive that ended so long ago; says what it did. Raises MF012 for less than 90 days, but for a superuser.';
+
+create function federation.rotate_authority(id uuid, certificate_der bytea, fingerprint text, sealed_key bytea, cross_certificate_der bytea)
+  returns void
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 e8f11ad57e6378073a2b42d59137d83d2e472368f9e7ba8081a89ec30e5e6f53; -- owner federation_owner
+comment on function federation.rotate_authority(uuid,bytea,text,bytea,bytea) is 'Adds the authority that takes over from the embedded one, its key sealed and certified by the one before. Raises MF031 while two are trusted.';
 
 create function federation.row_expression(table_id regclass, expression text)
   returns text
@@ -1794,6 +1820,13 @@ create function federation.set_peer_state(peer_id uuid, serial text, state text)
   as sha256 7a7c3b3fd01d698cbb85237605eebd055088530400a8f3abc76eed9edaea149c; -- owner federation_owner
 comment on function federation.set_peer_state(uuid,text,text) is 'Writes what the gateway learnt of a peer when it last asked it.';
 
+create function federation.signing_authority(known_for interval DEFAULT '00:01:00'::interval)
+  returns uuid
+  language sql stable
+  set search_path=""
+  as sha256 7af4a1c5d7399fa3f3273a6fd3fe107a0611617de5636b658793aa892d21c24a; -- owner federation_owner
+comment on function federation.signing_authority(interval) is 'The newest authority that is not retired and was made so long ago, else the oldest that is not retired; null where there is none.';
+
 create function federation.single_key(table_id regclass)
   returns name
   language sql stable strict
@@ -1808,12 +1841,12 @@ create function federation.status()
   as sha256 3fdfca117936b552dcd98c7ae54919d222d80827d9a62e1bb92d332387726529; -- owner federation_owner
 comment on function federation.status() is 'Grants by status, peers and how they do, gateways that serve now, the audit log of the last day with what it says is missing, and open alerts.';
 
-create function federation.store_crl(authority_id uuid, number bigint, der bytea, this_update timestamp with time zone, next_update timestamp with time zone)
-  returns void
-  language sql volatile security definer
+create function federation.store_crl(authority_id uuid, kind text, issuer text, number bigint, der bytea, this_update timestamp with time zone, next_update timestamp with time zone)
+  returns boolean
+  language plpgsql volatile security definer
   set search_path=""
-  as sha256 ee5c1a5fc8a22a59facad9e276cf3d22521f157f2a40af943beebedd57735636; -- owner federation_owner
-comment on function federation.store_crl(uuid,bigint,bytea,timestamp with time zone,timestamp with time zone) is 'Keeps a list that was signed; an older one than what is there changes nothing.';
+  as sha256 9bd9587a92ce378c788e15f008fa356af336213ab813b185b24d32daf8b7b0ba; -- owner federation_owner
+comment on function federation.store_crl(uuid,text,text,bigint,bytea,timestamp with time zone,timestamp with time zone) is 'Keeps a list that was signed; false where a newer one of the same issuer is there, which stays while it is good.';
 
 create function federation.subject_exists(subject text)
   returns boolean
@@ -2045,7 +2078,7 @@ CREATE TRIGGER _100_append_only BEFORE DELETE OR UPDATE ON federation.federation
 
 CREATE TRIGGER _110_append_only_truncate BEFORE TRUNCATE ON federation.federation_audit_log_default FOR EACH STATEMENT EXECUTE FUNCTION federation.tg_federation_audit_log__append_only();
 
-CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_authorities DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('authority', '{sealed_key,certificate_der}');
+CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_authorities DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('authority', '{sealed_key,certificate_der,cross_certificate_der}');
 
 CREATE TRIGGER _100_lifecycle BEFORE INSERT OR DELETE OR UPDATE ON federation.federation_certificates FOR EACH ROW EXECUTE FUNCTION federation.tg_federation_certificates__lifecycle(); -- A
 
