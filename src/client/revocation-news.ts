@@ -2,7 +2,7 @@ import { Client } from "undici";
 import type { Deadline } from "../deadline.ts";
 import { FederationError } from "../errors.ts";
 import type { ErrorCode } from "../errors.ts";
-import { MAX_CRL_BYTES, readCrl } from "../pki/crl.ts";
+import { readCrl } from "../pki/crl.ts";
 import type { Crl } from "../pki/crl.ts";
 import { pemBlocks, readX509 } from "../pki/der.ts";
 import type { Peer } from "./peer.ts";
@@ -28,8 +28,8 @@ const MEANINGS: Readonly<Record<string, ErrorCode>> = {
 const PAUSE_MS = 1_000;
 /** What fetching a list may take, ms. */
 const FETCH_MS = 3_000;
-/** Of two lists, in PEM, whose lines are somewhat longer than four thirds of the bytes. */
-const MAX_ANSWER_BYTES = 3 * MAX_CRL_BYTES;
+/** Of all its lists, in PEM. */
+const MAX_CRL_BYTES = 24 * 1024 * 1024;
 const CODE = "CERTIFICATE_INVALID";
 
 /** Looks at the lists of peers, each at most once a second. */
@@ -75,7 +75,7 @@ export function createRevocationNews(): RevocationNews {
 async function revocationOf(peer: Peer, ms: number): Promise<ErrorCode | undefined> {
   const client = new Client(new URL(peer.publicUrl).origin, {
     connect: { ca: [peer.rootPem, ...peer.trustedRootsPem], minVersion: "TLSv1.3", timeout: ms },
-    maxResponseSize: MAX_ANSWER_BYTES,
+    maxResponseSize: MAX_CRL_BYTES,
     allowH2: false,
   });
   try {
