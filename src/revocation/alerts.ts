@@ -7,6 +7,8 @@ import type { Sessions } from "../database/session.ts";
 const SEVERITIES = {
   /** The certificate authority's list is older than the one that it signed before. */
   CRL_BEHIND: "warning",
+  /** None could be made at the last attempt. */
+  CRL_FAILED: "warning",
   /** The newest list is near its next update, or past it. */
   CRL_STALE: "warning",
   /** The database does not know what was published. */

@@ -44,13 +44,19 @@ export async function keepRevocations(options: {
       })
       .finally(endRevoked);
   };
+  let awaited: Promise<void> | undefined;
   const handlers: NoticeHandlers = {
     onNotice: (notice) => {
       if (notice.authorities === true) {
         void reload();
         return;
       }
-      done(revocations.note(notice));
+      const making = revocations.note(notice);
+      // Notices in a row share what is made, and what is done after it.
+      if (making !== awaited) {
+        awaited = making;
+        done(making);
+      }
       endRevoked();
     },
     // A reading that runs may have begun before something that was not told.

@@ -110,9 +110,13 @@ export function createRevocations(options: RevocationsOptions): Revocations {
   const conditions = (failure: unknown): PublishingAlerts => {
     const oldest = lists.oldest();
     const noneIsGood = oldest === undefined ? failure !== undefined : leftOf(oldest) < WARN_WITH_LEFT;
+    const why = isLost(lost)
+      ? { REVOCATIONS_LOST: LOST }
+      : failure instanceof ListIsBehind
+        ? { CRL_BEHIND: BEHIND }
+        : { CRL_FAILED: FAILED };
     return {
-      ...(isLost(lost) ? { REVOCATIONS_LOST: LOST } : {}),
-      ...(failure instanceof ListIsBehind ? { CRL_BEHIND: BEHIND } : {}),
+      ...(failure === undefined ? {} : why),
       ...(noneIsGood
         ? {
             CRL_STALE: `There is no list of revoked certificates that is good beyond ${(oldest?.nextUpdate ?? new Date()).toISOString()}, and none could be made; from then on no peer is let in (crl.whenStale).`,
@@ -211,5 +215,7 @@ export function createRevocations(options: RevocationsOptions): Revocations {
 
 const LOST =
   'the database does not know revocations that this gateway has published: it was restored from a backup, or is another. No peer is served until "mosaic federation reconcile" has put them back';
+const FAILED =
+  "No list of revoked certificates could be made at the last attempt; the log says why. Certificates that were revoked since are refused, and their peers cannot find out.";
 const BEHIND =
   "The certificate authority gives a list whose number is below the one that it gave before: was it restored from a backup? The list before stays until its next update; then the other one takes its place.";

@@ -198,6 +198,28 @@ describe("lists that nobody made anew", () => {
   });
 });
 
+test("a list that cannot be made is an alert, until one is", async () => {
+  let isAway = true;
+  const gateway = at.process({
+    authorities: () => [
+      {
+        ...at.embedded,
+        publishCrl: (request) =>
+          isAway ? Promise.reject(new Error("the authority is away")) : at.embedded.publishCrl(request),
+      },
+    ],
+  });
+  await expect(gateway.refresh()).rejects.toThrow();
+  // There has been none, either.
+  expect((await at.alerts()).map(({ code }) => code)).toEqual(["CRL_FAILED", "CRL_STALE"]);
+  isAway = false;
+  await gateway.refresh();
+  expect(await at.alerts()).toEqual([]);
+  isAway = true;
+  await expect(gateway.refresh()).rejects.toThrow();
+  expect((await at.alerts()).map(({ code }) => code)).toEqual(["CRL_FAILED"]);
+});
+
 describe("what was published", () => {
   test("by another process of the gateway counts: neither number falls", async () => {
     const directory = at.directory();
