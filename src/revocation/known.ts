@@ -11,8 +11,8 @@ export interface Certified {
 export interface KnownRevocations {
   /** Why a certificate is not taken; undefined where nothing is known against it. */
   refusalOf(certified: Certified): FederationError | undefined;
-  /** Takes in what a notice says. */
-  note(notice: GrantNotice): void;
+  /** Takes in what a notice says. @returns whether it may be that something was revoked */
+  note(notice: GrantNotice): boolean;
   /** To be called before a reading: what was told until then will be in it. */
   mark(): number;
   /** Replaces what is known by what was read, and by what was told after the mark. */
@@ -38,7 +38,7 @@ export function createKnownRevocations(first: Iterable<string>): KnownRevocation
     note: ({ grant, certificate, status }) => {
       const ended = certificate ?? (status === "revoked" || status === "expired" ? grant : undefined);
       if (ended === undefined) {
-        return;
+        return grant === undefined;
       }
       count += 1;
       told.set(ended, count);
@@ -46,6 +46,7 @@ export function createKnownRevocations(first: Iterable<string>): KnownRevocation
         const [oldest = ended] = told.keys();
         told.delete(oldest);
       }
+      return true;
     },
     mark: () => count,
     read: (serials, mark) => {

@@ -34,7 +34,7 @@ export interface Revocations {
    * @throws FederationError UNAVAILABLE where that one has none
    */
   crls(): Promise<[SignedCrl, ...SignedCrl[]]>;
-  /** Takes in what a notice says, at once, and then makes new lists, of what is read from now on. */
+  /** Takes in what a notice says, at once, and then makes new lists, of what is read from now on, unless it says that nothing was revoked. */
   note(notice: GrantNotice): Promise<void>;
   /** Reads what is revoked, and makes new lists. Calls at the same time share one. @throws where that could not be done */
   refresh(): Promise<void>;
@@ -174,7 +174,9 @@ export function createRevocations(options: RevocationsOptions): Revocations {
       return [first, ...others];
     },
     note: (notice) => {
-      known.note(notice);
+      if (!known.note(notice)) {
+        return Promise.resolve();
+      }
       // A reading that runs may have begun before what is told; one that is to come serves all that is told until then.
       again ??= untilNext().then(() => {
         again = undefined;

@@ -14,14 +14,15 @@ test("what is known from before is refused, until a reading says otherwise", () 
 
 test("what is told is refused at once: a certificate alone, and every one of a grant that ended", () => {
   const known = createKnownRevocations([]);
-  known.note({ grant: "g", certificate: "a1", status: "revoked" });
+  expect(known.note({ grant: "g", certificate: "a1", status: "revoked" })).toBe(true);
   expect(known.refusalOf(certificate("a1"))?.code).toBe("CERTIFICATE_REVOKED");
   expect(known.refusalOf(certificate("a2"))).toBeUndefined();
-  known.note({ grant: "g", status: "changed" });
-  known.note({ grant: "g", status: "suspended" });
-  known.note({});
+  expect(known.note({ grant: "g", status: "changed" })).toBe(false);
+  expect(known.note({ grant: "g", status: "suspended" })).toBe(false);
+  // Of so many that they are not named.
+  expect(known.note({})).toBe(true);
   expect(known.refusalOf(certificate("a2"))).toBeUndefined();
-  known.note({ grant: "g", status: "expired" });
+  expect(known.note({ grant: "g", status: "expired" })).toBe(true);
   expect(known.refusalOf(certificate("a2"))?.code).toBe("GRANT_REVOKED");
 });
 
