@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { FederationError } from "../errors.ts";
 import type { CertificateAuthority, IssuedCertificate, RevokedCertificate, SignedCrl } from "../pki/authority.ts";
 import { readCrl, REASONS } from "../pki/crl.ts";
@@ -10,6 +11,8 @@ import { createStepCaClient } from "./client.ts";
 import { createTokenMint } from "./token.ts";
 
 const CODE = "CERTIFICATE_INVALID";
+/** How often, and how long after each other, the list is asked for again that somebody else makes step-ca make, ms. */
+const [MOST_LOOKS, LOOK_MS] = [5, 200];
 
 /**
  * step-ca as the gateway's certificate authority. What a certificate says comes from a token that this gateway signs and that holds for
@@ -140,6 +143,11 @@ export async function createStepCaAuthority(options: {
       if (missing.length > 0) {
         const refusal = await revokeAll(missing);
         crl = await fetchCrl();
+        // What somebody else has revoked just now is known to step-ca a moment before it is in its list.
+        for (let tries = 0; refusal !== undefined && missing.some(isMissing(crl)) && tries < MOST_LOOKS; tries += 1) {
+          await sleep(LOOK_MS);
+          crl = await fetchCrl();
+        }
         if (missing.some(isMissing(crl))) {
           throw new FederationError("UNAVAILABLE", "The certificate authority does not list what is revoked.", {
             cause: refusal,
