@@ -1,5 +1,5 @@
 --! Previous: sha1:6354084024fc82c9888656c51f6d83e3872b1ffb
---! Hash: sha1:afc634f952749a078650fa57975a03cacdbb5398
+--! Hash: sha1:fdf8302557fdce0c92ba9348c4db56136bae9a75
 --! Message: life of a grant
 
 -- The life of a grant: lineage of certificates, what was published of revocations, authorities that overlap, renewals that failed.
@@ -22,14 +22,19 @@ comment on column federation.federation_certificates.confirmed_at is
 comment on column federation.federation_certificates.revocation_epoch is 'The count of revocations as of its own; null where it was revoked before they were counted.';
 
 create table federation.federation_crls (
-  authority_id uuid primary key references federation.federation_authorities on delete cascade,
+  authority_id uuid references federation.federation_authorities on delete cascade,
+  kind text constraint federation_crls_kind check (kind in ('embedded', 'step-ca')),
+  issuer text not null constraint federation_crls_issuer check (issuer ~ '^[0-9a-f]{64}$'),
   number bigint not null,
   der bytea not null,
   this_update timestamptz not null,
   next_update timestamptz not null,
+  primary key (authority_id, kind),
   constraint federation_crls_life check (this_update < next_update)
 );
-comment on table federation.federation_crls is 'The newest list of revoked certificates of each authority, as it was published (RFC 5280 §5).';
+comment on table federation.federation_crls is
+  'The newest list of revoked certificates of each authority, as it was published (RFC 5280 §5): one of its own signature and one of step-ca below it.';
+comment on column federation.federation_crls.issuer is 'SHA-256 of the certificate whose key signed it: its numbers count for lists of the same only.';
 
 create table federation.federation_restored_revocations (
   serial text primary key constraint federation_restored_revocations_serial check (serial ~ '^[0-9a-f]{2,40}$'),

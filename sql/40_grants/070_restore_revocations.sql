@@ -52,10 +52,12 @@ begin
   if revoked is null or jsonb_typeof(revoked) <> 'array' then
     raise exception 'What was revoked is a JSON list.' using errcode = 'MF012', detail = '{"path": "revoked"}';
   end if;
-  -- Before the revocations, which are counted beyond it. Nothing takes it back, were this transaction to fail: the count may only be too high.
-  if epoch > federation.revocation_epoch() then
-    perform setval('federation.federation_revocation_epoch', epoch);
+  if epoch - federation.revocation_epoch() > 10000000 then
+    raise exception 'A database that is behind by so many revocations is another one.' using errcode = 'MF012', detail = '{"path": "epoch"}';
   end if;
+  -- Before the revocations, which are counted beyond it, and by counting: to set the count would take back what others count at the same time.
+  -- Nothing undoes it, were this transaction to fail: the count may only be too high.
+  perform nextval('federation.federation_revocation_epoch') from generate_series(federation.revocation_epoch() + 1, epoch);
   for entry in
     select r.serial, r."grant", coalesce(r.reason, 'unspecified') as reason, r."revokedAt" as revoked_at, r."notAfter" as not_after, e.n
     from jsonb_array_elements(revoked) with ordinality as e (item, n)

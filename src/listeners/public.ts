@@ -13,7 +13,7 @@ import type { Enrollment } from "../enrollment/enroll.ts";
 import { asFederationError, FederationError } from "../errors.ts";
 import { remoteSpan, unrecordedSpan } from "../observability/span.ts";
 import type { SignedCrl } from "../pki/authority.ts";
-import { sendCrl } from "./send-crl.ts";
+import { createCrlSender } from "./send-crl.ts";
 import { readJsonBody, sendError, sendJson } from "./http.ts";
 import type { ServerIdentity } from "./server-identity.ts";
 
@@ -32,6 +32,9 @@ export interface PublicListenerOptions {
   audit: AuditQueue;
   log: Logger;
 }
+
+/** Connections that are open at once. */
+const MOST_CONNECTIONS = 1_000;
 
 /** Attempts to enroll that one address may make in a minute. */
 const ATTEMPTS: Limits = { requestsPerMinute: 60, burst: null };
@@ -59,6 +62,9 @@ export function createPublicListener(options: PublicListenerOptions): Server {
       void answer(request, response);
     },
   );
+
+  server.maxConnections = MOST_CONNECTIONS;
+  const sendCrl = createCrlSender();
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const requestId = randomUUID();

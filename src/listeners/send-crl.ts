@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { SignedCrl } from "../pki/authority.ts";
 import { derToPem } from "../pki/der.ts";
@@ -6,19 +7,44 @@ import { derToPem } from "../pki/der.ts";
 const MAX_AGE_SECONDS = 60;
 
 /**
- * Sends revocation lists, in DER the first one alone (RFC 5280 §4.2.1.13), in PEM one after the other, with what a cache needs (RFC 9110 §8.8.3, RFC 9111): a client that has it already is
- * told so.
+ * Sends revocation lists, in DER the first one alone (RFC 5280 §4.2.1.13), in PEM one after the other, with what a cache needs (RFC 9110
+ * §8.8.3, RFC 9111): a client that has it already is told so.
  */
-export function sendCrl(
+export type CrlSender = (
   request: IncomingMessage,
   response: ServerResponse,
   crls: readonly [SignedCrl, ...SignedCrl[]],
   format: "der" | "pem",
+) => void;
+
+/** What is sent of a list is made once. */
+export function createCrlSender(): CrlSender {
+  const forms = new WeakMap<SignedCrl, { pem: Buffer; digest: string }>();
+  const formsOf = (crl: SignedCrl): { pem: Buffer; digest: string } => {
+    const known = forms.get(crl) ?? {
+      pem: Buffer.from(derToPem(crl.der, "X509 CRL")),
+      digest: createHash("sha256").update(crl.der).digest("base64url").slice(0, 16),
+    };
+    forms.set(crl, known);
+    return known;
+  };
+  return (request, response, crls, format) => {
+    send(request, response, crls, format, formsOf);
+  };
+}
+
+function send(
+  request: IncomingMessage,
+  response: ServerResponse,
+  crls: readonly [SignedCrl, ...SignedCrl[]],
+  format: "der" | "pem",
+  formsOf: (crl: SignedCrl) => { pem: Buffer; digest: string },
 ): void {
   const [first] = crls;
   const sent = format === "der" ? [first] : crls;
   const left = Math.floor((Math.min(...sent.map(({ nextUpdate }) => nextUpdate.getTime())) - Date.now()) / 1_000);
-  const etag = `"${sent.map(({ number }) => number).join("-")}-${format}"`;
+  // By what is in them, too: a number says something among the lists of one issuer only.
+  const etag = `"${sent.map((crl) => `${crl.number}-${formsOf(crl).digest}`).join("-")}-${format}"`;
   const headers = {
     "cache-control": `public, max-age=${Math.max(0, Math.min(MAX_AGE_SECONDS, left))}`,
     etag,
@@ -30,7 +56,7 @@ export function sendCrl(
     response.writeHead(304, headers).end();
     return;
   }
-  const body = format === "der" ? first.der : Buffer.from(sent.map(({ der }) => derToPem(der, "X509 CRL")).join(""));
+  const body = format === "der" ? first.der : Buffer.concat(sent.map((crl) => formsOf(crl).pem));
   response
     .writeHead(200, {
       ...headers,

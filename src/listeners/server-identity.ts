@@ -39,6 +39,9 @@ export async function createServerIdentity(
   return { certificate: [certificatePem, ...chainPem].join(""), key: privateKeyPem, notBefore, notAfter };
 }
 
+/** How often it is looked whether it is time, ms: a timer knows nothing of a clock that has jumped. */
+const LOOK_MS = 60_000;
+
 /** What keeps a server certificate good. */
 export interface KeptServerIdentity {
   /** Replaces it now, because another authority signs; if that fails, it is tried again. */
@@ -47,8 +50,8 @@ export interface KeptServerIdentity {
 }
 
 /**
- * Replaces a server certificate before it ends, for as long as the gateway runs: after two thirds of its life, and again and again if
- * that fails. Connections that are open keep the one that they were made with.
+ * Replaces a server certificate before it ends, for as long as the gateway runs: after two thirds of its life, or where the clock was set back
+ * to before it, and again and again if that fails. Connections that are open keep the one that they were made with.
  *
  * @param options.apply gives the new one to the listeners
  */
@@ -63,10 +66,17 @@ export function keepServerIdentity(options: {
   let timer: NodeJS.Timeout | undefined;
   let ended = false;
   let renewing: Promise<void> | undefined;
-  const after = (ms: number): void => {
+  const after = (ms: number, next: () => void): void => {
     clearTimeout(timer);
     if (!ended) {
-      timer = setTimeout(renew, ms);
+      timer = setTimeout(next, ms);
+    }
+  };
+  const look = (): void => {
+    if (isDue(current)) {
+      renew();
+    } else {
+      after(lookIn(current), look);
     }
   };
   const renewOnce = async (): Promise<void> => {
@@ -76,19 +86,19 @@ export function keepServerIdentity(options: {
         current = next;
         apply(next);
         log.info({ notAfter: next.notAfter.toISOString() }, "the server certificate was renewed");
-        after(renewalIn(next));
+        after(lookIn(next), look);
       }
     } catch (error) {
       const left = current.notAfter.getTime() - Date.now();
       log.warn({ err: error, leftMs: left }, "the server certificate could not be renewed; it is tried again");
-      after(Math.min(Math.max(left / TRIES, 1_000), 60_000));
+      after(Math.min(Math.max(left / TRIES, 1_000), 60_000), renew);
     }
   };
   // One after the other: what was asked for last is by whoever signs now.
   const renew = (): void => {
     renewing = (renewing ?? Promise.resolve()).then(renewOnce);
   };
-  after(renewalIn(current));
+  after(lookIn(current), look);
   return {
     renewNow: renew,
     close: () => {
@@ -99,7 +109,15 @@ export function keepServerIdentity(options: {
   };
 }
 
-function renewalIn({ notBefore, notAfter }: ServerIdentity): number {
-  const life = notAfter.getTime() - notBefore.getTime();
-  return Math.max(notBefore.getTime() + (life * 2) / 3 - Date.now(), 1_000);
+/** When two thirds of its life are over, ms since 1970. */
+function dueAt({ notBefore, notAfter }: ServerIdentity): number {
+  return notBefore.getTime() + ((notAfter.getTime() - notBefore.getTime()) * 2) / 3;
+}
+
+function isDue(identity: ServerIdentity): boolean {
+  return Date.now() >= dueAt(identity) || Date.now() < identity.notBefore.getTime();
+}
+
+function lookIn(identity: ServerIdentity): number {
+  return Math.min(Math.max(dueAt(identity) - Date.now(), 1_000), LOOK_MS);
 }

@@ -4,7 +4,7 @@ import { FederationError } from "../errors.ts";
 import type { CertificateAuthority, IssuedCertificate } from "./authority.ts";
 import { nameOf, serverAltName, signCertificate, subjectNameOf } from "./certificate.ts";
 import type { CertificateRequest, Issuer } from "./certificate.ts";
-import { buildCrl, readCrl } from "./crl.ts";
+import { buildCrl } from "./crl.ts";
 import { readCsr } from "./csr.ts";
 import { derToPem, readX509, writeDer } from "./der.ts";
 import { subjectAltNameOf } from "./identity.ts";
@@ -13,7 +13,8 @@ import { fingerprintOf } from "./verify.ts";
 
 // Clocks of two organisations disagree a little.
 const BACKDATED_MS = 60_000;
-const CRL_LIFETIME_SECONDS = 86_400;
+/** Twice as long as a clock may jump. */
+const CRL_LIFETIME_MS = 2 * 86_400_000;
 
 /**
  * A self-signed root, which signs leaves and CRLs itself.
@@ -125,9 +126,11 @@ export function createEmbeddedAuthority(options: {
     };
   };
 
+  const rootFingerprint = fingerprintOf(certificateDer);
   return {
+    kind: "embedded",
     rootPem: derToPem(certificateDer, "CERTIFICATE"),
-    rootFingerprint: fingerprintOf(certificateDer),
+    rootFingerprint,
     issueClientCertificate: async ({ csrPem, identity, lifetimeSeconds }) =>
       Promise.resolve(
         issue(csrPem, lifetimeSeconds, {
@@ -146,9 +149,11 @@ export function createEmbeddedAuthority(options: {
         }),
       ),
     publishCrl: async ({ revoked, number }) => {
-      const der = buildCrl({ revoked, number, lifetimeSeconds: CRL_LIFETIME_SECONDS }, issuer);
-      const { thisUpdate, nextUpdate } = readCrl(der, certificateDer);
-      return Promise.resolve({ der, number, thisUpdate, nextUpdate });
+      // X.509 counts whole seconds.
+      const thisUpdate = new Date(Math.floor(Date.now() / 1000) * 1000);
+      const nextUpdate = new Date(thisUpdate.getTime() + CRL_LIFETIME_MS);
+      const der = buildCrl({ revoked, number, thisUpdate, nextUpdate }, issuer);
+      return Promise.resolve({ der, issuer: rootFingerprint, number, thisUpdate, nextUpdate });
     },
   };
 }

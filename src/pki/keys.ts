@@ -61,9 +61,13 @@ export const ECDSA_WITH_SHA256 = "1.2.840.10045.4.3.2";
 
 /** Signs a to-be-signed structure and wraps both, as certificates, CRLs and requests all are (RFC 5280 §4.1.1). */
 export function signed(toBeSigned: Asn1, privateKeyDer: Buffer): Buffer {
-  const key = createPrivateKey({ key: privateKeyDer, format: "der", type: "pkcs8" });
-  const signature = sign("sha256", writeDer(toBeSigned), key);
+  const signature = signatureOf(writeDer(toBeSigned), privateKeyDer);
   return writeDer(write.sequence(toBeSigned, write.sequence(write.oid(ECDSA_WITH_SHA256)), write.bits(signature)));
+}
+
+/** Signs by ECDSA with SHA-256: the signature as DER has it (RFC 3279 §2.2.3). */
+export function signatureOf(toBeSigned: Buffer, privateKeyDer: Buffer): Buffer {
+  return sign("sha256", toBeSigned, createPrivateKey({ key: privateKeyDer, format: "der", type: "pkcs8" }));
 }
 
 /** The key identifier of a SubjectPublicKeyInfo: the first 160 bits of its SHA-256 (RFC 7093 §2, method 1). */

@@ -7,8 +7,6 @@ import type { Revocations } from "./revocations.ts";
 
 /** How often it is looked whether another process has made a list, ms. */
 const LOOK_MS = 30_000;
-/** A list that no job made anew for so long is made here, ms. */
-const OLDEST_MS = 5 * 60_000;
 
 /** Keeps a gateway's knowledge of revocations as new as its database's, until `close`. */
 export interface KeptRevocations {
@@ -20,7 +18,7 @@ export interface KeptRevocations {
 }
 
 /**
- * Reads what is revoked, makes the first lists, and follows what changes.
+ * Reads what is revoked, makes the first lists, and follows what changes. It listens before it reads, so that nothing is missed in between.
  *
  * @param options.reloadAuthorities reads who is trusted and who signs; whoever learns of a change there has the lists made anew
  * @param options.endRevoked ends what is open under certificates that are revoked by now
@@ -38,49 +36,57 @@ export async function keepRevocations(options: {
     options.reloadAuthorities().catch((error: unknown) => {
       log.warn({ err: error }, "the certificate authorities could not be read; those that were known stay");
     });
+  // What is revoked may be known though no list of it could be made.
   const done = (doing: Promise<void>): void => {
-    doing.then(endRevoked, (error: unknown) => {
-      log.warn({ err: error }, "the lists of revoked certificates could not be made anew");
-    });
+    doing
+      .catch((error: unknown) => {
+        log.warn({ err: error }, "the lists of revoked certificates could not be made anew");
+      })
+      .finally(endRevoked);
   };
-  await revocations.takeOver();
-  try {
-    await revocations.refresh();
-  } catch (cause) {
-    if (revocations.lost !== undefined) {
-      throw new FederationError(
-        "REVOCATIONS_LOST",
-        'the database does not know revocations that this gateway has published: it was restored from a backup, or is another. See what is missing, and put it back: "mosaic federation reconcile"',
-        { cause },
-      );
-    }
-    log.warn({ err: cause }, "the lists of revoked certificates could not be made anew; the last ones stand");
-  }
+  let awaited: Promise<void> | undefined;
   const handlers: NoticeHandlers = {
     onNotice: (notice) => {
       if (notice.authorities === true) {
         void reload();
         return;
       }
-      done(revocations.note(notice));
+      const making = revocations.note(notice);
+      // Notices in a row share what is made, and what is done after it.
+      if (making !== awaited) {
+        awaited = making;
+        done(making);
+      }
       endRevoked();
     },
+    // A reading that runs may have begun before something that was not told.
     onListening: () => {
-      done(reload().then(() => revocations.refresh()));
+      done(reload().then(() => revocations.note({})));
     },
   };
   const notices = followNotices(database, handlers, log);
-  await notices.begun;
+  try {
+    await revocations.takeOver();
+    await revocations.refresh().catch((cause: unknown) => {
+      if (revocations.lost !== undefined) {
+        throw new FederationError(
+          "REVOCATIONS_LOST",
+          'the database does not know revocations that this gateway has published: it was restored from a backup, or is another. See what is missing, and put it back: "mosaic federation reconcile"',
+          { cause },
+        );
+      }
+      log.warn({ err: cause }, "the lists of revoked certificates could not be made anew; the last ones stand");
+    });
+    await notices.begun;
+  } catch (error) {
+    await notices.close();
+    throw error;
+  }
   const timer = setInterval(() => {
     done(
       reload()
         .then(() => revocations.takeOver())
-        .then(async () => {
-          const [signed] = await revocations.crls();
-          if (Date.now() - signed.thisUpdate.getTime() > OLDEST_MS || !notices.listening) {
-            await revocations.refresh();
-          }
-        }),
+        .then(() => (notices.listening ? revocations.refreshIfOld() : revocations.refresh())),
     );
   }, LOOK_MS);
   return {

@@ -1,4 +1,5 @@
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { z } from "zod";
 import { FederationError } from "../errors.ts";
 
@@ -55,10 +56,46 @@ export function readPublished(file: string): Published | undefined {
   }
 }
 
-/** Writes it whole or not at all, and durably: before what it says is published. */
-export function writePublished(file: string, said: Published): void {
-  writeFileSync(`${file}.tmp`, `${JSON.stringify(said)}\n`, { mode: 0o600, flush: true });
-  renameSync(`${file}.tmp`, file);
+/** What was published, as a process reads it again and again: others of the same gateway, a worker, write it, too. */
+export interface PublishedRecord {
+  /** @throws FederationError CONFIG_INVALID as `readPublished` does */
+  read(): Published | undefined;
+  /** Writes it whole or not at all, and durably: before what it says is published. */
+  write(said: Published): void;
+}
+
+/** The file is read again where it is another one than it was. */
+export function openPublished(file: string): PublishedRecord {
+  let known: { version: string; said: Published } | undefined;
+  return {
+    read: () => {
+      const version = versionOf(file);
+      if (known === undefined || known.version !== version) {
+        const said = readPublished(file);
+        known = version === undefined || said === undefined ? undefined : { version, said };
+      }
+      return known?.said;
+    },
+    write: (said) => {
+      writeFileSync(`${file}.tmp`, `${JSON.stringify(said)}\n`, { mode: 0o600, flush: true });
+      renameSync(`${file}.tmp`, file);
+      // The name is as durable as the bytes only once its directory is.
+      const directory = openSync(dirname(file), "r");
+      try {
+        fsyncSync(directory);
+      } finally {
+        closeSync(directory);
+      }
+      const version = versionOf(file);
+      known = version === undefined ? undefined : { version, said };
+    },
+  };
+}
+
+/** Each time that it is written, the file is a new one. */
+function versionOf(file: string): string | undefined {
+  const stat = statSync(file, { bigint: true, throwIfNoEntry: false });
+  return stat === undefined ? undefined : `${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`;
 }
 
 /** What was published and the database does not know; empty where it is as new as what was published, or newer. */
@@ -66,6 +103,11 @@ export interface Lost {
   revoked: PublishedRevocation[];
   /** By how many revocations the database is behind. */
   behind: number;
+}
+
+/** Whether the database does not know all that was published. */
+export function isLost({ revoked, behind }: Lost): boolean {
+  return revoked.length > 0 || behind > 0;
 }
 
 /**

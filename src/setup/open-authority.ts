@@ -34,7 +34,8 @@ interface AuthorityOptions {
 }
 
 /**
- * The certificate authorities of a gateway, the one that signs first: step-ca in tier `federated`, else the embedded ones that are trusted,
+ * The certificate authorities of a gateway, the one that signs first: step-ca in tier `federated`, beside which what signed by the same root
+ * before goes on to sign its revocation list, else the embedded ones that are trusted,
  * of which the first is made on first use, and of which there are two while one takes over from the other.
  *
  * @param client in a transaction of an administrator
@@ -49,7 +50,8 @@ export async function openAuthorities(
   if (config.tier === "federated") {
     const authority = await openStepCa(config, paths);
     await addAuthority(client, "step-ca", pemToDer(authority.rootPem, "CERTIFICATE", "CONFIG_INVALID"));
-    return [authority];
+    const [before] = await readEmbeddedAuthorities(client, options);
+    return [before === undefined ? authority : { ...authority, before }];
   }
   // Two gateways that start at once on a new database agree on one authority.
   await client.query("select pg_advisory_xact_lock(hashtext('federation_authorities'))");

@@ -2,9 +2,9 @@ import { Pool } from "pg";
 import { asAdministrator } from "../database/administrator.ts";
 import { createSessions } from "../database/session.ts";
 import { FederationError } from "../errors.ts";
-import { lostSince, readPublished } from "../revocation/published.ts";
+import { isLost, lostSince, readPublished } from "../revocation/published.ts";
 import type { Lost } from "../revocation/published.ts";
-import { readRevoked } from "../revocation/revocations.ts";
+import { readRevoked } from "../revocation/make-lists.ts";
 import type { UsedGateway } from "./use-database.ts";
 
 /** What a database had lost of what its gateway published, and what was put back. */
@@ -23,7 +23,7 @@ export async function reconcileRevocations(gateway: UsedGateway, options: { chan
   const said = readPublished(gateway.paths.publishedRevocations);
   const lost = await lostBy(gateway, said);
   const restored = { certificates: 0, remembered: 0, grants: 0 };
-  if (said === undefined || !options.change || (lost.revoked.length === 0 && lost.behind === 0)) {
+  if (said === undefined || !options.change || !isLost(lost)) {
     return { ...lost, restored };
   }
   const { rows } = await asAdministrator(gateway.adminUrl, (client) =>

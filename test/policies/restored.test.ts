@@ -193,6 +193,11 @@ describe("in a database that was restored from a backup", () => {
       expect(await epoch(client)).toBe(published + 1);
       await restore(client, [], published + 20);
       expect(await epoch(client)).toBe(published + 20);
+      const absurd = asRole(client, "federation_admin", () =>
+        client.query("select federation.restore_revocations('[]', $1)", [Number.MAX_SAFE_INTEGER]),
+      );
+      expect(await refusal(absurd)).toBe("BAD_REQUEST");
+      expect(await epoch(client)).toBe(published + 20);
     });
   });
 

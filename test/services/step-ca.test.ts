@@ -274,7 +274,10 @@ describe("a certificate server of the pinned root that", () => {
 
   const crlOf = (from: { certificateDer: Buffer; privateKeyDer: Buffer }, lifetimeSeconds: number): Buffer =>
     buildCrl(
-      { revoked: [], number: 1, lifetimeSeconds },
+      {
+        ...{ revoked: [], number: 1 },
+        ...{ thisUpdate: new Date(), nextUpdate: new Date(Date.now() + lifetimeSeconds * 1_000) },
+      },
       {
         nameDer: subjectNameOf(from.certificateDer),
         publicKeyDer: new X509Certificate(from.certificateDer).publicKey.export({ type: "spki", format: "der" }),

@@ -1,25 +1,24 @@
 import { asAdministrator } from "../../database/administrator.ts";
+import { WARN_WITH_LEFT } from "../../revocation/lists.ts";
+import { isLost } from "../../revocation/published.ts";
 import { reconcileRevocations } from "../reconcile.ts";
 import type { UsedGateway } from "../use-database.ts";
 import type { Found } from "./findings.ts";
 
-/** A list with less than this left should have been made anew long ago, ms: one is made each minute, for a day. */
-const NEARLY_STALE_MS = 12 * 3_600_000;
-
 /** Looks at what is known of revoked certificates: whether the database has lost any, how old the list is, and whether gateways are told. */
 export async function lookAtRevocations(gateway: UsedGateway): Promise<Found> {
-  const { revoked, behind } = await reconcileRevocations(gateway, { change: false });
-  if (revoked.length > 0 || behind > 0) {
+  const lost = await reconcileRevocations(gateway, { change: false });
+  if (isLost(lost)) {
     return {
       status: "red",
-      detail: `the database has lost ${Math.max(behind, revoked.length)} revocations that were published, and no peer is served`,
+      detail: `the database has lost ${Math.max(lost.behind, lost.revoked.length)} revocations that were published, and no peer is served`,
       remedy: "mosaic federation reconcile --dry-run, then mosaic federation reconcile",
     };
   }
   const { list, deaf } = await asAdministrator(gateway.adminUrl, async (client) => {
-    const lists = await client.query<{ next_update: Date; left_ms: number }>(
-      `select next_update, extract(epoch from next_update - now()) * 1000 as left_ms
-       from federation.published_crls() order by next_update limit 1`,
+    const lists = await client.query<{ next_update: Date; left: number }>(
+      `select next_update, (extract(epoch from next_update - now()) / extract(epoch from next_update - this_update))::float8 as left
+       from federation.published_crls() where signs order by next_update limit 1`,
     );
     const gateways = await client.query<{ name: string }>(
       `select g.name from jsonb_to_recordset(federation.status() -> 'gateways') as g (name text, listening boolean) where not g.listening`,
@@ -37,10 +36,10 @@ export async function lookAtRevocations(gateway: UsedGateway): Promise<Found> {
     return { status: "green", detail: "none was published yet; the gateway makes it when it starts" };
   }
   const until = list.next_update.toISOString();
-  return list.left_ms < NEARLY_STALE_MS
+  return list.left < WARN_WITH_LEFT
     ? {
-        status: list.left_ms < 0 ? "red" : "yellow",
-        detail: `the list ${list.left_ms < 0 ? "was" : "is"} good until ${until}, and is made anew each minute while a gateway or a worker runs`,
+        status: list.left < 0 ? "red" : "yellow",
+        detail: `the list ${list.left < 0 ? "was" : "is"} good until ${until}, and is made anew each minute while a gateway or a worker runs`,
         remedy: "start the gateway, or look at its log: is the certificate authority away?",
       }
     : { status: "green", detail: `nothing is lost, and the list is good until ${until}` };

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { beforeAll, expect, test } from "vitest";
-import type { SignedCrl } from "../../../src/pki/authority.ts";
+import type { RevokedCertificate, SignedCrl } from "../../../src/pki/authority.ts";
 import { readCrl } from "../../../src/pki/crl.ts";
 import { derToPem } from "../../../src/pki/der.ts";
 import { codeOf, issued } from "./craft.ts";
@@ -39,15 +39,36 @@ test.each(["01", "7f", "80", "ff00", "00ff", "8000000000000000000000000000000000
   },
 );
 
-test("a list of 2000 certificates is read whole", async () => {
-  const revoked = Array.from({ length: 2000 }, (_, index) => ({
-    serial: (0x4000_0000 + index).toString(16),
-    revokedAt: new Date(),
+const many = (length: number): RevokedCertificate[] =>
+  Array.from({ length }, (_, index) => ({
+    serial: `40${index.toString(16).padStart(38, "0")}`,
+    revokedAt: new Date(1_790_000_000_000 + Math.floor(index / 100) * 1_000),
     reason: "superseded",
   }));
+
+test("a list of 200 000 certificates is made and read whole", async () => {
+  const revoked = many(200_000);
   const { der } = await made.authority.publishCrl({ number: 1, revoked });
-  expect(readCrl(der, made.root.certificateDer).revokedSerials.size).toBe(2000);
+  const { revokedSerials, reasons } = readCrl(der, made.root.certificateDer);
+  expect(revokedSerials.size).toBe(200_000);
+  expect(revokedSerials).toContain(revoked.at(-1)?.serial);
+  expect(reasons.get(revoked[0]?.serial ?? "")).toBe("superseded");
 });
+
+test("a list that is longer than what is read is not made", async () => {
+  await expect(made.authority.publishCrl({ number: 1, revoked: many(240_000) })).rejects.toMatchObject({
+    code: "UNAVAILABLE",
+  });
+});
+
+test.each(["keyCompromise", "affiliationChanged", "superseded", "cessationOfOperation", "privilegeWithdrawn"])(
+  "the reason %s is read back",
+  async (reason) => {
+    const revoked = [{ serial: "0123", revokedAt: new Date(), reason }];
+    const { der } = await made.authority.publishCrl({ number: 1, revoked });
+    expect(readCrl(der, made.root.certificateDer).reasons).toEqual(new Map([["0123", reason]]));
+  },
+);
 
 test("a list of another authority is refused", async () => {
   const other = await issued();
