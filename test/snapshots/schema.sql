@@ -295,17 +295,22 @@ comment on column federation.federation_certificates.revocation_epoch is 'The co
 
 create table federation.federation_crls (
   authority_id uuid not null,
+  kind text not null,
+  issuer text not null,
   number bigint not null,
   der bytea not null,
   this_update timestamp with time zone not null,
   next_update timestamp with time zone not null,
   constraint federation_crls_authority_id_fkey FOREIGN KEY (authority_id) REFERENCES federation.federation_authorities(id) ON DELETE CASCADE,
+  constraint federation_crls_issuer CHECK ((issuer ~ '^[0-9a-f]{64}$'::text)),
+  constraint federation_crls_kind CHECK ((kind = ANY (ARRAY['embedded'::text, 'step-ca'::text]))),
   constraint federation_crls_life CHECK ((this_update < next_update)),
-  constraint federation_crls_pkey PRIMARY KEY (authority_id)
+  constraint federation_crls_pkey PRIMARY KEY (authority_id, kind)
 ); -- owner federation_owner
 alter table federation.federation_crls enable row level security;
 alter table federation.federation_crls force row level security;
-comment on table federation.federation_crls is 'The newest list of revoked certificates of each authority, as it was published (RFC 5280 §5).';
+comment on table federation.federation_crls is 'The newest list of revoked certificates of each authority, as it was published (RFC 5280 §5): one of its own signature and one of step-ca below it.';
+comment on column federation.federation_crls.issuer is 'SHA-256 of the certificate whose key signed it: its numbers count for lists of the same only.';
 
 create table federation.federation_enrollment_tokens (
   token_hash bytea not null,
@@ -652,12 +657,26 @@ create function federation.add_peer(id uuid, owner_user_id text, host text, fede
   as sha256 9c8d9a4e50e67b2b0a2812b9739f3a07869f8c41b265337a8db06d737b6cf61c; -- owner federation_owner
 comment on function federation.add_peer(uuid,text,text,text,text,uuid,bytea,bytea[],text,timestamp with time zone,bytea) is 'Stores a peer that a local user enrolled with; an earlier one of the same user, host and authority is replaced. Raises MF021, MF031.';
 
+create function federation.alert_renewal_conflict(grant_id uuid, serial text)
+  returns void
+  language sql volatile security definer
+  set search_path=""
+  as sha256 64e3d169c607c91cb8e55c9c3e5d0456736887adbbe181582f0ab3cd563b00fb; -- owner federation_owner
+comment on function federation.alert_renewal_conflict(uuid,text) is 'Raises the alert RENEWAL_CONFLICT where a certificate that was to be renewed has a confirmed successor; the refusal itself is rolled back with all that it wrote.';
+
 create function federation.alike_words(config regconfig, texts text[], query text)
   returns tsquery
   language plpgsql stable
   set search_path=""
   as sha256 b6a19c90c267726dc3837b29c23d246a54282c434b6c2c5bc283f35ccacc8b06; -- owner federation_owner
 comment on function federation.alike_words(regconfig,text[],text) is 'The words of a row that are like those asked for, as a query by which to mark them.';
+
+create function federation.allow_enrollment_again(spent_token text, token_again text)
+  returns void
+  language sql volatile security definer
+  set search_path=""
+  as sha256 26262999cd2e8c1d9f84f73424b86e15a3dfe215e557c8eb5ce409f8b44bfdb8; -- owner federation_owner
+comment on function federation.allow_enrollment_again(text,text) is 'Makes a token of a spent one, in the transaction that spent it; the caller makes it of the token and of the key that was certified. Ten times at most.';
 
 create function federation.append_audit(entries jsonb, chain text DEFAULT 'requests-0'::text)
   returns integer
@@ -738,11 +757,11 @@ create function federation.authority_status()
 comment on function federation.authority_status() is 'Every authority, newest first: whether it signs, how many of its certificates are good, and when the last of them, a revoked one included, ends or has ended within a day.';
 
 create function federation.begin_crl(authority_fingerprint text)
-  returns TABLE(authority_id uuid, number bigint, der bytea, last_revocation bigint)
+  returns TABLE(authority_id uuid, number bigint, last_revocation bigint)
   language plpgsql volatile security definer rows 1
   set search_path=""
-  as sha256 30c11962bc833c0607b1e564ff8570f91ed0ef81621fa3278e9b24faa8ae48c8; -- owner federation_owner
-comment on function federation.begin_crl(text) is 'The number that an authority''s next list takes, the list that it has, and the count of revocations as of now. Others wait until the transaction ends.';
+  as sha256 74eda5404bc8e689645fb10d113cd375f6e70c59f5f9846e4980c7ee28cc6db2; -- owner federation_owner
+comment on function federation.begin_crl(text) is 'The number that an authority''s next list takes, and the count of revocations as of now. Others wait until the transaction ends.';
 
 create function federation.begin_peer_renewal(peer_id uuid, serial text, last_attempt text)
   returns text
@@ -755,8 +774,8 @@ create function federation.begin_renewal(grant_id uuid, subject text, serial tex
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 918e72f6aa7a4656daea990bf07a5c2eceecd4198f8513ab391c4d3a214cb74f; -- owner federation_owner
-comment on function federation.begin_renewal(uuid,text,text) is 'Whether a certificate may be renewed now. Raises MF001 to MF007, MF401, and MF031 where it is unconfirmed or has a confirmed successor.';
+  as sha256 63f09a88513e8ac73e0294e8d829c30e4d31013f0de7b012a272f3c2efe98843; -- owner federation_owner
+comment on function federation.begin_renewal(uuid,text,text) is 'Whether a certificate may be renewed now. Raises MF001 to MF007, MF021, MF401, MF031 where it is unconfirmed or has a confirmed successor, and MF014 where the grant was given 24 by renewal within a day, or within the certificate''s life where that is shorter.';
 
 create function federation.bind_identity(users_table regclass, user_column name, memberships_table regclass DEFAULT NULL::regclass, member_user_column name DEFAULT NULL::name, member_team_column name DEFAULT NULL::name, user_deleted_column name DEFAULT NULL::name, member_deleted_column name DEFAULT NULL::name)
   returns void
@@ -841,8 +860,8 @@ create function federation.confirm_certificate(grant_id uuid, subject text, seri
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 26c286bfa23311ceb781ebb83a011c6fd33ca8a46665bbabe6105acd442a7cfa; -- owner federation_owner
-comment on function federation.confirm_certificate(uuid,text,text) is 'The peer has stored this certificate; said again, or of a first one, it changes nothing. Raises MF001 to MF007 and MF401.';
+  as sha256 a6912b05f8087a26ed4a56dc773860653fc01d30e1984a5038ff4d165fe99689; -- owner federation_owner
+comment on function federation.confirm_certificate(uuid,text,text) is 'The peer has stored this certificate; said again, or of a first one, it changes nothing. Raises MF001 to MF007, MF021 and MF401.';
 
 create function federation.count_alerts()
   returns TABLE(code text, severity text, alerts bigint)
@@ -855,8 +874,8 @@ create function federation.create_enrollment_token(grant_id uuid)
   returns TABLE(enrollment_token text, token_expires_at timestamp with time zone, enrollment_url text)
   language plpgsql volatile security definer rows 1000
   set search_path=""
-  as sha256 cf254d9f8edfe026894803914c773d0821b34687d2aa268b9f5c50458fd601d0; -- owner federation_owner
-comment on function federation.create_enrollment_token(uuid) is 'A new one-time token for a grant that is pending or, its certificate having ended, active, and the URL that carries it; an earlier one that was not used ends. Raises MF011, MF031.';
+  as sha256 b7db1377bd0feccf239f9e00c461f9f20e67ec266f60fdc7e989098ae4bcf803; -- owner federation_owner
+comment on function federation.create_enrollment_token(uuid) is 'A new one-time token for a grant that is pending or, its certificate having ended, active, and the URL that carries it; an earlier one that was not used ends. Raises MF011, MF021, MF031.';
 
 create function federation.create_grant(subject_user_id text, peer_host text, scope jsonb, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone)
   returns TABLE(grant_id uuid, enrollment_token text, token_expires_at timestamp with time zone, enrollment_url text)
@@ -960,7 +979,7 @@ create function federation.end_grant(grant_id uuid, status text, reason text)
   returns boolean
   language plpgsql volatile
   set search_path=""
-  as sha256 5a539245b0cdb278327170f7d6ee62f77002263e0d17dcccf67499f394983e53; -- owner federation_owner
+  as sha256 51aa160a2ba52ed3ea6d331a83a8ce8ee5227fb77da0d65563337c27e112ae4f; -- owner federation_owner
 comment on function federation.end_grant(uuid,text,text) is 'Ends a grant as revoked or expired; false where it had ended before.';
 
 create function federation.end_peer_renewal(peer_id uuid, attempt text, failure_code text DEFAULT NULL::text)
@@ -974,8 +993,8 @@ create function federation.enter_as_peer(grant_id uuid, subject text, serial tex
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 4d7c9def2f4c6156a9812ef08b4f8b5cbb663a937d56f94452e762fb0cad4c49; -- owner federation_owner
-comment on function federation.enter_as_peer(uuid,text,text) is 'Opens a peer''s session for the rest of the transaction. Raises MF001 to MF007 and MF401.';
+  as sha256 4bcb955283406bcb9a8b1f86696ea009185f63f6c33936d6b9ac0bdcd11326bb; -- owner federation_owner
+comment on function federation.enter_as_peer(uuid,text,text) is 'Opens a peer''s session for the rest of the transaction. Raises MF001 to MF007, MF021 and MF401.';
 
 create function federation.enter_as_user(user_id text)
   returns void
@@ -1022,6 +1041,13 @@ create function federation.get_row(resource text, id text)
   as sha256 5bafa664a23707e4370d4410f96f0df991d1d2b63d877189b708430ca9d0c5a6; -- owner federation_owner
 comment on function federation.get_row(text,text) is 'One row by its key, as JSON. Raises MF010, MF011, MF012, MF013.';
 
+create function federation.grant_alert_subject(grant_id uuid)
+  returns text
+  language sql immutable
+  set search_path=""
+  as sha256 133d3be3bf78b9d1e5949033e32410daee42e4b7fa661a8f514146f76adc2405; -- owner federation_owner
+comment on function federation.grant_alert_subject(uuid) is 'What alerts about a grant are about. They are over when it ends, or its peer enrolls again.';
+
 create function federation.grant_terms(grant_id uuid)
   returns TABLE(requests_per_minute integer, burst integer, audit_mode text, peer_host text)
   language sql stable security definer rows 1
@@ -1049,6 +1075,20 @@ create function federation.identity_columns(users_table regclass, user_columns n
   set search_path=""
   as sha256 765edc6cd9ecaa1eded6164a290b9339c850e0d44262d3d3baa5467cd194463b; -- owner federation_owner
 comment on function federation.identity_columns(regclass,name[],regclass,name[]) is 'The columns of a binding, with their tables.';
+
+create function federation.identity_gaps()
+  returns TABLE(table_id regclass, trigger_name text)
+  language sql stable rows 1000
+  set search_path=""
+  as sha256 1fa81782a0d7c2f9b18e4066d806724af03cc33c9faf75edd3ef96535ce7e70a; -- owner federation_owner
+comment on function federation.identity_gaps() is 'Triggers that the bound tables should have and lack, or have switched off.';
+
+create function federation.identity_triggers(table_id regclass, what text)
+  returns TABLE(on_table regclass, trigger_name text, event text, how text)
+  language sql stable rows 1000
+  set search_path=""
+  as sha256 db56aefbdb43c1f5e26ac0c73260afb29f669d0a24653a6c4d8eb433b72543e6; -- owner federation_owner
+comment on function federation.identity_triggers(regclass,text) is 'The triggers that a table of users or memberships has while it is bound: one for each way by which a row goes.';
 
 create function federation.install_search_triggers(name text, table_id regclass)
   returns void
@@ -1292,11 +1332,11 @@ create function federation.publish_settings(settings jsonb)
 comment on function federation.publish_settings(jsonb) is 'Writes the host and URLs of this gateway.';
 
 create function federation.published_crls()
-  returns TABLE(fingerprint text, certificate_der bytea, number bigint, der bytea, this_update timestamp with time zone, next_update timestamp with time zone)
+  returns TABLE(fingerprint text, kind text, issuer text, number bigint, der bytea, this_update timestamp with time zone, next_update timestamp with time zone, signs boolean)
   language sql stable security definer rows 1000
   set search_path=""
-  as sha256 1c172d4be58940ffb1d35c1805abf1882e9a812174129b5286d205a5e98294b3; -- owner federation_owner
-comment on function federation.published_crls() is 'The newest list of each authority that is trusted, that of the one which signs first.';
+  as sha256 89b3ae1b39a0be6556d4e4d942438f30a648d7fec87c0fbf0397967cfe469d0e; -- owner federation_owner
+comment on function federation.published_crls() is 'The newest lists of each authority that is trusted, that of the one which signs first; "signs" is false of a list of whoever signed by the same root before.';
 
 create function federation.put_search_document(resource text, entry jsonb)
   returns void
@@ -1342,6 +1382,13 @@ create function federation.read_hits(resource text, keys text[], query text, sta
   set search_path=""
   as sha256 1ac38e877b67abba052f0e89ebb722745f61b658efaf286eef625ba3448a4f58; -- owner federation_owner
 comment on function federation.read_hits(text,text[],text,text) is 'Rows by their keys, as JSON, each with its snippet.';
+
+create function federation.rebind_identity()
+  returns void
+  language sql volatile
+  set search_path=""
+  as sha256 777dc460d78622bce0d54b5ff16a0f2d46e39a944b7187954dc685ab07983f25; -- owner federation_owner
+comment on function federation.rebind_identity() is 'Binds the tables of users and memberships again, as they are bound; with the rights of whoever calls it, as federation.bind_identity.';
 
 create function federation.rebuild_identity_functions()
   returns void
@@ -1389,7 +1436,7 @@ create function federation.redeem_enrollment_token(enrollment_token text)
   returns TABLE(grant_id uuid, subject_user_id text, peer_host text)
   language plpgsql volatile security definer rows 1000
   set search_path=""
-  as sha256 a29bace2c5c50450aa58ac59512f09938fc28966ce36f7850670e4d3f3669480; -- owner federation_owner
+  as sha256 d80c361606573c94b9f0f58972165caa3599fdc36f49d0613a7b46f9da87c5fc; -- owner federation_owner
 comment on function federation.redeem_enrollment_token(text) is 'Spends a token, activates its grant and supersedes the certificates before, in the transaction that records the new one. Raises MF030.';
 
 create function federation.register_resource(name text, table_id regclass, owner text DEFAULT NULL::text, team text DEFAULT NULL::text, text_columns name[] DEFAULT '{}'::name[], time_column name DEFAULT NULL::name, order_by jsonb DEFAULT NULL::jsonb, key_column name DEFAULT NULL::name, hidden_columns name[] DEFAULT '{}'::name[], identity_settings jsonb DEFAULT '{}'::jsonb, embedding_column name DEFAULT NULL::name, search_config regconfig DEFAULT 'simple'::regconfig)
@@ -1522,7 +1569,7 @@ create function federation.restore_revocations(revoked jsonb, epoch bigint DEFAU
   returns TABLE(certificates_revoked integer, certificates_remembered integer, grants_ended integer)
   language plpgsql volatile security definer rows 1000
   set search_path=""
-  as sha256 6be07ed00d8f614d4ea38be9ca2beef7bb9c5bc68455ccb1d4a05e9335179e7d; -- owner federation_owner
+  as sha256 94f08be21d89f51394d2d777fb75f6f7d892ff014d4866474e4c59310cac974e; -- owner federation_owner
 comment on function federation.restore_revocations(jsonb,bigint) is 'Takes in what was published as revoked, [{"serial", "grant", "reason", "revokedAt", "notAfter"}], and up to which count. Safe to repeat. Raises MF012.';
 
 create function federation.resume_grant(grant_id uuid)
@@ -1857,12 +1904,12 @@ create function federation.status()
   as sha256 3fdfca117936b552dcd98c7ae54919d222d80827d9a62e1bb92d332387726529; -- owner federation_owner
 comment on function federation.status() is 'Grants by status, peers and how they do, gateways that serve now, the audit log of the last day with what it says is missing, and open alerts.';
 
-create function federation.store_crl(authority_id uuid, number bigint, der bytea, this_update timestamp with time zone, next_update timestamp with time zone)
-  returns void
-  language sql volatile security definer
+create function federation.store_crl(authority_id uuid, kind text, issuer text, number bigint, der bytea, this_update timestamp with time zone, next_update timestamp with time zone)
+  returns boolean
+  language plpgsql volatile security definer
   set search_path=""
-  as sha256 ee5c1a5fc8a22a59facad9e276cf3d22521f157f2a40af943beebedd57735636; -- owner federation_owner
-comment on function federation.store_crl(uuid,bigint,bytea,timestamp with time zone,timestamp with time zone) is 'Keeps a list that was signed; an older one than what is there changes nothing.';
+  as sha256 9bd9587a92ce378c788e15f008fa356af336213ab813b185b24d32daf8b7b0ba; -- owner federation_owner
+comment on function federation.store_crl(uuid,text,text,bigint,bytea,timestamp with time zone,timestamp with time zone) is 'Keeps a list that was signed; false where a newer one of the same issuer is there, which stays while it is good.';
 
 create function federation.subject_exists(subject text)
   returns boolean
@@ -1889,8 +1936,8 @@ create function federation.supersede_certificates(grace interval DEFAULT '01:00:
   returns integer
   language sql volatile security definer
   set search_path=""
-  as sha256 875182462bf33dfe11eb1b5b5f66e7b5168a2da54ed97b144067a2aff3e5ccea; -- owner federation_owner
-comment on function federation.supersede_certificates(interval) is 'Revokes every certificate whose successor was confirmed that long ago; the successor stays. Returns how many.';
+  as sha256 6a47eaea2cddaa244aec8b7c51abe899972771eb894220ab084f532948b81f36; -- owner federation_owner
+comment on function federation.supersede_certificates(interval) is 'Revokes every certificate whose successor was confirmed that long ago, but those that another transaction is at; the successor stays. Returns how many.';
 
 create function federation.suspend_grant(grant_id uuid)
   returns void
@@ -1974,7 +2021,7 @@ create function federation.tg_users__revoke_grants()
   returns trigger
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 7fb6c7a9c6997da905161a4a61c94c83ab3bcc9058d1b9accce98f7760ef074f; -- owner federation_owner
+  as sha256 b930101341f8f92939eb9c58a4b151ec1642572f9e5133ee111bdb8dde10e0cd; -- owner federation_owner
 comment on function federation.tg_users__revoke_grants() is 'Revokes every live grant whose subject is the row that goes.';
 
 create function federation.trigram_schema()
@@ -2002,7 +2049,7 @@ create function federation.undelivered_alerts()
   returns TABLE(id bigint, at timestamp with time zone, severity text, code text, subject text, message text)
   language sql stable security definer rows 1000
   set search_path=""
-  as sha256 e5599764b4829a60c89fbd6061047d964ab6c162483341913707cc4f2c509fc3; -- owner federation_owner
+  as sha256 d842a10beb275939206a524fdaafb03eb04f6ddc45d5293b8b35e72e60a7558b; -- owner federation_owner
 comment on function federation.undelivered_alerts() is 'What the webhook has not been told, the oldest first.';
 
 create function federation.unregister_resource(name text)
@@ -2044,7 +2091,7 @@ create function federation.watch_table(table_id regclass, what text, columns nam
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 18feb48ecd3ba0c283c2e60425fa9305747a6b9547ef4b06b65ddfc9c255ec0d; -- owner federation_owner
+  as sha256 d2254b04caec4b1e9f38bd5e4c79cefa0f997895d42ab32f82e03200462dab9d; -- owner federation_owner
 comment on function federation.watch_table(regclass,text,name[],text) is 'Puts the triggers of a binding on one table, as its owner.';
 
 create function federation_api.capabilities()
