@@ -15,6 +15,7 @@ import {
 } from "./actors.ts";
 import type { Grant } from "./actors.ts";
 import { set, shown } from "./grants.ts";
+import { enrollAgain, redeem } from "./tokens.ts";
 import { only, refusal, visibleIds } from "./verbs.ts";
 
 const SCOPE = { resources: ["tasks"], include_personal: true };
@@ -32,12 +33,6 @@ beforeAll(async () => {
   client.release();
 });
 afterAll(() => database.close());
-
-function redeem(client: PoolClient, token: string | null): Promise<unknown> {
-  return asRole(client, "federation_gateway", () =>
-    client.query("select * from federation.redeem_enrollment_token($1)", [token]),
-  );
-}
 
 function read(client: PoolClient, grant: Pick<Grant, "id" | "serial"> & { subject: string | null }): Promise<string[]> {
   return asPeer(client, grant as Grant, () => visibleIds(client, "tasks"));
@@ -186,73 +181,6 @@ describe("an enrollment token", () => {
     });
   });
 });
-
-describe("an enrollment token that was spent", () => {
-  const allow = (client: PoolClient, spent: string | null, again: string): Promise<unknown> =>
-    asRole(client, "federation_gateway", () =>
-      client.query("select federation.allow_enrollment_again($1, $2)", [spent, again]),
-    );
-
-  test("gives another of the same life, again and again, of which nothing comes once there is a new one or the grant has ended", async () => {
-    await database.transaction(async (client) => {
-      const { id, token } = await createGrant(client, "olga", SCOPE);
-      await redeem(client, token);
-      await allow(client, token, "again");
-      const { rows } = await client.query(
-        "select distinct expires_at from federation.federation_enrollment_tokens where grant_id = $1",
-        [id],
-      );
-      expect(rows).toHaveLength(1);
-      await redeem(client, "again");
-      expect(await refusal(redeem(client, "again"))).toBe("TOKEN_SPENT");
-      await allow(client, "again", "again");
-      await redeem(client, "again");
-      await allow(client, "again", "again");
-      await enrollAgain(client, id);
-      expect(await refusal(redeem(client, "again"))).toBe("TOKEN_SPENT");
-      await allow(client, token, "again");
-      await client.query("select federation.revoke_grant($1)", [id]);
-      expect(await refusal(redeem(client, "again"))).toBe("TOKEN_SPENT");
-    });
-  });
-
-  test("gives none where it was not spent, has expired, or ten certificates have come of it", async () => {
-    await database.transaction(async (client) => {
-      const unspent = await createGrant(client, "olga", SCOPE);
-      await allow(client, unspent.token, "unspent");
-      await allow(client, "never one", "never one");
-      const expired = await createGrant(client, "olga", SCOPE);
-      await redeem(client, expired.token);
-      await client.query(
-        `update federation.federation_enrollment_tokens
-         set created_at = created_at - interval '15 minutes', expires_at = expires_at - interval '15 minutes' where grant_id = $1`,
-        [expired.id],
-      );
-      await allow(client, expired.token, "expired");
-      const many = await activeGrant(client, "olga", SCOPE);
-      const token = await enrollAgain(client, many.id);
-      await redeem(client, token);
-      for (let count = 0; count < 9; count += 1) {
-        await recordCertificate(client, many.id);
-      }
-      await allow(client, token, "ten");
-      for (const again of ["unspent", "never one", "expired", "ten"]) {
-        expect(await refusal(redeem(client, again)), again).toBe("TOKEN_SPENT");
-      }
-      await redeem(client, unspent.token);
-    });
-  });
-});
-
-async function enrollAgain(client: PoolClient, id: string): Promise<string> {
-  return asRole(client, "federation_admin", async () => {
-    const { rows } = await client.query<{ enrollment_token: string }>(
-      "select enrollment_token from federation.create_enrollment_token($1)",
-      [id],
-    );
-    return only(rows).enrollment_token;
-  });
-}
 
 async function activatedAt(client: PoolClient, id: string): Promise<unknown> {
   return (await shown(client, id))["activated_at"];
