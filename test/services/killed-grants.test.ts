@@ -9,6 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { addPeer } from "../../src/demo/actors.ts";
 import { HOME, WORK } from "../../src/demo/world.ts";
+import { ERROR_TABLE } from "../../src/errors.ts";
 import { MOSAIC, runMosaic } from "../harness/mosaic.ts";
 import { startPostgresServer } from "../harness/postgres-server.ts";
 import type { PostgresServer } from "../harness/postgres-server.ts";
@@ -231,8 +232,10 @@ describe("acceptance 9: SIGKILL", () => {
           await of.expectLegal();
         }
       }
-      // Who was killed after the commit is told that it is done.
-      expect((await runMosaic(rotate)).code).toBe((await authorities()) === 2 ? 0 : 1);
+      // Where the command was killed after its commit, it is told that this is done.
+      const expected = (await authorities()) === 1 ? 0 : ERROR_TABLE.CONFLICT.exit;
+      expect((await runMosaic(rotate)).code).toBe(expected);
+      expect(await authorities()).toBe(2);
       await of.expectLegal();
       await of.expectOneCertificate(grantId);
     },
