@@ -5,7 +5,7 @@ import { readX509 } from "../pki/der.ts";
 import { keyPairOf } from "../pki/keys.ts";
 import type { KeyPair } from "../pki/keys.ts";
 import type { Keyring } from "../seal/keyring.ts";
-import { enroll, tokenSpent } from "./enroll.ts";
+import { enroll } from "./enroll.ts";
 import type { Enrolled } from "./enroll.ts";
 import type { EnrollmentUrl } from "./enrollment-url.ts";
 import { storePeer } from "./store-peer.ts";
@@ -35,7 +35,7 @@ export async function addPeer(options: {
       [userId],
     );
     if (rows.some(({ certificate_chain_der: [der] }) => der !== undefined && isOf(der, keyPair))) {
-      throw tokenSpent();
+      throw new FederationError("TOKEN_SPENT", `the enrollment URL has been used by ${userId}, whose peer it made`);
     }
   });
   const enrolled = await enroll(url, options.timeoutMs, keyPair);

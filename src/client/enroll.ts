@@ -103,18 +103,13 @@ export async function enroll(
   };
 }
 
-/** An enrollment URL that is good no more. */
-export function tokenSpent(): FederationError {
-  return new FederationError(
-    "TOKEN_SPENT",
-    "the enrollment URL has been used or has expired (15 minutes); ask the administrator who made it for a new one",
-  );
-}
-
 function refusalOf(answer: { status: number; text: string }, hostname: string): FederationError {
   const code = parsed(refusal, answer.text)?.errors[0]?.extensions.code;
   if (code === "TOKEN_SPENT") {
-    return tokenSpent();
+    return new FederationError(
+      "TOKEN_SPENT",
+      "the enrollment URL has been used or has expired (15 minutes); ask the administrator who made it for a new one",
+    );
   }
   if (answer.status === 503 || answer.status === 429) {
     return new FederationError(
