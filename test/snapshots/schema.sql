@@ -642,7 +642,7 @@ create function federation.add_authority(id uuid, kind text, certificate_der byt
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 e48e4eaeed96d90aec26a3fc0951f937df0b754eb3a25c0b736b1f9a2d14f5d1; -- owner federation_owner
+  as sha256 17b827d17b1b5c2e01c5b4cc593db53c9836c6172b807ab783668f5a4fbb1268; -- owner federation_owner
 comment on function federation.add_authority(uuid,text,bytea,text,bytea) is 'Makes an authority the one that signs, its key sealed. Raises MF031 where peers have pinned another root.';
 
 create function federation.add_peer(id uuid, owner_user_id text, host text, federation_url text, public_url text, grant_id uuid, root_certificate_der bytea, certificate_chain_der bytea[], certificate_serial text, certificate_not_after timestamp with time zone, sealed_key bytea)
@@ -709,6 +709,13 @@ create function federation.audit_known_unchained()
   as sha256 d8eda6b9e1f3939901d9e468ca735c0f9296c1048c499b4ef2087a3df3da9b17; -- owner federation_owner
 comment on function federation.audit_known_unchained() is 'How many rows stood in no chain when chains began, and their digest.';
 
+create function federation.audit_look(verb text, grant_id uuid, resource text, rows integer)
+  returns void
+  language plpgsql volatile
+  set search_path=""
+  as sha256 af0039362886a97ab33d131d56ac2333f04d9c59a56962b3e1d27b00ea4de0b6; -- owner federation_owner
+comment on function federation.audit_look(text,uuid,text,integer) is 'Writes to the audit log that an administrator looked at what a grant lets out.';
+
 create function federation.audit_of_current_user()
   returns SETOF federation.federation_audit_log
   language sql stable security definer rows 1000
@@ -729,6 +736,13 @@ create function federation.audit_unchained()
   set search_path=""
   as sha256 f283973d76ef51b386c0dea5831a52820ecdef8251e8a5d829d3627c447da5e3; -- owner federation_owner
 comment on function federation.audit_unchained() is 'How many rows stand in no chain, and a digest of them: none may be added.';
+
+create function federation.authority_status()
+  returns TABLE(id uuid, kind text, fingerprint text, certificate_der bytea, created_at timestamp with time zone, retired_at timestamp with time zone, signs boolean, live_certificates bigint, last_ends timestamp with time zone)
+  language sql stable security definer rows 1000
+  set search_path=""
+  as sha256 d16b9cc0a7727c53d96a4a96ed03fc7c7a243df1af8688584724d177f7e2d14b; -- owner federation_owner
+comment on function federation.authority_status() is 'Every authority, newest first: whether it signs, how many of its certificates are good, and when the last of them ends, a revoked one included.';
 
 create function federation.begin_crl(authority_fingerprint text)
   returns TABLE(authority_id uuid, number bigint, der bytea, last_revocation bigint)
@@ -844,11 +858,25 @@ create function federation.count_alerts()
   as sha256 229825a56b7300d5cf739e28bb50708027e1988549eca316d85c765bb272cfa8; -- owner federation_owner
 comment on function federation.count_alerts() is 'How many conditions are open, by code and severity; whom they are about is left out.';
 
+create function federation.count_as_peer(resource text, most integer)
+  returns integer
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 4c5b91699ed282abf4b2ef80cfbb7e8340e83ee199a9372399717910933c58e7; -- owner federation_peer
+comment on function federation.count_as_peer(text,integer) is 'How many rows of a resource a peer sees, counted up to a number.';
+
+create function federation.count_as_user(resource text, most integer)
+  returns integer
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 4c5b91699ed282abf4b2ef80cfbb7e8340e83ee199a9372399717910933c58e7; -- owner federation_user
+comment on function federation.count_as_user(text,integer) is 'How many rows of a resource a local user sees, counted up to a number.';
+
 create function federation.create_enrollment_token(grant_id uuid)
   returns TABLE(enrollment_token text, token_expires_at timestamp with time zone, enrollment_url text)
   language plpgsql volatile security definer rows 1000
   set search_path=""
-  as sha256 4f3040215853519d035e3bb48b2439e16a73571f39cef05a47df3ca26d783999; -- owner federation_owner
+  as sha256 12988b867d8a8c5da5afa1b4b99e57c52aac07c9436de17224cae501a056eb27; -- owner federation_owner
 comment on function federation.create_enrollment_token(uuid) is 'A new one-time token for a grant that is pending or, its certificate having ended, active, and the URL that carries it; an earlier one that was not used ends. Raises MF011, MF031.';
 
 create function federation.create_grant(subject_user_id text, peer_host text, scope jsonb, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone)
@@ -977,12 +1005,68 @@ create function federation.enter_as_user(user_id text)
   as sha256 a6f1abcef622357a6377b3d4b4583f003993370867083513d96985eda3be571d; -- owner federation_owner
 comment on function federation.enter_as_user(text) is 'Opens a local user''s session for the rest of the transaction. Raises MF021.';
 
+create function federation.enter_stand_in(grant_id uuid, scope jsonb)
+  returns void
+  language plpgsql volatile
+  set search_path=""
+  as sha256 f9223cd52334aaf14721cd959b73a77d23da502f0589ac311467fae37535ae7c; -- owner federation_owner
+comment on function federation.enter_stand_in(uuid,jsonb) is 'Opens the session of a grant that is as the one named, but active and of the given scope. What it writes is to be rolled back.';
+
+create function federation.entry_stages(grant_id uuid)
+  returns jsonb
+  language sql volatile
+  set search_path=""
+  as sha256 a61c2930a72d34fbfbda91a84c68adf12d6ee940c38d648d4dda9439557790ac; -- owner federation_owner
+comment on function federation.entry_stages(uuid) is 'Whether a session of the grant opens: its state, the newest of its certificates (null: not asked), and whether its subject is there, with the teams that it is in.';
+
 create function federation.expire_grants()
   returns TABLE(grant_id uuid, subject_user_id text, peer_host text, expires_at timestamp with time zone)
   language plpgsql volatile security definer rows 1000
   set search_path=""
   as sha256 80346c651f622b4456cfd3abc7c8de86ab1f27fc6cc82745db6465387805468b; -- owner federation_owner
 comment on function federation.expire_grants() is 'Ends every grant whose time is up, with its certificates, and returns them. None of them serves before, either: this makes it lasting and puts it on the CRL.';
+
+create function federation.explain(grant_id uuid, resource text, id text DEFAULT NULL::text, filter jsonb DEFAULT NULL::jsonb, most integer DEFAULT 20)
+  returns jsonb
+  language sql volatile
+  set search_path=""
+  as sha256 30221e2f5e813a5f3383ad4fddb8b5bafab8296011ee3e6588e3b2940b407e4f; -- owner federation_owner
+comment on function federation.explain(uuid,text,text,jsonb,integer) is 'Why a peer is served a resource, a row or the rows of a filter, or is not: each stage, each column, and for each row the policies by name and which stage decided. Is audited. Raises MF011, MF012.';
+
+create function federation.explain_as_administrator(grant_id uuid, resource text, id text, filter jsonb, most integer, held jsonb)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 603d5a40243705496a4f4951858d60ec92ef194735932e1cb18fdff5093e349a; -- owner federation_owner
+comment on function federation.explain_as_administrator(uuid,text,text,jsonb,integer,jsonb) is 'The part of federation.explain, which is what administrators call, that runs with the rights of the federation.';
+
+create function federation.explain_columns(resource text, only_leaving boolean)
+  returns jsonb
+  language sql stable
+  set search_path=""
+  as sha256 d8d0593cf20a66de8be6ba16202e74f80f5c5ead63ae70f410167bbe19383c8a; -- owner federation_owner
+comment on function federation.explain_columns(text,boolean) is 'The columns of a resource''s table, whether each leaves, and why not: hidden at registration, an embedding, or not there when it was registered.';
+
+create function federation.explain_for_user(user_id text, grant_id uuid, resource text, id text DEFAULT NULL::text, filter jsonb DEFAULT NULL::jsonb, most integer DEFAULT 20)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 934c60fb8b63d1f5e9cd9d3fad42e589bf985b7f15c456ff2fcfde64998e8705; -- owner federation_owner
+comment on function federation.explain_for_user(text,uuid,text,text,jsonb,integer) is 'As federation.explain, for a local user whom the gateway has authenticated and a grant that speaks for them; columns that are hidden are left out. Raises MF011, MF012.';
+
+create function federation.explain_grant(grant_id uuid, resource text, id text, filter jsonb, most integer, held jsonb, only_leaving boolean)
+  returns jsonb
+  language plpgsql volatile
+  set search_path=""
+  as sha256 a04e327704ddff624c5d79337a998f13ea7e25b641e70a33f7220adcb04576bd; -- owner federation_owner
+comment on function federation.explain_grant(uuid,text,text,jsonb,integer,jsonb,boolean) is 'What federation.explain and federation.explain_for_user say. Raises MF012.';
+
+create function federation.explain_rows(grant_id uuid, resource text, ids text[], filter jsonb, held jsonb)
+  returns jsonb
+  language plpgsql volatile
+  set search_path=""
+  as sha256 42a5382d99c1e3f0e5d98ab7d33930ad6317e76a927427b07c7605b578eec9da; -- owner federation_owner
+comment on function federation.explain_rows(uuid,text,text[],jsonb,jsonb) is 'Which stage decided on each of some rows of a protected resource, as if the grant served and the resource were in its scope. Raises MF012.';
 
 create function federation.expression_type(table_id regclass, expression text)
   returns text
@@ -1004,6 +1088,13 @@ create function federation.forget_resource(resource text)
   set search_path=""
   as sha256 17f821862408e31a124a65d26ac2239571313961cb2aa225c0f15542691973cb; -- owner federation_owner
 comment on function federation.forget_resource(text) is 'Deletes a resource from the catalogue and returns the privileges that were granted for it alone.';
+
+create function federation.get_as_peer(resource text, id text)
+  returns jsonb
+  language sql volatile security definer
+  set search_path=""
+  as sha256 7a3682cfae9be2d41accdc2e57473fa52be481ebd028a60b9a903abd8c3eec96; -- owner federation_peer
+comment on function federation.get_as_peer(text,text) is 'The verb get, as a peer.';
 
 create function federation.get_row(resource text, id text)
   returns jsonb
@@ -1078,6 +1169,20 @@ create function federation.is_unique_key(table_id regclass, column_name name)
   as sha256 2f5f72f647c193a8a777285acba2e1cfeb29ad68e9185448a65cbe8f58b74428; -- owner federation_owner
 comment on function federation.is_unique_key(regclass,name) is 'Whether one not-null column alone identifies a row.';
 
+create function federation.keyed(ids text[], verdicts jsonb)
+  returns jsonb
+  language sql immutable
+  set search_path=""
+  as sha256 6e695e8a0067b30de3c7e13dc20b2bde26538f4c3f4e10373c4967ffb140c629; -- owner federation_owner
+comment on function federation.keyed(text[],jsonb) is 'A list of what was said of rows, in the order of their keys, as an object by key.';
+
+create function federation.keys_in_scope(grant_id uuid, scope jsonb, resource text, key_column name, ids text[])
+  returns text[]
+  language sql volatile
+  set search_path=""
+  as sha256 05fd214061b4b27bce689ea5f4642de0a18d3287bd76a8690d3f4b56859cb3b9; -- owner federation_owner
+comment on function federation.keys_in_scope(uuid,jsonb,text,name,text[]) is 'Which of some rows a peer would be served under a scope.';
+
 create function federation.keyset_condition(names name[], types text[], nullables boolean[], descendings boolean[], keyset text[])
   returns text
   language plpgsql immutable
@@ -1092,6 +1197,20 @@ create function federation.list_alerts(include_resolved boolean DEFAULT false)
   as sha256 46be5ab7a7b42eacf0a527736d22b4054d5c4535c99ed262a06806829b3e2830; -- owner federation_owner
 comment on function federation.list_alerts(boolean) is 'What an administrator should look at, newest first; with what is over where that is asked for.';
 
+create function federation.list_as_peer(resource text, filter jsonb, first integer)
+  returns jsonb
+  language sql volatile security definer
+  set search_path=""
+  as sha256 3121eed7b5a0840d75b319ff813e27d57aea893483dd295421e29af10eeb8706; -- owner federation_peer
+comment on function federation.list_as_peer(text,jsonb,integer) is 'The verb list, as a peer.';
+
+create function federation.list_as_user(resource text, filter jsonb, first integer)
+  returns jsonb
+  language sql volatile security definer
+  set search_path=""
+  as sha256 78383aed4f76437113d6f0fd463ecd7820c308041e979fe4a2c6974b29d81ff1; -- owner federation_user
+comment on function federation.list_as_user(text,jsonb,integer) is 'A page of a resource, as a local user.';
+
 create function federation.list_audit(grant_id text DEFAULT NULL::text, limit_rows integer DEFAULT 100, subject_user_id text DEFAULT NULL::text, verb text DEFAULT NULL::text, outcome text DEFAULT NULL::text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, until timestamp with time zone DEFAULT NULL::timestamp with time zone, before_id bigint DEFAULT NULL::bigint, history boolean DEFAULT false)
   returns SETOF federation.federation_audit_log
   language sql stable security definer rows 1000
@@ -1103,8 +1222,8 @@ create function federation.list_authorities()
   returns SETOF federation.federation_authorities
   language sql stable security definer rows 1000
   set search_path=""
-  as sha256 0bd6d1cedfa611cb79ec85e849d8c02a40047025726d4796c0f79114692251e4; -- owner federation_owner
-comment on function federation.list_authorities() is 'Every authority, the one that signs first.';
+  as sha256 67381c7391988b60800b256c83e3b281f050f66610fa467b5827e860da6d2a5c; -- owner federation_owner
+comment on function federation.list_authorities() is 'Every authority: the one that signs first, then the others that are trusted, then those that are retired, newest first.';
 
 create function federation.list_certificates(grant_id uuid DEFAULT NULL::uuid)
   returns TABLE(serial text, grant_id uuid, subject_user_id text, peer_host text, not_before timestamp with time zone, not_after timestamp with time zone, issued_at timestamp with time zone, renewed_from text, revoked_at timestamp with time zone, revocation_reason text)
@@ -1200,6 +1319,13 @@ create function federation.needed_privileges(table_id regclass, columns name[], 
   as sha256 1121370cdf182bc5b67c4a191d36c08f28c60dbfa67ae80c53a5637d96e1bf58; -- owner federation_owner
 comment on function federation.needed_privileges(regclass,name[],name[],name) is 'What peers and users need to read a resource under the given policies of its table.';
 
+create function federation.only_keys(key_column name, ids text[])
+  returns jsonb
+  language sql immutable
+  set search_path=""
+  as sha256 1b032d9d9a9cf83911a098e447f5be4d23e33210eb73c8bacbb82e51556c5711; -- owner federation_owner
+comment on function federation.only_keys(name,text[]) is 'Filter and number of rows of a page that holds these keys and no other.';
+
 create function federation.open_session(session jsonb)
   returns void
   language sql volatile
@@ -1213,6 +1339,13 @@ create function federation.order_terms(resource text, "order" jsonb)
   set search_path=""
   as sha256 ae2e13bed6d2f351f6f7c30b34df48ccc283a48526721825cfbb3f2d28e9ab6e; -- owner federation_owner
 comment on function federation.order_terms(text,jsonb) is 'The terms of an order, the key last. Raises MF012.';
+
+create function federation.page_keys(page jsonb, key_column name)
+  returns text[]
+  language sql immutable
+  set search_path=""
+  as sha256 1dfc46e08e0d35bce5460f79718ec9ccc8be036a7c4dbdb181c131746e45ba0f; -- owner federation_owner
+comment on function federation.page_keys(jsonb,name) is 'The keys of the rows of an answer, in their order; none where it was refused.';
 
 create function federation.partition_of_default(starts_at timestamp with time zone, ends_at timestamp with time zone, name text)
   returns void
@@ -1235,6 +1368,13 @@ create function federation.peers_of_current_user()
   as sha256 806b06d8f6227207550d53547b74e9e572d136f674b9567236dd22b64dc4ca22; -- owner federation_owner
 comment on function federation.peers_of_current_user() is 'The peers of the local user of this session, with their sealed keys, for the gateway to open connections with.';
 
+create function federation.policies_as_peer(resource text, images text[], known name[])
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 16e1636f62f36002bb15e888d05cbb65459610563d250af999889cf8aed94e19; -- owner federation_peer
+comment on function federation.policies_as_peer(text,text[],name[]) is 'For each row, what each policy that binds a peer says of it: {"name", "kind", "admits", "reason"}; admits is null where it could not be asked.';
+
 create function federation.privilege_held(role_name name, object_kind text, object_id oid, column_number smallint)
   returns boolean
   language sql stable
@@ -1256,6 +1396,13 @@ create function federation.privilege_statement(verb text, role_name name, object
   as sha256 7e32ccb12ad3134cb152fb2a5d51475da66394d9e7faa31374d251af123c8d61; -- owner federation_owner
 comment on function federation.privilege_statement(text,name,text,oid,smallint) is 'The grant or revoke statement for one privilege, every name of it from the catalogue.';
 
+create function federation.probe(who text, grant_id uuid, scope jsonb, question text, resource text, arguments jsonb DEFAULT '{}'::jsonb)
+  returns jsonb
+  language plpgsql volatile
+  set search_path=""
+  as sha256 4f8c686991a446515197c26f9d169974790a593b32cd831c39a64c33a5120a9a; -- owner federation_owner
+comment on function federation.probe(text,uuid,jsonb,text,text,jsonb) is 'Asks one question in the session of a grant''s peer, of a stand-in for it with another scope, or of its subject: {"answer"}, or {"refused"} with the SQLSTATE that a peer would have met. Raises MF012 and what a policy raises.';
+
 create function federation.protect_audit_partition(partition regclass)
   returns void
   language plpgsql volatile
@@ -1268,14 +1415,14 @@ create function federation.publish_settings(settings jsonb)
   language sql volatile security definer
   set search_path=""
   as sha256 687ffc0d8e1911d433641f7c71500dfbd83061de8a0e8b45e825405735a6834e; -- owner federation_owner
-comment on function federation.publish_settings(jsonb) is 'Writes the host, URLs and root fingerprint of this gateway.';
+comment on function federation.publish_settings(jsonb) is 'Writes the host and URLs of this gateway.';
 
 create function federation.published_crls()
   returns TABLE(fingerprint text, certificate_der bytea, number bigint, der bytea, this_update timestamp with time zone, next_update timestamp with time zone)
   language sql stable security definer rows 1000
   set search_path=""
-  as sha256 d0ce062e2d071eb8028816413ec2be896c18724584852680e5f3bd984190bb74; -- owner federation_owner
-comment on function federation.published_crls() is 'The newest list of each authority, that of the one which signs first.';
+  as sha256 1c172d4be58940ffb1d35c1805abf1882e9a812174129b5286d205a5e98294b3; -- owner federation_owner
+comment on function federation.published_crls() is 'The newest list of each authority that is trusted, that of the one which signs first.';
 
 create function federation.put_search_document(resource text, entry jsonb)
   returns void
@@ -1312,6 +1459,23 @@ create function federation.ranked_by_words(resources text[], stage text, query t
   as sha256 67716e1a30481280b181e336af11bc59a216384bd1dd5219700f064bf8bc609f; -- owner federation_owner
 comment on function federation.ranked_by_words(text[],text,text,double precision,text,text,integer) is 'The best rows of several resources after a position, in one list. Raises MF013.';
 
+create function federation.read_as_caller(resource text, id text)
+  returns jsonb
+  language plpgsql volatile
+  set row_security=on
+  set search_path=""
+  as sha256 2a3763786be986919cf75a1c9b9c78beb4046ef6fa87f219c6b769b7b0c7f080; -- owner federation_owner
+comment on function federation.read_as_caller(text,text) is 'A row as text of its row type, if the caller''s own login can read the table and row-level security does not hold for it; else null.';
+
+create function federation.read_as_user(resource text, ids text[])
+  returns jsonb
+  language plpgsql volatile security definer
+  set DateStyle=ISO, MDY
+  set TimeZone=UTC
+  set search_path=""
+  as sha256 8a6635310d5b1d04c23a2683a3aa683a3e4846e787499a6d42fab1a8432628ff; -- owner federation_user
+comment on function federation.read_as_user(text,text[]) is 'Rows that a local user sees, as text of the table''s row type, columns that may not be read null; and which may be read.';
+
 create function federation.read_hits(resource text, keys text[], query text, stage text)
   returns TABLE(row_key text, content jsonb, snippet jsonb)
   language plpgsql stable rows 1000
@@ -1333,7 +1497,7 @@ create function federation.record_certificate(serial text, grant_id uuid, finger
   returns void
   language sql volatile security definer
   set search_path=""
-  as sha256 5a2863b94911bebfbc8eafc48a5320ab4c7601b6a038b6df14141bb6c1147f9e; -- owner federation_owner
+  as sha256 fd6155bd9d1875f4dffd13175bf25a251ea5c4d9c488adde7233412fd8b5a948; -- owner federation_owner
 comment on function federation.record_certificate(text,uuid,text,timestamp with time zone,timestamp with time zone,text) is 'Records a client certificate that was signed for a grant by the authority that signs now, and the one that it was renewed from, which is live. Raises MF031.';
 
 create function federation.record_identity(users_table regclass, user_column name, memberships_table regclass, member_user_column name, member_team_column name, user_deleted_column name, member_deleted_column name)
@@ -1455,6 +1619,13 @@ create function federation.require_status_active(status text, expires_at timesta
   as sha256 e0f0470d8e90d362de85f53a08b454e894290e2f579e43edefa6b5d09ff87fc6; -- owner federation_owner
 comment on function federation.require_status_active(text,timestamp with time zone) is 'Raises MF003 to MF006 unless a grant of this status and end is active now.';
 
+create function federation.require_subject(user_id text, grant_id uuid)
+  returns void
+  language plpgsql stable
+  set search_path=""
+  as sha256 efe7e86f85c99fc2650043fee85d60f7ca58014c04bd6b2415955cbdd2ada8d6; -- owner federation_owner
+comment on function federation.require_subject(text,uuid) is 'Raises MF011 unless the grant is there and speaks for the user: the two are not told apart.';
+
 create function federation.require_user(user_id text)
   returns void
   language plpgsql stable security definer
@@ -1497,6 +1668,13 @@ create function federation.resource_columns(resource text)
   as sha256 d3844328c6079058ff9f2070d05a5b478d914a650234e64caeef020abc82a1e8; -- owner federation_owner
 comment on function federation.resource_columns(text) is 'The columns of a resource that may leave, with their types as they are now. Kind says what JSON compares with them; opaque ones are neither filtered nor ordered by.';
 
+create function federation.resource_stage(grant_id uuid, resource text, scope jsonb)
+  returns jsonb
+  language plpgsql volatile
+  set search_path=""
+  as sha256 7bd485e7913734ba09cc624b2327577a447a5bacd2883d7cfc716c6226f3eed4; -- owner federation_owner
+comment on function federation.resource_stage(uuid,text,jsonb) is 'Whether a scope of a grant admits a resource, and if not, why.';
+
 create function federation.restore_revocations(revoked jsonb, epoch bigint DEFAULT 0)
   returns TABLE(certificates_revoked integer, certificates_remembered integer, grants_ended integer)
   language plpgsql volatile security definer rows 1000
@@ -1510,6 +1688,13 @@ create function federation.resume_grant(grant_id uuid)
   set search_path=""
   as sha256 b5e451d204042f572094588dffdc025dcde76b2698b475570305e9804e76732f; -- owner federation_owner
 comment on function federation.resume_grant(uuid) is 'Makes a suspended grant active again. Raises MF011, MF031.';
+
+create function federation.retire_authorities()
+  returns SETOF text
+  language plpgsql volatile security definer rows 1000
+  set search_path=""
+  as sha256 7d1caaaf98353faf34bf524f8e050b26c665d29d0d2438ec9bee216bddb0e627; -- owner federation_owner
+comment on function federation.retire_authorities() is 'Ends a rotation: retires an authority that has a successor once the last of its certificates has ended, and returns its fingerprint.';
 
 create function federation.revocation_epoch()
   returns bigint
@@ -1561,6 +1746,13 @@ create function federation.roll_audit(hot interval DEFAULT '90 days'::interval)
   set search_path=""
   as sha256 982cd686faca58cb8f9ff920ef43517d826cc08e85199a8004376ad5943caacb; -- owner federation_owner
 comment on function federation.roll_audit(interval) is 'Makes partitions for the coming weeks and moves those to the archive that ended so long ago; says what it did. Raises MF012 for less than 90 days, but for a superuser.';
+
+create function federation.rotate_authority(id uuid, certificate_der bytea, fingerprint text, sealed_key bytea, cross_certificate_der bytea)
+  returns void
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 e8f11ad57e6378073a2b42d59137d83d2e472368f9e7ba8081a89ec30e5e6f53; -- owner federation_owner
+comment on function federation.rotate_authority(uuid,bytea,text,bytea,bytea) is 'Adds the authority that takes over from the embedded one, its key sealed and certified by the one before. Raises MF031 while two are trusted.';
 
 create function federation.row_expression(table_id regclass, expression text)
   returns text
@@ -1794,6 +1986,13 @@ create function federation.set_peer_state(peer_id uuid, serial text, state text)
   as sha256 7a7c3b3fd01d698cbb85237605eebd055088530400a8f3abc76eed9edaea149c; -- owner federation_owner
 comment on function federation.set_peer_state(uuid,text,text) is 'Writes what the gateway learnt of a peer when it last asked it.';
 
+create function federation.signing_authority(known_for interval DEFAULT '00:01:00'::interval)
+  returns uuid
+  language sql stable
+  set search_path=""
+  as sha256 7af4a1c5d7399fa3f3273a6fd3fe107a0611617de5636b658793aa892d21c24a; -- owner federation_owner
+comment on function federation.signing_authority(interval) is 'The newest authority that is not retired and was made so long ago, else the oldest that is not retired; null where there is none.';
+
 create function federation.single_key(table_id regclass)
   returns name
   language sql stable strict
@@ -1984,6 +2183,27 @@ create function federation.verify_chain(chain text)
   as sha256 ea354a8e2f99580a7fe74a7dab78c8ed329c7eea6e516c4f07e76478adea9323; -- owner federation_owner
 comment on function federation.verify_chain(text) is 'Walks one chain, log and archive, to its first fault or to its head: changed, removed, inserted or reordered.';
 
+create function federation.visible(grant_id uuid, scope jsonb DEFAULT NULL::jsonb, samples integer DEFAULT 3)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 0d0801039f9a6983abc07037c927e8c4cf4f744bcfc3d4c0ceaefd612784bd86; -- owner federation_owner
+comment on function federation.visible(uuid,jsonb,integer) is 'What a grant''s peer can see now, or could under another scope: for each resource how many rows (up to 10 000) and a few of them. Where the grant does not serve, "refused" says why, and the rest is as if it did. Is audited. Raises MF011, MF012, MF020.';
+
+create function federation.visible_for_user(user_id text, grant_id uuid, samples integer DEFAULT 3)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 b36161c3d635b87298c87e0f771c3b696a9f90a2c44227e56c59d601f9bf6dd4; -- owner federation_owner
+comment on function federation.visible_for_user(text,uuid,integer) is 'As federation.visible, for a local user whom the gateway has authenticated and a grant that speaks for them. Raises MF011, MF012.';
+
+create function federation.visible_rows(grant_id uuid, scope jsonb, samples integer)
+  returns jsonb
+  language plpgsql volatile
+  set search_path=""
+  as sha256 3c228b8f37a7e5248a5de1596172c386419614c1c35db31525b91f9cafc98164; -- owner federation_owner
+comment on function federation.visible_rows(uuid,jsonb,integer) is 'What federation.visible and federation.visible_for_user say. Raises MF012, MF020.';
+
 create function federation.watch_table(table_id regclass, what text, columns name[], call text)
   returns void
   language plpgsql volatile
@@ -2045,7 +2265,7 @@ CREATE TRIGGER _100_append_only BEFORE DELETE OR UPDATE ON federation.federation
 
 CREATE TRIGGER _110_append_only_truncate BEFORE TRUNCATE ON federation.federation_audit_log_default FOR EACH STATEMENT EXECUTE FUNCTION federation.tg_federation_audit_log__append_only();
 
-CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_authorities DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('authority', '{sealed_key,certificate_der}');
+CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_authorities DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('authority', '{sealed_key,certificate_der,cross_certificate_der}');
 
 CREATE TRIGGER _100_lifecycle BEFORE INSERT OR DELETE OR UPDATE ON federation.federation_certificates FOR EACH ROW EXECUTE FUNCTION federation.tg_federation_certificates__lifecycle(); -- A
 
