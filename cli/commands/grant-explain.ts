@@ -64,8 +64,10 @@ function explanationForPeople(explained: Explanation, row: string | undefined): 
   const staying = explained.columns
     .filter(({ leaves }) => !leaves)
     .map(({ name, decidedBy }) => `${visible(name)} (${decidedBy ?? ""})`);
+  const [failing = "", , why = ""] = stages.find(([, passes]) => passes === false) ?? [];
+  const opens = explained.stages.every(({ stage, passes }) => stage === "subject" || passes === true);
   return [
-    verdict(explained, row),
+    verdict(explained, row, `${failing}: ${why}`),
     "",
     table(
       ["stage", "passes", "because"],
@@ -89,26 +91,27 @@ function explanationForPeople(explained: Explanation, row: string | undefined): 
             ]),
           ),
         ]),
-    ...(row === undefined && explained.rows.length > 0 ? ["", rowsTable(explained.rows)] : []),
+    ...(row === undefined && explained.rows.length > 0 ? ["", rowsTable(explained.rows, opens)] : []),
     ...(leaving.length === 0 ? [] : ["", `Columns that leave: ${leaving.join(", ")}`]),
     ...(staying.length === 0 ? [] : [`Columns that stay:  ${staying.join(", ")}`]),
   ].join("\n");
 }
 
-function verdict({ code, decidedBy, grant, resource, rows }: Explanation, row: string | undefined): string {
-  const peer = visible(grant.peer);
+function verdict(explained: Explanation, row: string | undefined, because: string): string {
+  const { code, decidedBy, grant, resource, rows } = explained;
+  const peer = bold(visible(grant.peer));
   const what = row === undefined ? visible(resource) : `row ${visible(row)} of ${visible(resource)}`;
   if (code !== "OK") {
-    return `${bold(peer)} is ${red("not served")} ${what}: its request ends with ${bold(code)}, by ${bold(decidedBy ?? "")}.`;
+    return `${peer} is ${red("not served")} ${what}: its request ends with ${bold(code)}. The ${visible(because)}.`;
   }
   if (decidedBy === "cap") {
-    return `${bold(peer)} is ${green("served")} ${what}, but a list has it only on a later page.`;
+    return `${peer} is ${green("served")} ${what}, but a list has it only on a later page.`;
   }
   const some =
     row !== undefined || rows.length === 0
       ? ""
-      : `; of these rows, ${rows.filter(({ served }) => served).length} of ${rows.length}`;
-  return `${bold(peer)} is ${green("served")} ${what}${some}.`;
+      : `: ${rows.filter(({ served }) => served).length} of these ${rows.length} rows`;
+  return `${peer} is ${green("served")} ${what}${some}.`;
 }
 
 function stageInWords({ stage, passes, reason, teams, expiresAt }: ExplainedStage, { resource }: Explanation): string {
@@ -142,6 +145,7 @@ function rowInWords(row: ExplainedRow, { grant, maxRowsPerQuery }: Explanation):
       : row.exists === false
         ? "there is no such row"
         : `there is no such row, or ${grant.subject} does not see it`;
+  const refusing = row.policies.filter(({ kind, admits }) => kind === "restrictive" && admits === false);
   return [
     ["native rights", row.native, native],
     [
@@ -175,12 +179,21 @@ function rowInWords(row: ExplainedRow, { grant, maxRowsPerQuery }: Explanation):
           ? `among the first ${maxRowsPerQuery}`
           : `an answer has ${maxRowsPerQuery} rows; it comes later`,
     ],
+    ...(row.decidedBy === "policy"
+      ? [
+          ["policy", false, `${refusing.map(({ name }) => name).join(", ")} refuses it to peers`] satisfies [
+            string,
+            boolean,
+            string,
+          ],
+        ]
+      : []),
   ];
 }
 
-function rowsTable(rows: readonly ExplainedRow[]): string {
+function rowsTable(rows: readonly ExplainedRow[], opens: boolean): string {
   return table(
-    ["row", "served", "decided by", "admitted by", "refused by"],
+    ["row", opens ? "served" : "would be served", "decided by", "admitted by", "refused by"],
     rows.map(({ id, served, decidedBy, policies }) => [
       id,
       mark(served),

@@ -1,0 +1,435 @@
+import type { PoolClient } from "pg";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openTestDatabase } from "../harness/database.ts";
+import type { TestDatabase } from "../harness/database.ts";
+import { activeGrant, activate, asLogin, asPeer, asRole, asUser, createGrant, seedPeople, seedRows } from "./actors.ts";
+import type { Grant, Scope } from "./actors.ts";
+import { explain, explainFor, visibleTo } from "./explain.ts";
+import { admin, set } from "./grants.ts";
+import { get, list, only, refusal } from "./verbs.ts";
+
+const DENIED = "42501";
+const SCOPE = { resources: ["tasks"], include_teams: ["t1"], include_personal: true };
+const NOBODYS = "00000000-0000-4000-8000-0000000000ff";
+
+let database: TestDatabase;
+let grant: Grant;
+/** Rows of olga, who is in t1 and t2, and one of mia, who is in t3. */
+let own: string, team: string, otherTeam: string, left: string, foreign: string;
+
+beforeAll(async () => {
+  database = await openTestDatabase();
+  const client = await database.pool.connect();
+  await client.query("begin");
+  await seedPeople(client, { olga: ["t1", "t2"], mia: ["t3"] });
+  [own = "", team = "", otherTeam = "", left = "", foreign = ""] = await seedRows(client, "tasks", [
+    { owner: "olga", team: null, label: "own" },
+    { owner: "olga", team: "t1", label: "team" },
+    { owner: "olga", team: "t2", label: "other team" },
+    { owner: "olga", team: "t3", label: "left" },
+    { owner: "mia", team: "t3", label: "foreign" },
+  ]);
+  await seedRows(client, "credentials", [{ owner: "olga", team: null }]);
+  grant = await activeGrant(client, "olga", SCOPE);
+  await client.query("commit");
+  client.release();
+});
+afterAll(() => database.close());
+
+/** What explain says of a row, in short: how the peer's request ends, what decided, and the policies that admit it. */
+async function inShort(client: PoolClient, id: string, of: Grant = grant): Promise<unknown[]> {
+  const { refused, decidedBy, rows } = await explain(client, of.id, "tasks", { id });
+  return [
+    refused,
+    decidedBy,
+    only(rows)
+      .policies.filter(({ admits }) => admits === true)
+      .map(({ name }) => name),
+  ];
+}
+
+async function withScope(client: PoolClient, scope: Scope): Promise<void> {
+  await asRole(client, "federation_admin", () =>
+    client.query("select federation.update_grant($1, $2)", [grant.id, JSON.stringify(scope)]),
+  );
+}
+
+describe("of a row, explain says", () => {
+  test("that it is served, and which policies of the table admit it", async () => {
+    await database.transaction(async (client) => {
+      for (const id of [own, team]) {
+        expect(await asPeer(client, grant, () => get(client, "tasks", id))).toMatchObject({ id });
+        expect(await inShort(client, id)).toEqual([null, null, ["tasks_read", "tasks_scope"]]);
+      }
+    });
+  });
+
+  test("that its team is not in scope, or is none of the subject's, or that personal rows are not", async () => {
+    await database.transaction(async (client) => {
+      await withScope(client, { resources: ["tasks"], include_teams: ["t1", "t3"] });
+      for (const [id, decidedBy, teamOfSubject] of [
+        [own, "personal", null],
+        [otherTeam, "team", true],
+        [left, "team", false],
+      ] as const) {
+        expect(await refusal(asPeer(client, grant, () => get(client, "tasks", id)))).toBe("NOT_FOUND");
+        expect(await inShort(client, id)).toEqual(["MF011", decidedBy, ["tasks_read"]]);
+        const { rows } = await explain(client, grant.id, "tasks", { id });
+        expect(only(rows)).toMatchObject({ native: true, served: false, teamOfSubject });
+      }
+    });
+  });
+
+  test("that the subject does not see it; that it is there only to whose own login can read it", async () => {
+    await database.transaction(async (client) => {
+      expect(await inShort(client, foreign)).toEqual(["MF011", "native", []]);
+      const asSuperuser = async (id: string): Promise<unknown> =>
+        only((await explain(client, grant.id, "tasks", { id }, "postgres")).rows);
+      expect(await asSuperuser(foreign)).toMatchObject({
+        exists: true,
+        native: false,
+        policies: [
+          { name: "tasks_read", kind: "permissive", admits: false },
+          { name: "tasks_scope", kind: "restrictive", admits: false },
+        ],
+      });
+      expect(await asSuperuser(NOBODYS)).toMatchObject({ exists: false, native: false, policies: [] });
+
+      const blank = (said: unknown, id: string): unknown => JSON.parse(JSON.stringify(said).replaceAll(id, "the row"));
+      for (const ask of [
+        (id: string): Promise<unknown> => explain(client, grant.id, "tasks", { id }),
+        (id: string): Promise<unknown> => explainFor(client, "olga", grant.id, "tasks", { id }),
+      ]) {
+        expect(blank(await ask(foreign), foreign)).toEqual(blank(await ask(NOBODYS), NOBODYS));
+      }
+    });
+  });
+
+  test("that an answer is full before it comes to it", async () => {
+    await database.transaction(async (client) => {
+      await withScope(client, { ...SCOPE, include_teams: "*", max_rows_per_query: 2 });
+      const page = await asPeer(client, grant, () => list(client, "tasks", { first: 100 }));
+      const first = page.rows.map(({ id }) => id);
+      expect(page).toMatchObject({ capped: true });
+      for (const id of [own, team, otherTeam]) {
+        const { refused, decidedBy, rows, maxRowsPerQuery } = await explain(client, grant.id, "tasks", { id });
+        const cap = first.includes(id);
+        expect({ refused, decidedBy, maxRowsPerQuery }).toEqual({
+          refused: null,
+          decidedBy: cap ? null : "cap",
+          maxRowsPerQuery: 2,
+        });
+        expect(only(rows)).toMatchObject({ served: true, cap });
+      }
+      expect(first).toHaveLength(2);
+    });
+  });
+
+  test("that it could not be asked about, where its key is none", async () => {
+    await database.transaction(async (client) => {
+      expect(await refusal(explain(client, grant.id, "tasks", { id: "1; drop table app.tasks" }))).toBe("BAD_REQUEST");
+      expect(await refusal(explain(client, NOBODYS, "tasks", { id: own }))).toBe("NOT_FOUND");
+    });
+  });
+});
+
+describe("of the way there, explain says", () => {
+  test.each([
+    ["suspended", "MF004", "GRANT_SUSPENDED"],
+    ["revoked", "MF005", "GRANT_REVOKED"],
+    ["expired", "MF006", "GRANT_EXPIRED"],
+  ] as const)("that a grant is %s, and what its policies would let out", async (state, refused, code) => {
+    await database.transaction(async (client) => {
+      if (state === "expired") {
+        await set(client, grant.id, "expires_at = now() - interval '1 second'");
+      } else {
+        await admin(client, state === "suspended" ? "suspend_grant" : "revoke_grant", grant.id);
+      }
+      expect(await refusal(asPeer(client, grant, () => get(client, "tasks", own)))).toBe(code);
+      expect(await inShort(client, own)).toEqual([refused, "grant", ["tasks_read", "tasks_scope"]]);
+      expect(await inShort(client, otherTeam)).toEqual([refused, "grant", ["tasks_read"]]);
+      const seen = await visibleTo(client, grant.id);
+      expect(seen.refused).toBe(refused);
+      expect(seen.resources.find(({ resource }) => resource === "tasks")).toMatchObject({ rows: 2, rowsOfSubject: 4 });
+    });
+  });
+
+  test("that nobody has enrolled, and that every certificate is revoked", async () => {
+    await database.transaction(async (client) => {
+      const pending = await createGrant(client, "olga", SCOPE);
+      expect(await explain(client, pending.id, "tasks")).toMatchObject({ refused: "MF003", decidedBy: "grant" });
+      const enrolled = await activate(client, pending);
+      expect(await explain(client, pending.id, "tasks")).toMatchObject({ refused: null, decidedBy: null });
+      await asRole(client, "federation_admin", () =>
+        client.query("select federation.revoke_certificate($1)", [enrolled.serial]),
+      );
+      expect(await explain(client, pending.id, "tasks")).toMatchObject({ refused: "MF007", decidedBy: "certificate" });
+    });
+  });
+
+  test("that the subject is gone, where nothing has ended the grant with them", async () => {
+    await database.transaction(async (client) => {
+      await client.query("select federation.unbind_identity()");
+      expect(await explain(client, grant.id, "tasks", { id: team })).toMatchObject({
+        refused: "MF011",
+        decidedBy: "subject",
+      });
+    });
+  });
+
+  test("that the scope does not name a resource, excludes it, or that there is none of the name", async () => {
+    await database.transaction(async (client) => {
+      await withScope(client, { resources: ["tasks", "notes"], excluded_resources: ["notes"] });
+      for (const [resource, reason] of [
+        ["notes", "excluded"],
+        ["projects", "not in scope"],
+        ["users", "not registered"],
+        ["tasks'; select 1", "not registered"],
+      ] as const) {
+        expect(await refusal(asPeer(client, grant, () => list(client, resource)))).toBe("RESOURCE_DENIED");
+        const explained = await explain(client, grant.id, resource);
+        expect(explained).toMatchObject({ refused: "MF010", decidedBy: "resource" });
+        expect(explained.stages.at(-1)).toEqual({ stage: "resource", passes: false, reason });
+      }
+    });
+  });
+
+  test("that a table has lost its protection", async () => {
+    await database.transaction(async (client) => {
+      await client.query("drop policy tasks_scope on app.tasks");
+      expect(await refusal(asPeer(client, grant, () => list(client, "tasks")))).toBe("UNAVAILABLE");
+      const explained = await explain(client, grant.id, "tasks", { id: own });
+      expect(explained).toMatchObject({ refused: "MF013", decidedBy: "resource", rows: [] });
+      expect(explained.stages.at(-1)).toMatchObject({ reason: "unprotected" });
+    });
+  });
+});
+
+describe("of columns, explain says", () => {
+  test("which leave, and why the others do not, to administrators; to the subject only which leave", async () => {
+    await database.transaction(async (client) => {
+      await withScope(client, { resources: ["credentials"], include_personal: true });
+      await client.query("alter table app.credentials add column rotated_at timestamptz");
+      const [row] = (await asPeer(client, grant, () => list(client, "credentials"))).rows;
+      const { columns } = await explain(client, grant.id, "credentials");
+      expect(
+        columns
+          .filter(({ leaves }) => leaves)
+          .map(({ name }) => name)
+          .sort(),
+      ).toEqual(Object.keys(row ?? {}).sort());
+      expect(columns.filter(({ leaves }) => !leaves)).toEqual([
+        { name: "secret", leaves: false, decidedBy: "hidden column" },
+        { name: "rotated_at", leaves: false, decidedBy: "not registered" },
+      ]);
+      expect((await explainFor(client, "olga", grant.id, "credentials")).columns).toEqual(
+        columns.filter(({ leaves }) => leaves),
+      );
+    });
+  });
+});
+
+describe("of a filter, explain says", () => {
+  test("what decides on each row that the subject sees, and of no other", async () => {
+    await database.transaction(async (client) => {
+      const { refused, rows } = await explain(client, grant.id, "tasks", {
+        filter: { owner_id: { in: ["olga", "mia"] } },
+      });
+      expect(refused).toBeNull();
+      expect(Object.fromEntries(rows.map(({ id, decidedBy }) => [id, decidedBy]))).toEqual({
+        [own]: null,
+        [team]: null,
+        [otherTeam]: "team",
+        [left]: "team",
+      });
+      expect((await explain(client, grant.id, "tasks", { filter: {}, most: 1 })).rows).toHaveLength(1);
+      for (const wrong of [
+        { filter: { secret: { eq: "x" } } },
+        { filter: { "id' or true": { eq: "x" } } },
+        { filter: {}, id: own },
+        { filter: {}, most: 101 },
+        { filter: {}, most: 0 },
+      ]) {
+        expect(await refusal(explain(client, grant.id, "tasks", wrong))).toBe("BAD_REQUEST");
+      }
+    });
+  });
+});
+
+describe("visible", () => {
+  test("counts and shows what the peer's own list brings, and what the subject sees of it", async () => {
+    await database.transaction(async (client) => {
+      const { refused, resources } = await visibleTo(client, grant.id, { samples: 1 });
+      const { rows } = await asPeer(client, grant, () => list(client, "tasks", { first: 1 }));
+      expect(refused).toBeNull();
+      expect(resources.find(({ resource }) => resource === "tasks")).toEqual({
+        resource: "tasks",
+        admitted: true,
+        reason: null,
+        rows: 2,
+        rowsOfSubject: 4,
+        more: false,
+        samples: rows,
+      });
+      expect(resources.find(({ resource }) => resource === "credentials")).toMatchObject({
+        admitted: false,
+        reason: "not in scope",
+        rows: 0,
+        rowsOfSubject: 1,
+        samples: [],
+      });
+    });
+  });
+
+  test("tries another scope, which is checked as any, and changes nothing", async () => {
+    await database.transaction(async (client) => {
+      const tasks = async (scope?: Scope): Promise<unknown> =>
+        (await visibleTo(client, grant.id, { scope })).resources.find(({ resource }) => resource === "tasks");
+      expect(await tasks({ resources: ["tasks"], include_teams: "*" })).toMatchObject({ rows: 2 });
+      expect(await tasks({ ...SCOPE, include_teams: "*" })).toMatchObject({ rows: 3 });
+      expect(await tasks({ resources: ["notes"] })).toMatchObject({ admitted: false, rows: 0 });
+      expect(await tasks()).toMatchObject({ rows: 2 });
+      expect(await refusal(tasks({ resources: ["nothing"] }))).toBe("SCOPE_INVALID");
+    });
+  });
+
+  test("leaves rows beyond 10 000 uncounted", async () => {
+    await database.transaction(async (client) => {
+      await client.query(
+        "insert into app.tasks (title, owner_id, team_id) select 'many', 'olga', 't1' from generate_series(1, 10050)",
+      );
+      const { resources } = await visibleTo(client, grant.id, { samples: 0 });
+      expect(resources.find(({ resource }) => resource === "tasks")).toMatchObject({
+        rows: 10_000,
+        rowsOfSubject: 10_000,
+        more: true,
+        samples: [],
+      });
+    });
+  });
+});
+
+describe("whoever asks", () => {
+  const ADMIN = [
+    "federation.explain(gen_random_uuid(), 'tasks')",
+    "federation.visible(gen_random_uuid())",
+    "federation.explain_as_administrator(gen_random_uuid(), 'tasks', null, null, 1, null)",
+    "federation.read_as_caller('tasks', 'x')",
+  ];
+  const SUBJECT = [
+    "federation.explain_for_user('olga', gen_random_uuid(), 'tasks')",
+    "federation.visible_for_user('olga', gen_random_uuid())",
+  ];
+  const NOBODY = [
+    "federation.probe('user', gen_random_uuid(), null, 'user list', 'tasks')",
+    "federation.enter_stand_in(gen_random_uuid(), '{}')",
+    "federation.list_as_peer('tasks', null, 1)",
+    "federation.get_as_peer('tasks', 'x')",
+    "federation.count_as_peer('tasks', 1)",
+    "federation.policies_as_peer('tasks', '{}', null)",
+    "federation.list_as_user('tasks', null, 1)",
+    "federation.count_as_user('tasks', 1)",
+    "federation.read_as_user('tasks', '{}')",
+  ];
+
+  test("as a peer or as a local user is refused every function behind an explanation, and learns the status code only", async () => {
+    await database.transaction(async (client) => {
+      for (const call of [...ADMIN, ...SUBJECT, ...NOBODY]) {
+        const query = (): Promise<unknown> => client.query(`select ${call}`);
+        expect(await refusal(asPeer(client, grant, query)), call).toBe(DENIED);
+        expect(await refusal(asUser(client, "olga", query)), call).toBe(DENIED);
+      }
+      // There is something to learn: an administrator is told.
+      expect(await inShort(client, otherTeam)).toEqual(["MF011", "team", ["tasks_read"]]);
+      expect(await refusal(asPeer(client, grant, () => get(client, "tasks", otherTeam)))).toBe("NOT_FOUND");
+      expect(await refusal(asPeer(client, grant, () => get(client, "tasks", NOBODYS)))).toBe("NOT_FOUND");
+    });
+  });
+
+  test("is an administrator, or the gateway on behalf of a subject, and each by their own function", async () => {
+    await database.transaction(async (client) => {
+      for (const role of ["federation_admin", "federation_gateway", "federation_worker"]) {
+        for (const call of [...ADMIN, ...SUBJECT, ...NOBODY]) {
+          const allowed =
+            (role === "federation_admin" && ADMIN.includes(call)) ||
+            (role === "federation_gateway" && SUBJECT.includes(call));
+          const calling = asLogin(client, role, () => client.query(`select ${call}`));
+          // No such grant; or, of what reads as the caller, nothing.
+          const outcome = await calling.then(
+            () => "NOT_FOUND",
+            () => refusal(calling),
+          );
+          expect(outcome, `${role}: ${call}`).toBe(allowed ? "NOT_FOUND" : DENIED);
+        }
+      }
+    });
+  });
+
+  test("as the subject is told of the own grants, and of another's as of none", async () => {
+    await database.transaction(async (client) => {
+      expect(await explainFor(client, "olga", grant.id, "tasks", { id: own })).toMatchObject({ decidedBy: null });
+      expect(await explainFor(client, "olga", grant.id, "tasks", { id: otherTeam })).toMatchObject({
+        decidedBy: "team",
+        rows: [{ exists: true, native: true }],
+      });
+      for (const [user, id] of [
+        ["mia", grant.id],
+        ["olga", NOBODYS],
+      ] as const) {
+        expect(await refusal(explainFor(client, user, id, "tasks"))).toBe("NOT_FOUND");
+        const seeing = asRole(client, "federation_gateway", () =>
+          client.query("select federation.visible_for_user($1, $2)", [user, id]),
+        );
+        expect(await refusal(seeing)).toBe("NOT_FOUND");
+      }
+    });
+  });
+
+  test("as an administrator is in the audit log; as the subject, who sees these rows anyway, is not", async () => {
+    await database.transaction(async (client) => {
+      const { rows: before } = await client.query("select from federation.federation_audit_log");
+      await explain(client, grant.id, "tasks", { id: own });
+      await visibleTo(client, grant.id);
+      await explainFor(client, "olga", grant.id, "tasks", { id: own });
+      const { rows } = await client.query(
+        `select verb, grant_id, subject_user_id, resource, outcome, code, row_count, actor, chain
+         from federation.federation_audit_log order by id offset $1`,
+        [before.length],
+      );
+      const common = {
+        grant_id: grant.id,
+        subject_user_id: "olga",
+        outcome: "served",
+        code: "OK",
+        actor: "postgres",
+        chain: "admin",
+      };
+      expect(rows).toEqual([
+        { ...common, verb: "grant.explained", resource: "tasks", row_count: 1 },
+        { ...common, verb: "grant.viewed", resource: null, row_count: 2 },
+      ]);
+    });
+  });
+
+  test("finds their session, settings and grants as they were", async () => {
+    await database.transaction(async (client) => {
+      const state = async (): Promise<unknown> =>
+        only(
+          (
+            await client.query(`
+              select current_setting('federation.session', true) as session, current_setting('app.user_id', true) as signed_in,
+                current_setting('search_path') as search_path, current_setting('transaction_read_only') as read_only,
+                current_setting('row_security') as row_security, current_user::text as role,
+                (select jsonb_agg(g order by g.id) from federation.federation_grants g) as grants,
+                (select count(*) from federation.federation_certificates) as certificates`)
+          ).rows,
+        );
+      await client.query("select set_config('app.user_id', 'mia', true), federation.enter_as_user('mia')");
+      const before = await state();
+      await explain(client, grant.id, "tasks", { id: own }, "postgres");
+      await explain(client, grant.id, "tasks", { filter: {} });
+      await visibleTo(client, grant.id);
+      expect(await state()).toEqual(before);
+    });
+  });
+});
