@@ -92,12 +92,15 @@ begin
   end if;
   if jsonb_array_length(reading -> 'images') = cardinality(read_ids) then
     policies := federation.keyed(read_ids, federation.probe('stand-in', grant_id, scope, 'policies', resource, reading) -> 'answer');
-    open_policies := federation.keyed(
-      read_ids,
-      federation.probe(
-        'stand-in', grant_id, scope || '{"include_personal": true, "include_teams": "*"}', 'policies', resource, reading
-      ) -> 'answer'
-    );
+    -- Where no key of the scope is to blame alone: whether the scope policy refuses the row though everything is in scope, or another one does.
+    if exists (select from unnest(native) as n (id) where n.id <> all (served || with_personal || with_teams)) then
+      open_policies := federation.keyed(
+        read_ids,
+        federation.probe(
+          'stand-in', grant_id, scope || '{"include_personal": true, "include_teams": "*"}', 'policies', resource, reading
+        ) -> 'answer'
+      );
+    end if;
   end if;
 
   return (
