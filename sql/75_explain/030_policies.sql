@@ -21,11 +21,18 @@ begin
   for policy in
     select
       p.polname, p.polpermissive, p.polqual,
-      known is not null and exists (
-        select from pg_depend d
-        join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
-        where d.classid = 'pg_policy'::regclass and d.objid = p.oid and d.refclassid = 'pg_class'::regclass
-          and d.refobjid = p.polrelid and a.attname <> all (known)
+      exists (
+        select from pg_attribute a
+        where known is not null and a.attrelid = p.polrelid and a.attnum > 0 and not a.attisdropped and a.attname <> all (known)
+          and (
+            exists (
+              select from pg_depend d
+              where d.classid = 'pg_policy'::regclass and d.objid = p.oid
+                and d.refclassid = 'pg_class'::regclass and d.refobjid = p.polrelid and d.refobjsubid = a.attnum
+            )
+            -- One that names the row as a whole depends on no column by name.
+            or p.polqual::text ~ ':varattno 0 '
+          )
       ) as reads_unknown
     from pg_policy p
     -- As Postgres chooses them for a select. One without a condition for reading counts for nothing.
