@@ -181,7 +181,7 @@ describe("a peer", () => {
     for (const verb of ["explain", "visible", "explain_for_user"]) {
       const answer = await say(verb, { grant: grant.grantId, resource: "tasks", id: task(3) });
       expect([answer.status, answer.code], verb).toEqual([400, "BAD_REQUEST"]);
-      expect(answer.text).not.toContain("tasks_scope");
+      expect(JSON.stringify(answer.body)).not.toContain("tasks_scope");
     }
     const [hidden, absent] = [
       await say("get", { resource: "tasks", id: task(3) }),

@@ -1065,7 +1065,7 @@ create function federation.explain_rows(grant_id uuid, resource text, ids text[]
   returns jsonb
   language plpgsql volatile
   set search_path=""
-  as sha256 42a5382d99c1e3f0e5d98ab7d33930ad6317e76a927427b07c7605b578eec9da; -- owner federation_owner
+  as sha256 d17dfa27bb52a92ebca724019b91f82440c6698442e7348560ccd3583b05520f; -- owner federation_owner
 comment on function federation.explain_rows(uuid,text,text[],jsonb,jsonb) is 'Which stage decided on each of some rows of a protected resource, as if the grant served and the resource were in its scope. Raises MF012.';
 
 create function federation.expression_type(table_id regclass, expression text)
@@ -1372,8 +1372,8 @@ create function federation.policies_as_peer(resource text, images text[], known 
   returns jsonb
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 16e1636f62f36002bb15e888d05cbb65459610563d250af999889cf8aed94e19; -- owner federation_peer
-comment on function federation.policies_as_peer(text,text[],name[]) is 'For each row, what each policy that binds a peer says of it: {"name", "kind", "admits", "reason"}; admits is null where it could not be asked.';
+  as sha256 d2be9720ef91cf741909be48e877c75fd427dd28febb2245a20ad69fb770de57; -- owner federation_peer
+comment on function federation.policies_as_peer(text,text[],name[]) is 'For each row (at least one), what each policy that binds a peer says of it: {"name", "kind", "admits", "reason"}; admits is null where it could not be asked.';
 
 create function federation.privilege_held(role_name name, object_kind text, object_id oid, column_number smallint)
   returns boolean
