@@ -102,7 +102,7 @@ function verdict(explained: Explanation, row: string | undefined, because: strin
   const peer = bold(visible(grant.peer));
   const what = row === undefined ? visible(resource) : `row ${visible(row)} of ${visible(resource)}`;
   if (code !== "OK") {
-    return `${peer} is ${red("not served")} ${what}: its request ends with ${bold(code)}. The ${visible(because)}.`;
+    return `${peer} is ${red("not served")} ${what}: its request ends with ${bold(code)}. Decided by ${visible(because)}.`;
   }
   if (decidedBy === "cap") {
     return `${peer} is ${green("served")} ${what}, but a list has it only on a later page.`;

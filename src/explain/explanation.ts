@@ -94,15 +94,16 @@ type Refusable<T extends { code: string }> = Omit<T, "code"> & { refused: string
 
 /** An explanation as the database gives it, with codes for its SQLSTATEs. */
 export function explanationOf({ refused, ...explained }: Refusable<Explanation>): Explanation {
+  const { grant, resource, decidedBy, maxRowsPerQuery, columns, rows } = explained;
   const stages = explained.stages.map((stage) =>
     stage.stage === "certificate" && stage.reason !== null ? { ...stage, reason: codeOf(stage.reason) } : stage,
   );
-  return { ...explained, stages, code: codeOf(refused) };
+  return { grant, resource, code: codeOf(refused), decidedBy, stages, maxRowsPerQuery, columns, rows };
 }
 
 /** What a peer sees as the database gives it, with a code for its SQLSTATE. */
-export function visibleOf({ refused, ...seen }: Refusable<Visible>): Visible {
-  return { ...seen, code: codeOf(refused) };
+export function visibleOf({ refused, grant, scope, resources }: Refusable<Visible>): Visible {
+  return { grant, code: codeOf(refused), scope, resources };
 }
 
 function codeOf(refused: string | null): ErrorCode | "OK" {
