@@ -76,6 +76,32 @@ revoke all on function federation.entry_stages(uuid) from public;
 comment on function federation.entry_stages(uuid) is
   'Whether a session of the grant opens: its state, the newest of its certificates (null: not asked), and whether its subject is there, with the teams that it is in.';
 
+create or replace function federation.canonical_ids(grant_id uuid, resource text, id text) returns text[]
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+  key_column name;
+  canonical text[];
+begin
+  select d.key_column into strict key_column from federation.describe_resource(resource) d;
+  -- As an answer has it, and not by a cast here: a type may check its values by code of whoever made it.
+  canonical := federation.page_keys(
+    federation.probe('user', grant_id, null, 'user list', resource, federation.only_keys(key_column, array[id])), key_column
+  );
+  if canonical = '{}' then
+    canonical := federation.keys_in_scope(
+      grant_id, jsonb_build_object('resources', array[resource], 'include_personal', true, 'include_teams', '*'), resource, key_column, array[id]
+    );
+  end if;
+  return case when canonical = '{}' then array[id] else canonical end;
+end;
+$$;
+revoke all on function federation.canonical_ids(uuid, text, text) from public;
+comment on function federation.canonical_ids(uuid, text, text) is
+  'The key of a row as rows have it: 5 for "05" where keys are numbers; as it was given where the row is nobody''s. Raises MF012.';
+
 create or replace function federation.explain_grant(
   grant_id uuid, resource text, id text, filter jsonb, most integer, held jsonb, only_leaving boolean
 ) returns jsonb
@@ -108,7 +134,7 @@ begin
 
   if coalesce(stages -> -1 ->> 'reason', '') not in ('not registered', 'unprotected') then
     if id is not null then
-      ids := array[id];
+      ids := federation.canonical_ids(grant_id, resource, id);
     elsif filter is not null then
       ids := federation.page_keys(
         federation.probe('user', grant_id, null, 'user list', resource, jsonb_build_object('filter', filter, 'first', most)),

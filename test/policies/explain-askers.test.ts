@@ -189,6 +189,10 @@ describe("whoever asks", () => {
         { ...common, verb: "grant.explained", resource: "tasks", row_count: 1 },
         { ...common, verb: "grant.viewed", resource: null, row_count: 2 },
       ]);
+      const trail = await asUser(client, "olga", () =>
+        client.query("select verb from home_api.audit_rows where verb like 'grant.%ed' order by id desc limit 2"),
+      );
+      expect(trail.rows).toEqual([{ verb: "grant.viewed" }, { verb: "grant.explained" }]);
     });
   });
 

@@ -124,6 +124,28 @@ describe("of a row, explain says", () => {
     });
   });
 
+  test("the same of another spelling of its key, as get does", async () => {
+    await database.transaction(async (client) => {
+      await client.query(`
+        create table public.counted (id integer primary key, owner text);
+        insert into public.counted values (5, 'olga');
+        select federation.register_resource('counted', 'public.counted', owner => 'owner')`);
+      await withScope(client, { resources: ["tasks", "counted"], include_personal: true });
+      for (const [resource, id, other] of [
+        ["tasks", own, own.toUpperCase()],
+        ["tasks", own, `{${own}}`],
+        ["counted", "5", " 05"],
+      ] as const) {
+        const got = await asPeer(client, grant, () => get(client, resource, other));
+        expect(String(got["id"])).toBe(id);
+        for (const role of ["federation_admin", "postgres"]) {
+          const explained = await explain(client, grant.id, resource, { id: other }, role);
+          expect(explained, other).toMatchObject({ refused: null, decidedBy: null, rows: [{ id, served: true }] });
+        }
+      }
+    });
+  });
+
   test("that it could not be asked about, where its key is none", async () => {
     await database.transaction(async (client) => {
       expect(await refusal(explain(client, grant.id, "tasks", { id: "1; drop table app.tasks" }))).toBe("BAD_REQUEST");
