@@ -16,6 +16,7 @@ declare
   reason text;
   verdicts jsonb := to_jsonb(array_fill('[]'::jsonb, array[cardinality(images)]));
 begin
+  perform federation.require_role('federation_peer');
   select d.*, c.relname into strict described
   from federation.describe_resource(resource) d join pg_class c on c.oid = d.table_id;
   for policy in

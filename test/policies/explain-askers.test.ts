@@ -196,6 +196,29 @@ describe("whoever asks", () => {
     });
   });
 
+  test("is answered by nothing that has come to run as another role than a peer's or a user's", async () => {
+    for (const [given, owner] of [
+      ["list_as_peer(text, jsonb, integer)", "federation_owner"],
+      ["get_as_peer(text, text)", "postgres"],
+      ["policies_as_peer(text, text[], name[])", "postgres"],
+      ["list_as_user(text, jsonb, integer)", "postgres"],
+      ["read_as_user(text, text[])", "federation_owner"],
+    ] as const) {
+      await database.transaction(async (client) => {
+        await client.query(`alter function federation.${given} owner to ${owner}`);
+        await client.query(`grant execute on function federation.${given} to federation_owner`);
+        expect(await refusal(explain(client, grant.id, "tasks", { id: own })), given).toBe(DENIED);
+      });
+    }
+    for (const given of ["count_as_peer(text, integer)", "count_as_user(text, integer)"]) {
+      await database.transaction(async (client) => {
+        await client.query(`alter function federation.${given} owner to postgres`);
+        await client.query(`grant execute on function federation.${given} to federation_owner`);
+        expect(await refusal(visibleTo(client, grant.id)), given).toBe(DENIED);
+      });
+    }
+  });
+
   test("finds their session, settings and grants as they were", async () => {
     await database.transaction(async (client) => {
       const state = async (): Promise<unknown> =>

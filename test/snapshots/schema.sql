@@ -786,6 +786,13 @@ create function federation.can_index_search(table_id regclass, key_column name, 
   as sha256 5b1c8e95ede25500c2401e229295960aaa837243a8fd0182276aecf8c1e1735c; -- owner federation_owner
 comment on function federation.can_index_search(regclass,name,text,text) is 'Whether owner and team are columns by which an index of words can be told apart; expressions are not.';
 
+create function federation.canonical_ids(grant_id uuid, resource text, id text)
+  returns text[]
+  language plpgsql volatile
+  set search_path=""
+  as sha256 2d1ad2299644b3b0114e2a1e784d4f898c4a7fc7ef9bb15b70955ca041bf81eb; -- owner federation_owner
+comment on function federation.canonical_ids(uuid,text,text) is 'The key of a row as rows have it: 5 for "05" where keys are numbers; as it was given where the row is nobody''s. Raises MF012.';
+
 create function federation.canonical_keys(keys text[], type text)
   returns text[]
   language plpgsql stable
@@ -862,14 +869,14 @@ create function federation.count_as_peer(resource text, most integer)
   returns integer
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 4c5b91699ed282abf4b2ef80cfbb7e8340e83ee199a9372399717910933c58e7; -- owner federation_peer
+  as sha256 6ef410b6c166712b730b53fc3b524182517ac0d2b5c0c59a2405bbb6b4629bc7; -- owner federation_peer
 comment on function federation.count_as_peer(text,integer) is 'How many rows of a resource a peer sees, counted up to a number.';
 
 create function federation.count_as_user(resource text, most integer)
   returns integer
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 4c5b91699ed282abf4b2ef80cfbb7e8340e83ee199a9372399717910933c58e7; -- owner federation_user
+  as sha256 f47cfa163d5fc387172d47cad1494bfd6cbe615ac4f3a95067dcc0e3908642c5; -- owner federation_user
 comment on function federation.count_as_user(text,integer) is 'How many rows of a resource a local user sees, counted up to a number.';
 
 create function federation.create_enrollment_token(grant_id uuid)
@@ -1058,7 +1065,7 @@ create function federation.explain_grant(grant_id uuid, resource text, id text, 
   returns jsonb
   language plpgsql volatile
   set search_path=""
-  as sha256 a04e327704ddff624c5d79337a998f13ea7e25b641e70a33f7220adcb04576bd; -- owner federation_owner
+  as sha256 c8a38e2d5e726394fbdc5270b31329ad6a85d005a7bf05268905f2ae3586f04a; -- owner federation_owner
 comment on function federation.explain_grant(uuid,text,text,jsonb,integer,jsonb,boolean) is 'What federation.explain and federation.explain_for_user say. Raises MF012.';
 
 create function federation.explain_rows(grant_id uuid, resource text, ids text[], filter jsonb, held jsonb)
@@ -1091,9 +1098,9 @@ comment on function federation.forget_resource(text) is 'Deletes a resource from
 
 create function federation.get_as_peer(resource text, id text)
   returns jsonb
-  language sql volatile security definer
+  language plpgsql volatile security definer
   set search_path=""
-  as sha256 7a3682cfae9be2d41accdc2e57473fa52be481ebd028a60b9a903abd8c3eec96; -- owner federation_peer
+  as sha256 305186a5269016fadd87e5b5fcc0939d889dbb2350c6a0b845faf0a8a9934ec0; -- owner federation_peer
 comment on function federation.get_as_peer(text,text) is 'The verb get, as a peer.';
 
 create function federation.get_row(resource text, id text)
@@ -1199,16 +1206,16 @@ comment on function federation.list_alerts(boolean) is 'What an administrator sh
 
 create function federation.list_as_peer(resource text, filter jsonb, first integer)
   returns jsonb
-  language sql volatile security definer
+  language plpgsql volatile security definer
   set search_path=""
-  as sha256 3121eed7b5a0840d75b319ff813e27d57aea893483dd295421e29af10eeb8706; -- owner federation_peer
+  as sha256 5e7a09c8c34c2de85bbef298754e916586678d3e76c1d3feb0d97f2382302dc8; -- owner federation_peer
 comment on function federation.list_as_peer(text,jsonb,integer) is 'The verb list, as a peer.';
 
 create function federation.list_as_user(resource text, filter jsonb, first integer)
   returns jsonb
-  language sql volatile security definer
+  language plpgsql volatile security definer
   set search_path=""
-  as sha256 78383aed4f76437113d6f0fd463ecd7820c308041e979fe4a2c6974b29d81ff1; -- owner federation_user
+  as sha256 21d4f9bdf1bece19913b6ac2cb62478a53c41a21270197c4d29e1f863ac660a6; -- owner federation_user
 comment on function federation.list_as_user(text,jsonb,integer) is 'A page of a resource, as a local user.';
 
 create function federation.list_audit(grant_id text DEFAULT NULL::text, limit_rows integer DEFAULT 100, subject_user_id text DEFAULT NULL::text, verb text DEFAULT NULL::text, outcome text DEFAULT NULL::text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, until timestamp with time zone DEFAULT NULL::timestamp with time zone, before_id bigint DEFAULT NULL::bigint, history boolean DEFAULT false)
@@ -1372,7 +1379,7 @@ create function federation.policies_as_peer(resource text, images text[], known 
   returns jsonb
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 d2be9720ef91cf741909be48e877c75fd427dd28febb2245a20ad69fb770de57; -- owner federation_peer
+  as sha256 d18e7299abc989cce034a355678890221c8073b597483d711e3f6e63edfebb46; -- owner federation_peer
 comment on function federation.policies_as_peer(text,text[],name[]) is 'For each row (at least one), what each policy that binds a peer says of it: {"name", "kind", "admits", "reason"}; admits is null where it could not be asked.';
 
 create function federation.privilege_held(role_name name, object_kind text, object_id oid, column_number smallint)
@@ -1473,7 +1480,7 @@ create function federation.read_as_user(resource text, ids text[])
   set DateStyle=ISO, MDY
   set TimeZone=UTC
   set search_path=""
-  as sha256 8a6635310d5b1d04c23a2683a3aa683a3e4846e787499a6d42fab1a8432628ff; -- owner federation_user
+  as sha256 b83b8c6f92c0200ad347d5627101b5a7e11fe1d4c3d50189e221353149ce5246; -- owner federation_user
 comment on function federation.read_as_user(text,text[]) is 'Rows that a local user sees, as text of the table''s row type, columns that may not be read null; and which may be read.';
 
 create function federation.read_hits(resource text, keys text[], query text, stage text)
@@ -1597,6 +1604,13 @@ create function federation.require_resource(resource text)
   set search_path=""
   as sha256 2f2281bd12a2954dd39659b7076e3f23c6da5f829526215c1e52dcd3239c2dff; -- owner federation_owner
 comment on function federation.require_resource(text) is 'Raises MF001 to MF007 unless the grant is active, MF010 unless its scope admits the resource.';
+
+create function federation.require_role(role_name name)
+  returns void
+  language plpgsql stable
+  set search_path=""
+  as sha256 e17496e19f950ebaa498f97ebbf9fe6adb76dead59d31111e041d4432108b879; -- owner federation_owner
+comment on function federation.require_role(name) is 'Raises 42501 unless the function that calls runs as this role.';
 
 create function federation.require_searchable(resources text[])
   returns text[]
