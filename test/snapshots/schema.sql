@@ -1407,7 +1407,7 @@ create function federation.probe(who text, grant_id uuid, scope jsonb, question 
   returns jsonb
   language plpgsql volatile
   set search_path=""
-  as sha256 4f8c686991a446515197c26f9d169974790a593b32cd831c39a64c33a5120a9a; -- owner federation_owner
+  as sha256 691dcbbc497594806b221136b6672d71072432ef0ae2000778d4446267e0080c; -- owner federation_owner
 comment on function federation.probe(text,uuid,jsonb,text,text,jsonb) is 'Asks one question in the session of a grant''s peer, of a stand-in for it with another scope, or of its subject: {"answer"}, or {"refused"} with the SQLSTATE that a peer would have met. Raises MF012 and what a policy raises.';
 
 create function federation.protect_audit_partition(partition regclass)
