@@ -181,9 +181,14 @@ export async function changeGrant(
   );
 }
 
-async function withGrant<T>(id: string, options: CommonOptions, work: (client: Client) => Promise<T>): Promise<T> {
+/** @throws FederationError USAGE where the id is none */
+export function requireGrantId(id: string): void {
   if (!/^[0-9a-f-]{36}$/.test(id)) {
     throw new FederationError("USAGE", "a grant is named by its id, a UUID");
   }
+}
+
+async function withGrant<T>(id: string, options: CommonOptions, work: (client: Client) => Promise<T>): Promise<T> {
+  requireGrantId(id);
   return useDatabase(common(options).directory, ({ adminUrl }) => asAdministrator(adminUrl, work));
 }

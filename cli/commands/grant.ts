@@ -14,6 +14,8 @@ import {
   suspendCommand,
   updateCommand,
 } from "./grant-change.ts";
+import { explainCommand } from "./grant-explain.ts";
+import { visibleCommand } from "./grant-visible.ts";
 
 interface GrantRow {
   id: string;
@@ -33,6 +35,8 @@ export function grantCommand(): Command {
     .addCommand(createCommand())
     .addCommand(listCommand())
     .addCommand(showCommand())
+    .addCommand(explainCommand())
+    .addCommand(visibleCommand())
     .addCommand(updateCommand())
     .addCommand(enrollCommand())
     .addCommand(suspendCommand())

@@ -7,6 +7,11 @@ const BY_SQLSTATE = new Map<string, ErrorCode>(
   ),
 );
 
+/** Our code of a SQLSTATE of ours; undefined for any other. */
+export function codeOfSqlstate(sqlstate: string): ErrorCode | undefined {
+  return BY_SQLSTATE.get(sqlstate);
+}
+
 // PostgreSQL documentation, appendix A: connection exceptions, lack of resources, operator intervention, query cancelled.
 const AWAY = /^(08|53|57)/;
 const SOCKET_FAULTS = new Set(["ECONNREFUSED", "ECONNRESET", "ENOENT", "EPIPE", "ETIMEDOUT", "ENOTFOUND", "EAI_AGAIN"]);

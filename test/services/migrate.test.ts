@@ -286,6 +286,12 @@ test("an administrator who is no superuser can be the target's", async () => {
       ),
     );
     expect(rows).toEqual([{ owner: "mover" }, { owner: "mover" }]);
+    const { rows: left } = await onDatabase(url.href, (client) =>
+      client.query(
+        "select r from unnest(array['federation_peer', 'federation_user']) as r where pg_has_role(current_user, r, 'usage')",
+      ),
+    );
+    expect(left).toEqual([]);
     const gateway = await startGateway(directory, log);
     await gateway.stop();
   } finally {
