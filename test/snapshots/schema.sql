@@ -728,6 +728,13 @@ create function federation.audit_known_unchained()
   as sha256 d8eda6b9e1f3939901d9e468ca735c0f9296c1048c499b4ef2087a3df3da9b17; -- owner federation_owner
 comment on function federation.audit_known_unchained() is 'How many rows stood in no chain when chains began, and their digest.';
 
+create function federation.audit_look(verb text, grant_id uuid, resource text, rows integer)
+  returns void
+  language plpgsql volatile
+  set search_path=""
+  as sha256 af0039362886a97ab33d131d56ac2333f04d9c59a56962b3e1d27b00ea4de0b6; -- owner federation_owner
+comment on function federation.audit_look(text,uuid,text,integer) is 'Writes to the audit log that an administrator looked at what a grant lets out.';
+
 create function federation.audit_of_current_user()
   returns SETOF federation.federation_audit_log
   language sql stable security definer rows 1000
@@ -797,6 +804,13 @@ create function federation.can_index_search(table_id regclass, key_column name, 
   set search_path=""
   as sha256 5b1c8e95ede25500c2401e229295960aaa837243a8fd0182276aecf8c1e1735c; -- owner federation_owner
 comment on function federation.can_index_search(regclass,name,text,text) is 'Whether owner and team are columns by which an index of words can be told apart; expressions are not.';
+
+create function federation.canonical_ids(grant_id uuid, resource text, id text)
+  returns text[]
+  language plpgsql volatile
+  set search_path=""
+  as sha256 2d1ad2299644b3b0114e2a1e784d4f898c4a7fc7ef9bb15b70955ca041bf81eb; -- owner federation_owner
+comment on function federation.canonical_ids(uuid,text,text) is 'The key of a row as rows have it: 5 for "05" where keys are numbers; as it was given where the row is nobody''s. Raises MF012.';
 
 create function federation.canonical_keys(keys text[], type text)
   returns text[]
@@ -869,6 +883,20 @@ create function federation.count_alerts()
   set search_path=""
   as sha256 229825a56b7300d5cf739e28bb50708027e1988549eca316d85c765bb272cfa8; -- owner federation_owner
 comment on function federation.count_alerts() is 'How many conditions are open, by code and severity; whom they are about is left out.';
+
+create function federation.count_as_peer(resource text, most integer)
+  returns integer
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 6ef410b6c166712b730b53fc3b524182517ac0d2b5c0c59a2405bbb6b4629bc7; -- owner federation_peer
+comment on function federation.count_as_peer(text,integer) is 'How many rows of a resource a peer sees, counted up to a number.';
+
+create function federation.count_as_user(resource text, most integer)
+  returns integer
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 f47cfa163d5fc387172d47cad1494bfd6cbe615ac4f3a95067dcc0e3908642c5; -- owner federation_user
+comment on function federation.count_as_user(text,integer) is 'How many rows of a resource a local user sees, counted up to a number.';
 
 create function federation.create_enrollment_token(grant_id uuid)
   returns TABLE(enrollment_token text, token_expires_at timestamp with time zone, enrollment_url text)
@@ -1003,12 +1031,68 @@ create function federation.enter_as_user(user_id text)
   as sha256 a6f1abcef622357a6377b3d4b4583f003993370867083513d96985eda3be571d; -- owner federation_owner
 comment on function federation.enter_as_user(text) is 'Opens a local user''s session for the rest of the transaction. Raises MF021.';
 
+create function federation.enter_stand_in(grant_id uuid, scope jsonb)
+  returns void
+  language plpgsql volatile
+  set search_path=""
+  as sha256 f9223cd52334aaf14721cd959b73a77d23da502f0589ac311467fae37535ae7c; -- owner federation_owner
+comment on function federation.enter_stand_in(uuid,jsonb) is 'Opens the session of a grant that is as the one named, but active and of the given scope. What it writes is to be rolled back.';
+
+create function federation.entry_stages(grant_id uuid)
+  returns jsonb
+  language sql volatile
+  set search_path=""
+  as sha256 a61c2930a72d34fbfbda91a84c68adf12d6ee940c38d648d4dda9439557790ac; -- owner federation_owner
+comment on function federation.entry_stages(uuid) is 'Whether a session of the grant opens: its state, the newest of its certificates (null: not asked), and whether its subject is there, with the teams that it is in.';
+
 create function federation.expire_grants()
   returns TABLE(grant_id uuid, subject_user_id text, peer_host text, expires_at timestamp with time zone)
   language plpgsql volatile security definer rows 1000
   set search_path=""
   as sha256 80346c651f622b4456cfd3abc7c8de86ab1f27fc6cc82745db6465387805468b; -- owner federation_owner
 comment on function federation.expire_grants() is 'Ends every grant whose time is up, with its certificates, and returns them. None of them serves before, either: this makes it lasting and puts it on the CRL.';
+
+create function federation.explain(grant_id uuid, resource text, id text DEFAULT NULL::text, filter jsonb DEFAULT NULL::jsonb, most integer DEFAULT 20)
+  returns jsonb
+  language sql volatile
+  set search_path=""
+  as sha256 30221e2f5e813a5f3383ad4fddb8b5bafab8296011ee3e6588e3b2940b407e4f; -- owner federation_owner
+comment on function federation.explain(uuid,text,text,jsonb,integer) is 'Why a peer is served a resource, a row or the rows of a filter, or is not: each stage, each column, and for each row the policies by name and which stage decided. Is audited. Raises MF011, MF012.';
+
+create function federation.explain_as_administrator(grant_id uuid, resource text, id text, filter jsonb, most integer, held jsonb)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 603d5a40243705496a4f4951858d60ec92ef194735932e1cb18fdff5093e349a; -- owner federation_owner
+comment on function federation.explain_as_administrator(uuid,text,text,jsonb,integer,jsonb) is 'The part of federation.explain, which is what administrators call, that runs with the rights of the federation.';
+
+create function federation.explain_columns(resource text, only_leaving boolean)
+  returns jsonb
+  language sql stable
+  set search_path=""
+  as sha256 d8d0593cf20a66de8be6ba16202e74f80f5c5ead63ae70f410167bbe19383c8a; -- owner federation_owner
+comment on function federation.explain_columns(text,boolean) is 'The columns of a resource''s table, whether each leaves, and why not: hidden at registration, an embedding, or not there when it was registered.';
+
+create function federation.explain_for_user(user_id text, grant_id uuid, resource text, id text DEFAULT NULL::text, filter jsonb DEFAULT NULL::jsonb, most integer DEFAULT 20)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 934c60fb8b63d1f5e9cd9d3fad42e589bf985b7f15c456ff2fcfde64998e8705; -- owner federation_owner
+comment on function federation.explain_for_user(text,uuid,text,text,jsonb,integer) is 'As federation.explain, for a local user whom the gateway has authenticated and a grant that speaks for them; columns that are hidden are left out. Raises MF011, MF012.';
+
+create function federation.explain_grant(grant_id uuid, resource text, id text, filter jsonb, most integer, held jsonb, only_leaving boolean)
+  returns jsonb
+  language plpgsql volatile
+  set search_path=""
+  as sha256 c8a38e2d5e726394fbdc5270b31329ad6a85d005a7bf05268905f2ae3586f04a; -- owner federation_owner
+comment on function federation.explain_grant(uuid,text,text,jsonb,integer,jsonb,boolean) is 'What federation.explain and federation.explain_for_user say. Raises MF012.';
+
+create function federation.explain_rows(grant_id uuid, resource text, ids text[], filter jsonb, held jsonb)
+  returns jsonb
+  language plpgsql volatile
+  set search_path=""
+  as sha256 d17dfa27bb52a92ebca724019b91f82440c6698442e7348560ccd3583b05520f; -- owner federation_owner
+comment on function federation.explain_rows(uuid,text,text[],jsonb,jsonb) is 'Which stage decided on each of some rows of a protected resource, as if the grant served and the resource were in its scope. Raises MF012.';
 
 create function federation.expression_type(table_id regclass, expression text)
   returns text
@@ -1030,6 +1114,13 @@ create function federation.forget_resource(resource text)
   set search_path=""
   as sha256 17f821862408e31a124a65d26ac2239571313961cb2aa225c0f15542691973cb; -- owner federation_owner
 comment on function federation.forget_resource(text) is 'Deletes a resource from the catalogue and returns the privileges that were granted for it alone.';
+
+create function federation.get_as_peer(resource text, id text)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 305186a5269016fadd87e5b5fcc0939d889dbb2350c6a0b845faf0a8a9934ec0; -- owner federation_peer
+comment on function federation.get_as_peer(text,text) is 'The verb get, as a peer.';
 
 create function federation.get_row(resource text, id text)
   returns jsonb
@@ -1125,6 +1216,20 @@ create function federation.is_unique_key(table_id regclass, column_name name)
   as sha256 2f5f72f647c193a8a777285acba2e1cfeb29ad68e9185448a65cbe8f58b74428; -- owner federation_owner
 comment on function federation.is_unique_key(regclass,name) is 'Whether one not-null column alone identifies a row.';
 
+create function federation.keyed(ids text[], verdicts jsonb)
+  returns jsonb
+  language sql immutable
+  set search_path=""
+  as sha256 6e695e8a0067b30de3c7e13dc20b2bde26538f4c3f4e10373c4967ffb140c629; -- owner federation_owner
+comment on function federation.keyed(text[],jsonb) is 'A list of what was said of rows, in the order of their keys, as an object by key.';
+
+create function federation.keys_in_scope(grant_id uuid, scope jsonb, resource text, key_column name, ids text[])
+  returns text[]
+  language sql volatile
+  set search_path=""
+  as sha256 05fd214061b4b27bce689ea5f4642de0a18d3287bd76a8690d3f4b56859cb3b9; -- owner federation_owner
+comment on function federation.keys_in_scope(uuid,jsonb,text,name,text[]) is 'Which of some rows a peer would be served under a scope.';
+
 create function federation.keyset_condition(names name[], types text[], nullables boolean[], descendings boolean[], keyset text[])
   returns text
   language plpgsql immutable
@@ -1138,6 +1243,20 @@ create function federation.list_alerts(include_resolved boolean DEFAULT false)
   set search_path=""
   as sha256 46be5ab7a7b42eacf0a527736d22b4054d5c4535c99ed262a06806829b3e2830; -- owner federation_owner
 comment on function federation.list_alerts(boolean) is 'What an administrator should look at, newest first; with what is over where that is asked for.';
+
+create function federation.list_as_peer(resource text, filter jsonb, first integer)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 5e7a09c8c34c2de85bbef298754e916586678d3e76c1d3feb0d97f2382302dc8; -- owner federation_peer
+comment on function federation.list_as_peer(text,jsonb,integer) is 'The verb list, as a peer.';
+
+create function federation.list_as_user(resource text, filter jsonb, first integer)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 21d4f9bdf1bece19913b6ac2cb62478a53c41a21270197c4d29e1f863ac660a6; -- owner federation_user
+comment on function federation.list_as_user(text,jsonb,integer) is 'A page of a resource, as a local user.';
 
 create function federation.list_audit(grant_id text DEFAULT NULL::text, limit_rows integer DEFAULT 100, subject_user_id text DEFAULT NULL::text, verb text DEFAULT NULL::text, outcome text DEFAULT NULL::text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, until timestamp with time zone DEFAULT NULL::timestamp with time zone, before_id bigint DEFAULT NULL::bigint, history boolean DEFAULT false)
   returns SETOF federation.federation_audit_log
@@ -1247,6 +1366,13 @@ create function federation.needed_privileges(table_id regclass, columns name[], 
   as sha256 1121370cdf182bc5b67c4a191d36c08f28c60dbfa67ae80c53a5637d96e1bf58; -- owner federation_owner
 comment on function federation.needed_privileges(regclass,name[],name[],name) is 'What peers and users need to read a resource under the given policies of its table.';
 
+create function federation.only_keys(key_column name, ids text[])
+  returns jsonb
+  language sql immutable
+  set search_path=""
+  as sha256 1b032d9d9a9cf83911a098e447f5be4d23e33210eb73c8bacbb82e51556c5711; -- owner federation_owner
+comment on function federation.only_keys(name,text[]) is 'Filter and number of rows of a page that holds these keys and no other.';
+
 create function federation.open_session(session jsonb)
   returns void
   language sql volatile
@@ -1260,6 +1386,13 @@ create function federation.order_terms(resource text, "order" jsonb)
   set search_path=""
   as sha256 ae2e13bed6d2f351f6f7c30b34df48ccc283a48526721825cfbb3f2d28e9ab6e; -- owner federation_owner
 comment on function federation.order_terms(text,jsonb) is 'The terms of an order, the key last. Raises MF012.';
+
+create function federation.page_keys(page jsonb, key_column name)
+  returns text[]
+  language sql immutable
+  set search_path=""
+  as sha256 1dfc46e08e0d35bce5460f79718ec9ccc8be036a7c4dbdb181c131746e45ba0f; -- owner federation_owner
+comment on function federation.page_keys(jsonb,name) is 'The keys of the rows of an answer, in their order; none where it was refused.';
 
 create function federation.partition_of_default(starts_at timestamp with time zone, ends_at timestamp with time zone, name text)
   returns void
@@ -1296,6 +1429,13 @@ create function federation.pinned_authority()
   as sha256 a1059d847d1782342797823194d896b7e7d659b041dda3fc983f3f710527ce96; -- owner federation_owner
 comment on function federation.pinned_authority() is 'The authority whose root new enrollment URLs name: the newest by which every gateway has shown itself for minutes, else the oldest that is trusted.';
 
+create function federation.policies_as_peer(resource text, images text[], known name[])
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 d18e7299abc989cce034a355678890221c8073b597483d711e3f6e63edfebb46; -- owner federation_peer
+comment on function federation.policies_as_peer(text,text[],name[]) is 'For each row (at least one), what each policy that binds a peer says of it: {"name", "kind", "admits", "reason"}; admits is null where it could not be asked.';
+
 create function federation.privilege_held(role_name name, object_kind text, object_id oid, column_number smallint)
   returns boolean
   language sql stable
@@ -1316,6 +1456,13 @@ create function federation.privilege_statement(verb text, role_name name, object
   set search_path=""
   as sha256 7e32ccb12ad3134cb152fb2a5d51475da66394d9e7faa31374d251af123c8d61; -- owner federation_owner
 comment on function federation.privilege_statement(text,name,text,oid,smallint) is 'The grant or revoke statement for one privilege, every name of it from the catalogue.';
+
+create function federation.probe(who text, grant_id uuid, scope jsonb, question text, resource text, arguments jsonb DEFAULT '{}'::jsonb)
+  returns jsonb
+  language plpgsql volatile
+  set search_path=""
+  as sha256 691dcbbc497594806b221136b6672d71072432ef0ae2000778d4446267e0080c; -- owner federation_owner
+comment on function federation.probe(text,uuid,jsonb,text,text,jsonb) is 'Asks one question in the session of a grant''s peer, of a stand-in for it with another scope, or of its subject: {"answer"}, or {"refused"} with the SQLSTATE that a peer would have met. Raises MF012 and what a policy raises.';
 
 create function federation.protect_audit_partition(partition regclass)
   returns void
@@ -1372,6 +1519,23 @@ create function federation.ranked_by_words(resources text[], stage text, query t
   set search_path=""
   as sha256 67716e1a30481280b181e336af11bc59a216384bd1dd5219700f064bf8bc609f; -- owner federation_owner
 comment on function federation.ranked_by_words(text[],text,text,double precision,text,text,integer) is 'The best rows of several resources after a position, in one list. Raises MF013.';
+
+create function federation.read_as_caller(resource text, id text)
+  returns jsonb
+  language plpgsql volatile
+  set row_security=on
+  set search_path=""
+  as sha256 2a3763786be986919cf75a1c9b9c78beb4046ef6fa87f219c6b769b7b0c7f080; -- owner federation_owner
+comment on function federation.read_as_caller(text,text) is 'A row as text of its row type, if the caller''s own login can read the table and row-level security does not hold for it; else null.';
+
+create function federation.read_as_user(resource text, ids text[])
+  returns jsonb
+  language plpgsql volatile security definer
+  set DateStyle=ISO, MDY
+  set TimeZone=UTC
+  set search_path=""
+  as sha256 b83b8c6f92c0200ad347d5627101b5a7e11fe1d4c3d50189e221353149ce5246; -- owner federation_user
+comment on function federation.read_as_user(text,text[]) is 'Rows that a local user sees, as text of the table''s row type, columns that may not be read null; and which may be read.';
 
 create function federation.read_hits(resource text, keys text[], query text, stage text)
   returns TABLE(row_key text, content jsonb, snippet jsonb)
@@ -1502,6 +1666,13 @@ create function federation.require_resource(resource text)
   as sha256 2f2281bd12a2954dd39659b7076e3f23c6da5f829526215c1e52dcd3239c2dff; -- owner federation_owner
 comment on function federation.require_resource(text) is 'Raises MF001 to MF007 unless the grant is active, MF010 unless its scope admits the resource.';
 
+create function federation.require_role(role_name name)
+  returns void
+  language plpgsql stable
+  set search_path=""
+  as sha256 e17496e19f950ebaa498f97ebbf9fe6adb76dead59d31111e041d4432108b879; -- owner federation_owner
+comment on function federation.require_role(name) is 'Raises 42501 unless the function that calls runs as this role.';
+
 create function federation.require_searchable(resources text[])
   returns text[]
   language plpgsql stable
@@ -1522,6 +1693,13 @@ create function federation.require_status_active(status text, expires_at timesta
   set search_path=""
   as sha256 e0f0470d8e90d362de85f53a08b454e894290e2f579e43edefa6b5d09ff87fc6; -- owner federation_owner
 comment on function federation.require_status_active(text,timestamp with time zone) is 'Raises MF003 to MF006 unless a grant of this status and end is active now.';
+
+create function federation.require_subject(user_id text, grant_id uuid)
+  returns void
+  language plpgsql stable
+  set search_path=""
+  as sha256 efe7e86f85c99fc2650043fee85d60f7ca58014c04bd6b2415955cbdd2ada8d6; -- owner federation_owner
+comment on function federation.require_subject(text,uuid) is 'Raises MF011 unless the grant is there and speaks for the user: the two are not told apart.';
 
 create function federation.require_user(user_id text)
   returns void
@@ -1564,6 +1742,13 @@ create function federation.resource_columns(resource text)
   set search_path=""
   as sha256 d3844328c6079058ff9f2070d05a5b478d914a650234e64caeef020abc82a1e8; -- owner federation_owner
 comment on function federation.resource_columns(text) is 'The columns of a resource that may leave, with their types as they are now. Kind says what JSON compares with them; opaque ones are neither filtered nor ordered by.';
+
+create function federation.resource_stage(grant_id uuid, resource text, scope jsonb)
+  returns jsonb
+  language plpgsql volatile
+  set search_path=""
+  as sha256 7bd485e7913734ba09cc624b2327577a447a5bacd2883d7cfc716c6226f3eed4; -- owner federation_owner
+comment on function federation.resource_stage(uuid,text,jsonb) is 'Whether a scope of a grant admits a resource, and if not, why.';
 
 create function federation.restore_revocations(revoked jsonb, epoch bigint DEFAULT 0)
   returns TABLE(certificates_revoked integer, certificates_remembered integer, grants_ended integer)
@@ -2086,6 +2271,27 @@ create function federation.verify_chain(chain text)
   set search_path=""
   as sha256 ea354a8e2f99580a7fe74a7dab78c8ed329c7eea6e516c4f07e76478adea9323; -- owner federation_owner
 comment on function federation.verify_chain(text) is 'Walks one chain, log and archive, to its first fault or to its head: changed, removed, inserted or reordered.';
+
+create function federation.visible(grant_id uuid, scope jsonb DEFAULT NULL::jsonb, samples integer DEFAULT 3)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 0d0801039f9a6983abc07037c927e8c4cf4f744bcfc3d4c0ceaefd612784bd86; -- owner federation_owner
+comment on function federation.visible(uuid,jsonb,integer) is 'What a grant''s peer can see now, or could under another scope: for each resource how many rows (up to 10 000) and a few of them. Where the grant does not serve, "refused" says why, and the rest is as if it did. Is audited. Raises MF011, MF012, MF020.';
+
+create function federation.visible_for_user(user_id text, grant_id uuid, samples integer DEFAULT 3)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 b36161c3d635b87298c87e0f771c3b696a9f90a2c44227e56c59d601f9bf6dd4; -- owner federation_owner
+comment on function federation.visible_for_user(text,uuid,integer) is 'As federation.visible, for a local user whom the gateway has authenticated and a grant that speaks for them. Raises MF011, MF012.';
+
+create function federation.visible_rows(grant_id uuid, scope jsonb, samples integer)
+  returns jsonb
+  language plpgsql volatile
+  set search_path=""
+  as sha256 3c228b8f37a7e5248a5de1596172c386419614c1c35db31525b91f9cafc98164; -- owner federation_owner
+comment on function federation.visible_rows(uuid,jsonb,integer) is 'What federation.visible and federation.visible_for_user say. Raises MF012, MF020.';
 
 create function federation.watch_table(table_id regclass, what text, columns name[], call text)
   returns void
