@@ -65,7 +65,7 @@ function explanationForPeople(explained: Explanation, row: string | undefined): 
     .filter(({ leaves }) => !leaves)
     .map(({ name, decidedBy }) => `${visible(name)} (${decidedBy ?? ""})`);
   const [failing = "", , why = ""] = stages.find(([, passes]) => passes === false) ?? [];
-  const opens = explained.stages.every(({ stage, passes }) => stage === "subject" || passes === true);
+  const opens = explained.stages.every(({ passes }) => passes === true);
   return [
     verdict(explained, row, `${failing}: ${why}`),
     "",
@@ -119,15 +119,17 @@ function stageInWords({ stage, passes, reason, teams, expiresAt }: ExplainedStag
     case "grant":
       return `it is ${reason ?? ""}${expiresAt == null ? "" : `, until ${new Date(expiresAt).toISOString()}`}`;
     case "certificate":
-      return passes === true ? "one is good" : passes === null ? "the grant opens no session" : (reason ?? "");
+      return passes === true ? "one is good" : passes === null ? NO_SESSION : (reason ?? "");
     case "subject":
       return passes === true
         ? `${reason ?? ""}, ${teams === undefined || teams.length === 0 ? "in no team" : `in ${teams.join(", ")}`}`
         : `${reason ?? ""} is gone`;
     default:
-      return RESOURCE_WORDS[reason ?? ""]?.(resource) ?? "";
+      return passes === null ? NO_SESSION : (RESOURCE_WORDS[reason ?? ""]?.(resource) ?? "");
   }
 }
+
+const NO_SESSION = "the grant opens no session";
 
 const RESOURCE_WORDS: Record<string, (resource: string) => string> = {
   "": (resource) => `the scope names ${resource}`,

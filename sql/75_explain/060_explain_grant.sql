@@ -34,6 +34,7 @@ set search_path = ''
 as $$
 declare
   described record;
+  admits jsonb;
 begin
   select d.is_protected into described from federation.describe_resource(resource) d;
   if not found then
@@ -41,7 +42,10 @@ begin
   elsif not described.is_protected then
     return '{"stage": "resource", "passes": false, "reason": "unprotected"}';
   end if;
-  if federation.probe('stand-in', grant_id, scope, 'admits', resource) -> 'answer' = 'true' then
+  admits := federation.probe('stand-in', grant_id, scope, 'admits', resource);
+  if admits ->> 'refused' = 'MF021' then
+    return '{"stage": "resource", "passes": null, "reason": null}';
+  elsif admits -> 'answer' = 'true' then
     return '{"stage": "resource", "passes": true, "reason": null}';
   end if;
   return jsonb_build_object('stage', 'resource', 'passes', false, 'reason', case
@@ -51,7 +55,7 @@ begin
 end;
 $$;
 revoke all on function federation.resource_stage(uuid, text, jsonb) from public;
-comment on function federation.resource_stage(uuid, text, jsonb) is 'Whether a scope of a grant admits a resource, and if not, why.';
+comment on function federation.resource_stage(uuid, text, jsonb) is 'Whether a scope of a grant admits a resource, and if not, why; null where the grant''s subject is gone, for whom no session opens.';
 
 create or replace function federation.entry_stages(grant_id uuid) returns jsonb
 language sql
@@ -61,11 +65,11 @@ as $$
   select jsonb_build_array(
     jsonb_build_object('stage', 'grant', 'passes', e.refused is null or e.refused !~ '^MF00[1-6]$', 'reason', g.status, 'expiresAt', g.expires_at),
     jsonb_build_object(
-      'stage', 'certificate', 'passes', case when e.refused is null then true when e.refused !~ '^MF00[1-6]$' then false end, 'reason', e.refused
+      'stage', 'subject', 'passes', coalesce(federation.subject_exists(g.subject_user_id), false), 'reason', g.subject_user_id,
+      'teams', federation.subject_teams(g.subject_user_id)
     ),
     jsonb_build_object(
-      'stage', 'subject', 'passes', federation.subject_exists(g.subject_user_id), 'reason', g.subject_user_id,
-      'teams', federation.subject_teams(g.subject_user_id)
+      'stage', 'certificate', 'passes', case when e.refused is null then true when e.refused !~ '^MF(00[1-6]|021)$' then false end, 'reason', e.refused
     )
   )
   from federation.federation_grants g
@@ -74,7 +78,7 @@ as $$
 $$;
 revoke all on function federation.entry_stages(uuid) from public;
 comment on function federation.entry_stages(uuid) is
-  'Whether a session of the grant opens: its state, the newest of its certificates (null: not asked), and whether its subject is there, with the teams that it is in.';
+  'Whether a session of the grant opens: its state, whether its subject is there, with the teams that it is in, and the newest of its certificates (null: not asked).';
 
 create or replace function federation.canonical_ids(grant_id uuid, resource text, id text) returns text[]
 language plpgsql
@@ -125,10 +129,9 @@ begin
   end if;
   select g.* into strict the_grant from federation.federation_grants g where g.id = explain_grant.grant_id;
   stages := federation.entry_stages(grant_id) || jsonb_build_array(federation.resource_stage(grant_id, resource, the_grant.scope));
-  -- That the subject is gone stands in no peer's way by itself: it leaves the peer no row.
   select s.item ->> 'stage' into blocking
   from jsonb_array_elements(stages) with ordinality as s (item, n)
-  where s.item -> 'passes' = 'false' and s.item ->> 'stage' <> 'subject'
+  where s.item -> 'passes' = 'false'
   order by s.n
   limit 1;
 
@@ -156,11 +159,7 @@ begin
     'refused', answer -> 'refused',
     'decidedBy', coalesce(
       blocking,
-      case
-        when id is null then null
-        when rows -> 0 ->> 'decidedBy' = 'native' and not federation.subject_exists(the_grant.subject_user_id) then 'subject'
-        else rows -> 0 ->> 'decidedBy'
-      end
+      case when id is not null then rows -> 0 ->> 'decidedBy' end
     ),
     'stages', stages,
     'maxRowsPerQuery', federation.probe('stand-in', grant_id, the_grant.scope, 'cap', resource) -> 'answer',

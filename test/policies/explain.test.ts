@@ -192,7 +192,7 @@ describe("of the way there, explain says", () => {
     await database.transaction(async (client) => {
       await client.query("select federation.unbind_identity()");
       expect(await explain(client, grant.id, "tasks", { id: team })).toMatchObject({
-        refused: "MF011",
+        refused: "MF021",
         decidedBy: "subject",
       });
     });

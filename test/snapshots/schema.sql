@@ -1042,8 +1042,8 @@ create function federation.entry_stages(grant_id uuid)
   returns jsonb
   language sql volatile
   set search_path=""
-  as sha256 a61c2930a72d34fbfbda91a84c68adf12d6ee940c38d648d4dda9439557790ac; -- owner federation_owner
-comment on function federation.entry_stages(uuid) is 'Whether a session of the grant opens: its state, the newest of its certificates (null: not asked), and whether its subject is there, with the teams that it is in.';
+  as sha256 9a34b558e27e130115eefab99753e622e75c7ea15d935297a5e1f92ab5c46f7d; -- owner federation_owner
+comment on function federation.entry_stages(uuid) is 'Whether a session of the grant opens: its state, whether its subject is there, with the teams that it is in, and the newest of its certificates (null: not asked).';
 
 create function federation.expire_grants()
   returns TABLE(grant_id uuid, subject_user_id text, peer_host text, expires_at timestamp with time zone)
@@ -1084,7 +1084,7 @@ create function federation.explain_grant(grant_id uuid, resource text, id text, 
   returns jsonb
   language plpgsql volatile
   set search_path=""
-  as sha256 c8a38e2d5e726394fbdc5270b31329ad6a85d005a7bf05268905f2ae3586f04a; -- owner federation_owner
+  as sha256 ad4a077fa3dcc867ceca8d6ab7db90bbe953b59aadeab383fe4283c22faf53a3; -- owner federation_owner
 comment on function federation.explain_grant(uuid,text,text,jsonb,integer,jsonb,boolean) is 'What federation.explain and federation.explain_for_user say. Raises MF012.';
 
 create function federation.explain_rows(grant_id uuid, resource text, ids text[], filter jsonb, held jsonb)
@@ -1747,8 +1747,8 @@ create function federation.resource_stage(grant_id uuid, resource text, scope js
   returns jsonb
   language plpgsql volatile
   set search_path=""
-  as sha256 7bd485e7913734ba09cc624b2327577a447a5bacd2883d7cfc716c6226f3eed4; -- owner federation_owner
-comment on function federation.resource_stage(uuid,text,jsonb) is 'Whether a scope of a grant admits a resource, and if not, why.';
+  as sha256 90e133853c5872695f86eb3c6fa4dadd749735e30487ece97f970c8ec5d6cd73; -- owner federation_owner
+comment on function federation.resource_stage(uuid,text,jsonb) is 'Whether a scope of a grant admits a resource, and if not, why; null where the grant''s subject is gone, for whom no session opens.';
 
 create function federation.restore_revocations(revoked jsonb, epoch bigint DEFAULT 0)
   returns TABLE(certificates_revoked integer, certificates_remembered integer, grants_ended integer)
