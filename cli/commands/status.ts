@@ -102,7 +102,7 @@ function forPeople({ grants, peers, gateways, audit, alerts }: Status): string {
     `${bold("grants")}    ${byStatus.length === 0 ? "none" : byStatus.join(", ")}`,
     `${bold("audit")}     ${audit.rowsOfLastDay} rows in a day, ${audit.refusedOfLastDay} of them refused; ` +
       (audit.droppedOfLastDay === 0 ? "none dropped" : red(`${audit.droppedOfLastDay} dropped`)),
-    `          ${audit.chains} chains, ${audit.hotPartitions} weeks at hand, ${audit.archivedPartitions} in the archive`,
+    `          ${audit.chains} ${audit.chains === 1 ? "chain" : "chains"}, ${audit.hotPartitions} weeks at hand, ${audit.archivedPartitions} in the archive`,
     `${bold("gateways")}  ${gateways.length === 0 ? "none runs: what follows is what the database knows" : ""}`,
     ...(gateways.length === 0 ? [] : [gatewaysForPeople(gateways)]),
     `${bold("peers")}     ${peers.length === 0 ? "none" : ""}`,
