@@ -6,7 +6,7 @@ const database = (name: string, include: string[]) => ({
     include,
     globalSetup: ["test/harness/global-setup.ts"],
     testTimeout: 60_000,
-    hookTimeout: 60_000,
+    hookTimeout: 180_000,
   },
 });
 
@@ -22,7 +22,9 @@ export default defineConfig({
       database("federation-pglite", ["test/federation/**/*.test.ts"]),
       database("federation-postgres", ["test/federation/**/*.test.ts"]),
       database("federation-step-ca", ["test/federation/**/*.test.ts"]),
-      { test: { name: "services", include: ["test/services/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 } },
+      {
+        test: { name: "services", include: ["test/services/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 180_000 },
+      },
       { test: { name: "load", include: ["test/load/**/*.test.ts"], hookTimeout: 120_000 } },
     ],
   },

@@ -12,7 +12,7 @@ import { createTokenMint } from "./token.ts";
 
 const CODE = "CERTIFICATE_INVALID";
 /** How often, and how long after each other, the list is asked for again that somebody else makes step-ca make, ms. */
-const [MOST_LOOKS, LOOK_MS] = [5, 200];
+const [MOST_LOOKS, LOOK_MS] = [15, 200];
 
 /**
  * step-ca as the gateway's certificate authority. What a certificate says comes from a token that this gateway signs and that holds for

@@ -185,7 +185,8 @@ describe("a greedy grant", () => {
       grant usage on schema app to federation_peer;
       grant execute on function app.slowly() to federation_peer;
       create policy slowly on app.tasks as restrictive for select to federation_peer using ((select app.slowly()))`);
-    const agent = new Agent({ connect: tlsOf(greedy), connections: 200, pipelining: 1 });
+    // Two hundred handshakes at once take a busy machine a while.
+    const agent = new Agent({ connect: { ...tlsOf(greedy), timeout: 60_000 }, connections: 200, pipelining: 1 });
     let flooding = true;
     const codes: number[] = [];
     const flood = Array.from({ length: 200 }, async () => {
