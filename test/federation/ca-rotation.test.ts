@@ -203,7 +203,7 @@ describe.skipIf(isStepCa)("two rotations of the root, one after the other", () =
       const { url } = await createGrant(stranger, "bob", SCOPE);
       await expect(addPeer(home.directory, "ida", url)).rejects.toMatchObject({ code: "CONFLICT" });
       expect((await peerOf("ida")).roots).toEqual([idOf(second)]);
-      await expect(addPeer(home.directory, "nobody", url)).rejects.toMatchObject({ code: "TOKEN_SPENT" });
+      await expect(addPeer(home.directory, USER, url)).rejects.toMatchObject({ code: "TOKEN_SPENT" });
     } finally {
       await stranger.stop();
     }
