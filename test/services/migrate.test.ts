@@ -312,7 +312,7 @@ test("a move that ended right after its commit has only its directory left to fi
 
   const run = await move(source, url, "--dir", directory);
   expect((JSON.parse(run.stdout) as MoveReport).resumed).toBe(true);
-  expect(readdirSync(directory).sort()).toEqual(["mosaic.config.json", "secrets"]);
+  expect(readdirSync(directory).sort()).toEqual(["mosaic.config.json", "revocations.json", "secrets"]);
   expect(readFileSync(gatewayPaths(directory).sealKeys)).toEqual(readFileSync(gatewayPaths(source).sealKeys));
   const gateway = await startGateway(directory, log);
   await gateway.stop();
