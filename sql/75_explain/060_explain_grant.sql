@@ -55,7 +55,8 @@ begin
 end;
 $$;
 revoke all on function federation.resource_stage(uuid, text, jsonb) from public;
-comment on function federation.resource_stage(uuid, text, jsonb) is 'Whether a scope of a grant admits a resource, and if not, why; null where the grant''s subject is gone, for whom no session opens.';
+comment on function federation.resource_stage(uuid, text, jsonb) is
+  'Whether a scope of a grant admits a resource, and if not, why; null where the grant''s subject is gone, for whom no session opens.';
 
 create or replace function federation.entry_stages(grant_id uuid) returns jsonb
 language sql
