@@ -1,4 +1,5 @@
--- Guarantees: a revoked certificate takes with it every certificate that was renewed from it, whoever has the keys; its grant goes on.
+-- Guarantees: a revoked certificate takes with it every certificate that was renewed from it, whoever has the keys, and the token by which its key
+-- could enroll again; its grant goes on.
 create or replace function federation.revoke_lineage(serial text, reason text, revoked_at timestamptz) returns setof text
 language plpgsql
 volatile
@@ -10,6 +11,14 @@ begin
   perform from federation.federation_grants g
   where g.id = (select c.grant_id from federation.federation_certificates c where c.serial = revoke_lineage.serial)
   for no key update;
+  -- Who has the key of a certificate that enrolled may have the token, too, by which that key enrolls again.
+  if reason <> 'superseded' then
+    delete from federation.federation_enrollment_tokens t
+    using federation.federation_certificates c, federation.federation_enrollment_tokens spent
+    where c.serial = revoke_lineage.serial
+      and t.grant_id = c.grant_id and t.used_at is null
+      and spent.grant_id = c.grant_id and spent.used_at is not null and spent.expires_at = t.expires_at;
+  end if;
   return query
   with recursive line as (
     select c.serial from federation.federation_certificates c where c.serial = revoke_lineage.serial

@@ -81,6 +81,18 @@ begin
   if not found or row_security_active(registered.table_id) or not has_table_privilege(registered.table_id, 'select') then
     return null;
   end if;
+  -- Nor the code that planning a query runs: expressions of indexes, of constraints and of statistics belong to who owns the table or a part of it.
+  if exists (
+    with recursive parts (id) as (
+      select registered.table_id::oid
+      union
+      select i.inhrelid from pg_inherits i join parts on i.inhparent = parts.id
+    )
+    select from parts join pg_class c on c.oid = parts.id join pg_roles o on o.oid = c.relowner
+    where o.rolname <> current_user and not o.rolsuper
+  ) then
+    return null;
+  end if;
   -- Nor a type's own casts and operators.
   select b.oid, format_type(b.oid, -1) as name into key_type
   from pg_attribute a

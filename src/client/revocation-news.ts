@@ -65,7 +65,10 @@ export function createRevocationNews(): RevocationNews {
         .then((list) => {
           const took = performance.now() - started;
           const ttl = Math.min(MOST_PAUSE_MS, Math.max(LEAST_PAUSE_MS, PAUSE_FACTOR * took));
-          lists.set(key, asked, { ttl, size: 1 + (list?.revokedSerials.size ?? 0) });
+          const size = 1 + (list?.revokedSerials.size ?? 0);
+          // One that is too long to be kept is not asked for again before its pause either.
+          const isKept = size <= MOST_ENTRIES;
+          lists.set(key, isKept ? asked : { list: Promise.resolve(undefined) }, { ttl, size: isKept ? size : 1 });
           return list;
         }),
     };

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { ClientBase } from "pg";
-import { derToPem } from "../pki/der.ts";
+import { derToPem, readX509 } from "../pki/der.ts";
 import { isVouchedFor } from "../pki/verify.ts";
 import type { Keyring } from "../seal/keyring.ts";
 import { seal } from "../seal/seal.ts";
@@ -36,9 +36,16 @@ export async function storePeer(
   ]);
 }
 
-/** The peer's root may have been rotated since the user enrolled first: then the new certificate's chain leads to the older one, too. */
+/**
+ * The peer's root may have been rotated since the user enrolled first: then the chain has the new root's key under a certificate of the older
+ * one. That some certificate of the chain is of the older root says nothing of the new one: anybody whom it certifies could put one there.
+ */
 async function trustSuccessor(client: ClientBase, ownerUserId: string, enrolled: Enrolled): Promise<void> {
-  const [certificateDer = Buffer.alloc(0), ...chainDer] = enrolled.chainDer;
+  const at = enrolled.chainDer.findIndex((der) => isOfSameKey(der, enrolled.rootDer));
+  const [certificateDer, ...chainDer] = enrolled.chainDer.slice(at);
+  if (at < 0 || certificateDer === undefined) {
+    return;
+  }
   const chainPem = chainDer.map((der) => derToPem(der, "CERTIFICATE"));
   const { rows } = await client.query<{ der: Buffer }>("select der from federation.peer_roots($1, $2) as r (der)", [
     ownerUserId,
@@ -47,4 +54,10 @@ async function trustSuccessor(client: ClientBase, ownerUserId: string, enrolled:
   if (rows.some(({ der }) => isVouchedFor({ certificateDer, chainPem, rootPem: derToPem(der, "CERTIFICATE") }))) {
     await client.query("select federation.trust_peer_root($1, $2, $3)", [ownerUserId, enrolled.host, enrolled.rootDer]);
   }
+}
+
+function isOfSameKey(der: Buffer, rootDer: Buffer): boolean {
+  const [one, root] = [readX509(der, "CERTIFICATE_INVALID"), readX509(rootDer, "CERTIFICATE_INVALID")];
+  const [key, rootKey] = [one, root].map(({ publicKey }) => publicKey.export({ type: "spki", format: "der" }));
+  return one.subject === root.subject && rootKey !== undefined && key?.equals(rootKey) === true;
 }

@@ -105,9 +105,15 @@ export function createFederationListener(options: FederationListenerOptions): Fe
   server.maxConnections = MOST_CONNECTIONS;
   const connections = createConnectionLimit(MOST_CONNECTIONS_OF_ONE);
   server.on("secureConnection", (socket) => {
+    const certificate = socket.getPeerX509Certificate();
+    // A handshake that began before a root was retired ends by the roots of then.
+    if (certificate !== undefined && !isOfOne(certificate, trusted)) {
+      putDownHandshake("TLS_REFUSED", {}, "RETIRED_ROOT");
+      socket.destroy();
+      return;
+    }
     let identity: CertifiedIdentity;
     try {
-      const certificate = socket.getPeerX509Certificate();
       identity = certificate === undefined ? undefined : options.readIdentity(certificate.raw);
     } catch (error) {
       identity = asFederationError(error);
