@@ -20,14 +20,16 @@ as $$
 declare
   sealed constant text := current_setting('federation.session', true);
   payload constant text := substr(sealed, 65);
+  session jsonb;
 begin
   if coalesce(payload, '') = '' or left(sealed, 64) is distinct from federation.mac('session', payload) then
     return null;
   end if;
-  if payload::jsonb ->> 'stamp' is distinct from federation.session_stamp() then
+  session := payload::jsonb;
+  if session ->> 'stamp' is distinct from federation.session_stamp() then
     return null;
   end if;
-  return payload::jsonb;
+  return session;
 end;
 $$;
 revoke all on function federation.current_session() from public;

@@ -1,63 +1,86 @@
 -- Guarantees: what a scope does not say it does not allow. These are the only readers of a scope.
--- Relies on: federation.session_grant, so that an inactive grant has no scope at all.
-create or replace function federation.scope_admits(resource text) returns boolean
+-- Relies on: federation.active_grant, so that an inactive grant has no scope at all. In plpgsql for the reason that is given there.
+create or replace function federation.scope_names_resource(scope jsonb, resource text) returns boolean
 language sql
+immutable
+set search_path = ''
+as $$
+  select coalesce(scope -> 'resources' ? resource and not coalesce(scope -> 'excluded_resources' ? resource, false), false);
+$$;
+revoke all on function federation.scope_names_resource(jsonb, text) from public;
+comment on function federation.scope_names_resource(jsonb, text) is 'Whether a scope names the resource and does not exclude it; excluding wins.';
+
+create or replace function federation.scope_admits(resource text) returns boolean
+language plpgsql
 stable
 security definer -- reads the grant
 set search_path = ''
 as $$
-  select exists (
-    select
-    from federation.session_grant() g
-    where g.scope -> 'resources' ? resource
-      and not coalesce(g.scope -> 'excluded_resources' ? resource, false)
-  );
+begin
+  return federation.scope_names_resource((federation.active_grant()).scope, resource);
+end;
 $$;
 revoke all on function federation.scope_admits(text) from public;
 grant execute on function federation.scope_admits(text) to federation_peer;
 comment on function federation.scope_admits(text) is 'Whether the active grant''s scope names the resource and does not exclude it; excluding wins.';
 
 create or replace function federation.scope_personal() returns boolean
-language sql
+language plpgsql
 stable
 security definer -- reads the grant
 set search_path = ''
 as $$
-  select coalesce((select (g.scope ->> 'include_personal')::boolean from federation.session_grant() g), false);
+begin
+  return coalesce(((federation.active_grant()).scope ->> 'include_personal')::boolean, false);
+end;
 $$;
 revoke all on function federation.scope_personal() from public;
 grant execute on function federation.scope_personal() to federation_peer;
 comment on function federation.scope_personal() is 'Whether rows with no team are in scope; false where the scope is silent.';
 
+create or replace function federation.teams_in_scope(the_grant federation.federation_grants) returns text[]
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  included constant jsonb := the_grant.scope -> 'include_teams';
+  teams constant text[] := coalesce(federation.subject_teams(the_grant.subject_user_id), array[]::text[]);
+begin
+  return case
+    when included = '"*"'::jsonb then teams
+    when jsonb_typeof(included) = 'array' then array(select t.team from unnest(teams) as t (team) where included ? t.team)
+    else array[]::text[]
+  end;
+end;
+$$;
+revoke all on function federation.teams_in_scope(federation.federation_grants) from public;
+comment on function federation.teams_in_scope(federation.federation_grants) is
+  'The teams that a grant''s scope includes and its subject is a member of now; none where the scope is silent.';
+
 create or replace function federation.scope_teams() returns text[]
-language sql
+language plpgsql
 stable
 security definer -- reads the grant and the memberships
 set search_path = ''
 as $$
-  select coalesce(
-    (
-      select array_agg(t.team)
-      from federation.session_grant() g
-      cross join unnest(federation.current_teams()) as t (team)
-      where g.scope -> 'include_teams' = '"*"'::jsonb
-        or (jsonb_typeof(g.scope -> 'include_teams') = 'array' and g.scope -> 'include_teams' ? t.team)
-    ),
-    array[]::text[]
-  );
+begin
+  return federation.teams_in_scope(federation.active_grant());
+end;
 $$;
 revoke all on function federation.scope_teams() from public;
 grant execute on function federation.scope_teams() to federation_peer;
-comment on function federation.scope_teams() is
-  'The teams in scope: those that the scope includes and the subject is a member of now; none where the scope is silent.';
+comment on function federation.scope_teams() is 'The teams in scope; none without an active grant.';
 
 create or replace function federation.scope_cap() returns integer
-language sql
+language plpgsql
 stable
 security definer -- reads the grant
 set search_path = ''
 as $$
-  select coalesce((select (g.scope ->> 'max_rows_per_query')::integer from federation.session_grant() g), 100);
+begin
+  return coalesce(((federation.active_grant()).scope ->> 'max_rows_per_query')::integer, 100);
+end;
 $$;
 revoke all on function federation.scope_cap() from public;
 grant execute on function federation.scope_cap() to federation_peer;

@@ -33,6 +33,7 @@ begin
       execute format('alter table %s disable row level security', resource.table_id);
     end if;
   end if;
+  perform federation.forget_prepared(name);
   for granted in select f.* from federation.forget_resource(name) f loop
     if federation.privilege_object_exists(granted.object_kind, granted.object_id, granted.column_number) then
       execute federation.privilege_statement('revoke', granted.role_name, granted.object_kind, granted.object_id, granted.column_number);

@@ -60,7 +60,12 @@ declare
   term text;
   tie text := '';
   alternatives text[] := '{}';
+  bound text := '';
 begin
+  -- An index finds where to begin by a bound on the first column, and not by alternatives. Nulls come last ascending: no bound leaves them in.
+  if keyset[1] is not null and (descendings[1] or not nullables[1]) then
+    bound := format('t.%I %s (($3)[1]::%s) and ', names[1], case when descendings[1] then '<=' else '>=' end, types[1]);
+  end if;
   -- Rows after a position: beyond it in the first column, or tied there and beyond it in the second, and so on.
   for i in 1..cardinality(names) loop
     if keyset[i] is null then
@@ -79,7 +84,7 @@ begin
       else format('t.%I = (($3)[%s]::%s) and ', names[i], i, types[i])
     end;
   end loop;
-  return array_to_string(alternatives, ' or ');
+  return format('(%s(%s))', bound, array_to_string(alternatives, ' or '));
 end;
 $$;
 revoke all on function federation.keyset_condition(name[], text[], boolean[], boolean[], text[]) from public;

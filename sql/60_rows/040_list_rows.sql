@@ -15,7 +15,7 @@ comment on function federation.select_columns(text) is 'The select list of a res
 
 create or replace function federation.list_rows(
   resource text, filter jsonb, "order" jsonb, first integer, after text, cap integer
-) returns jsonb
+) returns json
 language plpgsql
 stable
 set search_path = ''
@@ -28,11 +28,9 @@ declare
   filtered record;
   sorted record;
   keyset text[];
-  page_size integer;
+  size constant integer := federation.page_size(first, cap);
   conditions text[];
-  page_rows jsonb;
-  positions text[];
-  next_cursor text;
+  page record;
 begin
   select d.* into described from federation.describe_resource(resource) d;
   if not found then
@@ -41,58 +39,34 @@ begin
   if not described.is_protected then
     raise exception 'The resource is not available for now.' using errcode = 'MF013';
   end if;
-  if first < 1 then
-    raise exception 'A page has at least one row.' using errcode = 'MF012', detail = '{"path": "first"}';
-  end if;
-  page_size := least(coalesce(first, 50), cap);
 
   select f.* into filtered from federation.filter_conditions(resource, filter) f;
   perform federation.check_values(filtered.vals, filtered.casts);
   select
-    array_agg(o.name) as names, array_agg(o.type) as types, array_agg(o.is_nullable) as nullables, array_agg(o.descending) as descendings,
-    string_agg(format('t.%I %s', o.name, case when o.descending then 'desc' else 'asc' end), ', ') as clause,
-    string_agg(format('t.%I::text', o.name), ', ') as keys
+    array_agg(o.name) as names, array_agg(o.type) as types, array_agg(o.is_nullable) as nullables, array_agg(o.descending) as descendings
   into sorted
   from federation.order_terms(resource, "order") o;
   conditions := filtered.conditions;
   if after is not null then
     keyset := federation.decode_cursor(resource, filter, "order", after);
-    conditions := conditions || format(
-      '(%s)', federation.keyset_condition(sorted.names, sorted.types, sorted.nullables, sorted.descendings, keyset)
-    );
+    conditions := conditions || federation.keyset_condition(sorted.names, sorted.types, sorted.nullables, sorted.descendings, keyset);
   end if;
 
   -- Functions that an application's policies call may rely on its search path; this function's own names are all qualified.
   perform set_config('search_path', described.search_path, true);
-  execute format(
-    'select jsonb_agg(p.page_row), array_agg(p.keys)
-      from (
-        select (select to_jsonb(r) from (select %1$s) r) as page_row, json_build_array(%2$s)::text as keys
-        from %3$s t %4$s
-        order by %5$s
-        limit $2 + 1
-      ) p',
-    federation.select_columns(resource), sorted.keys, described.table_id,
-    case when cardinality(conditions) > 0 then 'where ' || array_to_string(conditions, ' and ') else '' end,
-    sorted.clause
+  execute federation.page_statement(
+    federation.select_columns(resource), sorted.names, sorted.descendings,
+    format(
+      'select %s from %s t %s order by %s limit $2 + 1',
+      federation.row_names(resource), described.table_id,
+      case when cardinality(conditions) > 0 then 'where ' || array_to_string(conditions, ' and ') else '' end,
+      federation.order_clause(sorted.names, sorted.descendings)
+    ),
+    '$2'
   )
-  into page_rows, positions
-  using filtered.vals, page_size, keyset;
-
-  if cardinality(positions) > page_size then
-    page_rows := page_rows - page_size;
-    next_cursor := federation.encode_cursor(
-      resource, filter, "order",
-      array(select e.item from json_array_elements_text(positions[page_size]::json) with ordinality as e (item, n) order by e.n)
-    );
-    -- decode_cursor takes no longer one: better no page than one that nothing follows.
-    if length(next_cursor) > 8192 then
-      raise exception 'The values of this order are too long to page by.' using errcode = 'MF012', detail = '{"path": "order"}';
-    end if;
-  end if;
-  return jsonb_build_object(
-    'rows', coalesce(page_rows, '[]'), 'nextCursor', next_cursor, 'capped', next_cursor is not null and coalesce(first, 50) > cap
-  );
+  into page
+  using filtered.vals, size, keyset;
+  return federation.page_json(resource, filter, "order", page.page_rows, page.last_keys, page.more, coalesce(first, 50) > cap);
 end;
 $$;
 revoke all on function federation.list_rows(text, jsonb, jsonb, integer, text, integer) from public;

@@ -1,5 +1,5 @@
 -- Guarantees: one row, if row-level security shows it to the current role; absent and hidden rows are the same error.
-create or replace function federation.get_row(resource text, id text) returns jsonb
+create or replace function federation.get_row(resource text, id text) returns json
 language plpgsql
 stable
 set search_path = ''
@@ -10,7 +10,7 @@ as $$
 declare
   described record;
   key_type text;
-  found_row jsonb;
+  found_row json;
 begin
   select d.* into described from federation.describe_resource(resource) d;
   if not found then
@@ -26,7 +26,7 @@ begin
   perform federation.check_values(array[id], array[key_type]);
   perform set_config('search_path', described.search_path, true);
   execute format(
-    'select (select to_jsonb(r) from (select %s) r) from %s t where t.%I = $1::%s',
+    'select (select row_to_json(r.*) from (select %s) r) from %s t where t.%I = $1::%s',
     federation.select_columns(resource), described.table_id, described.key_column, key_type
   )
   into found_row

@@ -6,10 +6,9 @@ security definer -- peers cannot read grants
 set search_path = ''
 as $$
 declare
-  the_grant federation.federation_grants;
+  the_grant federation.federation_grants := federation.active_grant();
 begin
-  select g.* into the_grant from federation.session_grant() g;
-  if found then
+  if the_grant.id is not null then
     return the_grant;
   end if;
   -- The grant was active when the session opened: say what became of it.
@@ -33,8 +32,7 @@ security definer -- peers cannot read grants
 set search_path = ''
 as $$
 begin
-  perform federation.require_session_grant();
-  if not coalesce(federation.scope_admits(resource), false) then
+  if not federation.scope_names_resource((federation.require_session_grant()).scope, resource) then
     raise exception 'The grant does not reach this resource.' using errcode = 'MF010';
   end if;
 end;
@@ -54,3 +52,29 @@ $$;
 revoke all on function federation.require_active() from public;
 grant execute on function federation.require_active() to federation_peer;
 comment on function federation.require_active() is 'Raises MF001 to MF007 unless the grant of this session is active.';
+
+create or replace function federation.require_page(resource text) returns federation.page_reach
+language plpgsql
+stable
+security definer -- peers cannot read grants, memberships and the catalogue of resources
+set search_path = ''
+as $$
+declare
+  the_grant constant federation.federation_grants := federation.require_session_grant();
+begin
+  if not federation.scope_names_resource(the_grant.scope, resource) then
+    raise exception 'The grant does not reach this resource.' using errcode = 'MF010';
+  end if;
+  return (
+    coalesce((the_grant.scope ->> 'max_rows_per_query')::integer, 100),
+    the_grant.subject_user_id,
+    coalesce((the_grant.scope ->> 'include_personal')::boolean, false),
+    federation.teams_in_scope(the_grant),
+    federation.is_prepared(resource)
+  );
+end;
+$$;
+revoke all on function federation.require_page(text) from public;
+grant execute on function federation.require_page(text) to federation_peer;
+comment on function federation.require_page(text) is
+  'How far a page of the resource reaches under the active grant. Raises what require_resource raises.';

@@ -1,14 +1,18 @@
 -- Guarantees: the rows are native rights ∩ scope, decided by the policies of the table; the cap of the grant holds for each query.
 create or replace function federation_api.list(
   resource text, filter jsonb default null, "order" jsonb default null, first integer default null, after text default null
-) returns jsonb
+) returns json
 language plpgsql
 stable
 set search_path = ''
 as $$
+declare
+  reach constant federation.page_reach := federation.require_page(resource);
 begin
-  perform federation.require_resource(resource);
-  return federation.list_rows(resource, filter, "order", first, after, federation.scope_cap());
+  if reach.is_prepared and filter is null and "order" is null then
+    return federation.prepared_page(resource, first, after, reach);
+  end if;
+  return federation.list_rows(resource, filter, "order", first, after, reach.cap);
 end;
 $$;
 revoke all on function federation_api.list(text, jsonb, jsonb, integer, text) from public;

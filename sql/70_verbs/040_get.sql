@@ -1,11 +1,14 @@
 -- Guarantees: one row of native rights ∩ scope; a row out of either is as absent as one that never was.
-create or replace function federation_api.get(resource text, id text) returns jsonb
+create or replace function federation_api.get(resource text, id text) returns json
 language plpgsql
 stable
 set search_path = ''
 as $$
 begin
   perform federation.require_resource(resource);
+  if federation.is_prepared(resource) then
+    return federation.prepared_row(resource, id);
+  end if;
   return federation.get_row(resource, id);
 end;
 $$;

@@ -1,0 +1,173 @@
+-- Guarantees: what a prepared function answers is what list_rows and get_row answer; where it cannot be used, nobody notices but by the time.
+-- Relies on: prepare_resource being called where a resource is registered and after sql/ was applied.
+create or replace function federation.prepare_resource(resource text) returns void
+language plpgsql
+volatile
+security definer -- the functions that it writes must belong to federation_owner
+set search_path = ''
+as $$
+declare
+  registered federation.federation_resources;
+  sorted record;
+  keyset text;
+  columns text;
+  clause text;
+begin
+  select r.* into registered from federation.federation_resources r where r.name = resource;
+  update federation.federation_resources r set prepared_for = null where r.name = resource;
+  if not coalesce((select d.is_protected from federation.describe_resource(resource) d), false) then
+    return;
+  end if;
+  select
+    array_agg(o.name) as names, array_agg(o.type) as types, array_agg(o.is_nullable) as nullables, array_agg(o.descending) as descendings,
+    bool_or(o.is_nullable) as any_nullable
+  into sorted
+  from federation.order_terms(resource, null) o;
+  -- With nulls in the order, what follows a position depends on the position. A search path of its own is for a statement of its own.
+  if sorted.any_nullable or registered.identity_settings ? 'search_path' then
+    return;
+  end if;
+  columns := federation.select_columns(resource);
+  clause := federation.order_clause(sorted.names, sorted.descendings);
+  keyset := replace(
+    federation.keyset_condition(sorted.names, sorted.types, sorted.nullables, sorted.descendings, sorted.types), '($3)', 'page.keyset'
+  );
+  execute format(
+    $f$create or replace function federation.%I(
+        page_size integer, keyset text[], subject text, personal boolean, teams text[], out page_rows json, out last_keys text[], out more boolean
+      )
+      language plpgsql
+      stable
+      set search_path = ''
+      set datestyle = 'ISO, MDY'
+      set timezone = 'UTC'
+      set intervalstyle = 'postgres'
+      set plan_cache_mode = force_generic_plan
+      as %L$f$,
+    'page_of_' || resource,
+    format(
+      '<<page>>
+      declare
+        page_size constant integer := $1;
+        keyset constant text[] := $2;
+        subject constant text := $3;
+        personal constant boolean := $4;
+        teams constant text[] := $5;
+      begin
+        if keyset is null then
+          %s into page_rows, last_keys, more;
+        else
+          %s into page_rows, last_keys, more;
+        end if;
+      end',
+      federation.page_statement(columns, sorted.names, sorted.descendings, federation.page_source(registered, clause, null), 'page.page_size'),
+      federation.page_statement(columns, sorted.names, sorted.descendings, federation.page_source(registered, clause, keyset), 'page.page_size')
+    )
+  );
+  execute format(
+    $f$create or replace function federation.%I(id text) returns json
+      language plpgsql
+      stable
+      set search_path = ''
+      set datestyle = 'ISO, MDY'
+      set timezone = 'UTC'
+      set intervalstyle = 'postgres'
+      set plan_cache_mode = force_generic_plan
+      as %L$f$,
+    'row_of_' || resource,
+    format(
+      '<<wanted>>
+      declare
+        key %s;
+      begin
+        begin
+          key := $1;
+        exception
+          when data_exception or check_violation then
+            raise exception ''A value is not of its column''''s type.'' using errcode = ''MF012'', detail = ''{"path": "filter"}'';
+        end;
+        return (select (select row_to_json(r.*) from (select %s) r) from %s t where t.%I = wanted.key);
+      end',
+      federation.column_type(registered.table_id, registered.key_column), columns, registered.table_id, registered.key_column
+    )
+  );
+  execute format(
+    'revoke all on function federation.%1$I(integer, text[], text, boolean, text[]), federation.%2$I(text) from public;
+     grant execute on function federation.%1$I(integer, text[], text, boolean, text[]), federation.%2$I(text) to federation_peer;
+     comment on function federation.%1$I(integer, text[], text, boolean, text[]) is %3$L;
+     comment on function federation.%2$I(text) is %4$L',
+    'page_of_' || resource, 'row_of_' || resource,
+    'A page in the resource''s own order, after a position or from the beginning. Written by federation.prepare_resource.',
+    'A row by its key; null where none is visible. Written by federation.prepare_resource.'
+  );
+  update federation.federation_resources r set prepared_for = federation.table_version(resource) where r.name = resource;
+exception
+  -- A column of its order is gone since it was registered: whoever asks is told so.
+  when sqlstate 'MF012' then
+    return;
+end;
+$$;
+revoke all on function federation.prepare_resource(text) from public;
+grant execute on function federation.prepare_resource(text) to federation_admin;
+comment on function federation.prepare_resource(text) is 'Writes page_of_<resource> and row_of_<resource> from the table as it is now.';
+
+create or replace function federation.forget_prepared(resource text) returns void
+language plpgsql
+volatile
+security definer -- the functions belong to federation_owner
+set search_path = ''
+as $$
+begin
+  execute format('drop function if exists federation.%I(integer, text[], text, boolean, text[])', 'page_of_' || resource);
+  execute format('drop function if exists federation.%I(text)', 'row_of_' || resource);
+end;
+$$;
+revoke all on function federation.forget_prepared(text) from public;
+grant execute on function federation.forget_prepared(text) to federation_admin;
+comment on function federation.forget_prepared(text) is 'Drops what federation.prepare_resource wrote.';
+
+create or replace function federation.prepared_page(resource text, first integer, after text, reach federation.page_reach) returns json
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  size constant integer := federation.page_size(first, reach.cap);
+  keyset text[];
+  page record;
+begin
+  if after is not null then
+    keyset := federation.decode_cursor(resource, null, null, after);
+  end if;
+  execute format('select p.* from federation.%I($1, $2, $3, $4, $5) p', 'page_of_' || resource)
+  into page
+  using size, keyset, reach.subject, reach.personal, reach.teams;
+  return federation.page_json(resource, null, null, page.page_rows, page.last_keys, page.more, coalesce(first, 50) > reach.cap);
+end;
+$$;
+revoke all on function federation.prepared_page(text, integer, text, federation.page_reach) from public;
+grant execute on function federation.prepared_page(text, integer, text, federation.page_reach) to federation_peer;
+comment on function federation.prepared_page(text, integer, text, federation.page_reach) is
+  'One page in a prepared resource''s own order, as federation.list_rows answers it. Raises MF012.';
+
+create or replace function federation.prepared_row(resource text, id text) returns json
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  found_row json;
+begin
+  if id is null then
+    raise exception 'A row is named by its id.' using errcode = 'MF012', detail = '{"path": "id"}';
+  end if;
+  execute format('select federation.%I($1)', 'row_of_' || resource) into found_row using id;
+  if found_row is null then
+    raise exception 'There is no such row.' using errcode = 'MF011';
+  end if;
+  return found_row;
+end;
+$$;
+revoke all on function federation.prepared_row(text, text) from public;
+grant execute on function federation.prepared_row(text, text) to federation_peer;
+comment on function federation.prepared_row(text, text) is 'One row by its key, as federation.get_row answers it. Raises MF011, MF012.';
