@@ -132,6 +132,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
     const sessions = createSessions(pool, {
       statementTimeoutMs: config.limits.statementTimeoutMs,
       noticesHangUps: await noticesHangUps(pool),
+      keepsStatements: config.tier !== "local",
     });
     const authorities = followAuthorities({
       opened,

@@ -1,8 +1,10 @@
-import { Pool } from "pg";
+import { DatabaseError, Pool } from "pg";
 import type { PoolClient } from "pg";
 import { before } from "../deadline.ts";
 import type { Deadline } from "../deadline.ts";
 import { FederationError } from "../errors.ts";
+import { Batch } from "./batch.ts";
+import type { Statement, TextRow } from "./batch.ts";
 import type { CertificateIdentity } from "../pki/identity.ts";
 import { fromDatabaseError } from "./errors.ts";
 
@@ -18,8 +20,8 @@ export interface PeerSession extends Pick<CertificateIdentity, "grantId" | "subj
 export interface Sessions {
   /** As the gateway itself: enrollment, audit, settings. Read-write. */
   asGateway<T>(work: (client: PoolClient) => Promise<T>, deadline?: Deadline): Promise<T>;
-  /** As a peer under a grant. Read-only. Throws the grant's state as its code. */
-  asPeer<T>(session: PeerSession, work: (client: PoolClient) => Promise<T>, deadline?: Deadline): Promise<T>;
+  /** The rows of one statement, run as a peer under a grant. Read-only. Throws the grant's state as its code. */
+  queryAsPeer(session: PeerSession, statement: Statement, deadline: Deadline): Promise<TextRow[]>;
   /** As a local user. Read-only. */
   asUser<T>(userId: string, work: (client: PoolClient) => Promise<T>, deadline?: Deadline): Promise<T>;
 }
@@ -53,13 +55,21 @@ export async function noticesHangUps(pool: Pool): Promise<boolean> {
  *
  * @param options.statementTimeoutMs what one statement may take
  * @param options.noticesHangUps what the function of that name said of the database
+ * @param options.keepsStatements whether statements of peers stay prepared; not where all clients share one backend
  */
 export function createSessions(
   pool: Pool,
-  options: { statementTimeoutMs: number; noticesHangUps?: boolean },
+  options: { statementTimeoutMs: number; noticesHangUps?: boolean; keepsStatements?: boolean },
 ): Sessions {
   const { statementTimeoutMs } = options;
   const noticing = options.noticesHangUps === true ? `; set local client_connection_check_interval = ${NOTICE_MS}` : "";
+  const enterAsPeer: Omit<Statement, "values"> = {
+    name: "enter_as_peer",
+    // From left to right: what is the gateway's to do, then the peer's role, which may do none of it.
+    text: `select set_config('transaction_read_only', 'on', true), set_config('statement_timeout', $1, true),
+             ${options.noticesHangUps === true ? `set_config('client_connection_check_interval', '${NOTICE_MS}', true),` : ""}
+             federation.enter_as_peer($2, $3, $4), set_config('role', 'federation_peer', true)`,
+  };
 
   // A backend can only be stopped from another connection. A cancelled one is not used again: the word may come to it late.
   const control =
@@ -89,12 +99,8 @@ export function createSessions(
     }
   };
 
-  const transaction = async <T>(
-    begin: string,
-    enter: (client: PoolClient) => Promise<unknown>,
-    work: (client: PoolClient) => Promise<T>,
-    deadline?: Deadline,
-  ): Promise<T> => {
+  /** Lends a connection to work that ends when the deadline aborts. */
+  const lend = async <T>(work: (client: PoolClient) => Promise<T>, deadline: Deadline | undefined): Promise<T> => {
     const client = await connect(deadline);
     let broken: Error | undefined;
     const onError = (error: Error): void => {
@@ -120,22 +126,21 @@ export function createSessions(
     try {
       // It may have aborted when the connection was there and nobody listened yet.
       deadline?.signal.throwIfAborted();
-      const timeout = Math.min(statementTimeoutMs, Math.ceil(deadline?.left() ?? statementTimeoutMs) + GRACE_MS);
-      await client.query(`${begin}; set local statement_timeout = ${timeout}${noticing}`);
-      deadline?.signal.throwIfAborted();
-      await enter(client);
-      deadline?.signal.throwIfAborted();
       const result = await work(client);
       deadline?.signal.throwIfAborted();
-      await client.query("commit");
       return result;
     } catch (error) {
       if (deadline?.signal.aborted === true) {
         throw deadline.signal.reason;
       }
-      await client.query("rollback").catch((cause: unknown) => {
-        broken = cause instanceof Error ? cause : new Error(String(cause));
-      });
+      if (client.getTransactionStatus() !== "I") {
+        await client.query("rollback").catch((cause: unknown) => {
+          broken = cause instanceof Error ? cause : new Error(String(cause));
+        });
+      } else if (!(error instanceof DatabaseError) || error.severity !== "ERROR") {
+        // It is lost, or still has to answer.
+        broken ??= error instanceof Error ? error : new Error(String(error));
+      }
       throw fromDatabaseError(error);
     } finally {
       clearTimeout(cutting);
@@ -144,23 +149,45 @@ export function createSessions(
       client.release(broken);
     }
   };
+
+  /** What a statement may take, ms. */
+  const timeoutOf = (deadline: Deadline | undefined): number =>
+    Math.min(statementTimeoutMs, Math.ceil(deadline?.left() ?? statementTimeoutMs) + GRACE_MS);
+
+  const transaction = <T>(
+    begin: string,
+    enter: (client: PoolClient) => Promise<unknown>,
+    work: (client: PoolClient) => Promise<T>,
+    deadline?: Deadline,
+  ): Promise<T> =>
+    lend(async (client) => {
+      await client.query(`${begin}; set local statement_timeout = ${timeoutOf(deadline)}${noticing}`);
+      deadline?.signal.throwIfAborted();
+      await enter(client);
+      deadline?.signal.throwIfAborted();
+      const result = await work(client);
+      deadline?.signal.throwIfAborted();
+      await client.query("commit");
+      return result;
+    }, deadline);
   return {
     asGateway: (work, deadline) =>
       transaction("begin", (client) => client.query("set local role federation_gateway"), work, deadline),
-    asPeer: (session, work, deadline) =>
-      transaction(
-        "begin read only",
-        async (client) => {
-          await client.query("select federation.enter_as_peer($1, $2, $3)", [
-            session.grantId,
-            session.subjectUserId,
-            session.serial,
-          ]);
-          await client.query("set local role federation_peer");
-        },
-        work,
-        deadline,
-      ),
+    queryAsPeer: ({ grantId, subjectUserId, serial }, statement, deadline) =>
+      lend((client) => {
+        const values = [String(timeoutOf(deadline)), grantId, subjectUserId, serial];
+        return new Promise((resolve, reject) => {
+          client.query(
+            new Batch([{ ...enterAsPeer, values }, statement], options.keepsStatements === true, (error, rows = []) => {
+              if (error === null) {
+                resolve(rows);
+              } else {
+                reject(error);
+              }
+            }),
+          );
+        });
+      }, deadline),
     asUser: (userId, work, deadline) =>
       transaction(
         "begin read only",

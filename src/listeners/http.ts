@@ -83,9 +83,14 @@ export interface Answer {
   body: Buffer;
 }
 
+/** An answer of JSON that is text already. */
+export function textAnswer(status: number, json: string, headers: Record<string, string> = {}): Answer {
+  return { status, headers, body: Buffer.from(json) };
+}
+
 /** An answer of JSON. */
-export function jsonAnswer(status: number, body: unknown, headers: Record<string, string> = {}): Answer {
-  return { status, headers, body: Buffer.from(JSON.stringify(body)) };
+function jsonAnswer(status: number, body: unknown, headers: Record<string, string> = {}): Answer {
+  return textAnswer(status, JSON.stringify(body), headers);
 }
 
 /** Sends an answer and returns the length of its body in bytes. */

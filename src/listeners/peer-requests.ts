@@ -21,11 +21,11 @@ import type { Span } from "../observability/span.ts";
 import type { Tracing } from "../observability/tracing.ts";
 import type { PeerIdentity } from "../pki/identity.ts";
 import type { Revocations } from "../revocation/revocations.ts";
-import { resourceOf, rowCount } from "../verbs/outcome.ts";
+import { resourceOf } from "../verbs/outcome.ts";
 import { queryHash } from "../verbs/query-hash.ts";
 import { readVerbRequest } from "../verbs/variables.ts";
 import { createAuditing, newEntry } from "./audited.ts";
-import { errorAnswer, jsonAnswer, readJsonBody, sendAnswer, whenClosed } from "./http.ts";
+import { errorAnswer, readJsonBody, sendAnswer, textAnswer, whenClosed } from "./http.ts";
 import type { Answer } from "./http.ts";
 
 /** The longest body that a peer may send, bytes. */
@@ -83,7 +83,7 @@ interface Admitted {
 }
 
 /** What a path is answered with. */
-type Route = (admitted: Admitted, inTurn: InTurn) => Promise<{ status: number; body: unknown }>;
+type Route = (admitted: Admitted, inTurn: InTurn) => Promise<{ status: number; json: string }>;
 
 /** Runs what needs the database when it is the grant's turn. */
 type InTurn = <T>(work: () => Promise<T>) => Promise<T>;
@@ -110,8 +110,8 @@ export function createPeerRequests(options: PeerRequestsOptions): PeerRequests {
     let ready: Answer;
     let refusal: FederationError | undefined;
     try {
-      const { status, body } = await serve(request, response, identity, entry, admission, span);
-      ready = jsonAnswer(status, body, { "x-request-id": entry.request_id });
+      const { status, json } = await serve(request, response, identity, entry, admission, span);
+      ready = textAnswer(status, json, { "x-request-id": entry.request_id });
     } catch (error) {
       refusal = asFederationError(error);
       ready = errorAnswer(refusal, entry.request_id);
@@ -178,8 +178,8 @@ export function createPeerRequests(options: PeerRequestsOptions): PeerRequests {
           querying.end();
         }
       });
-      entry.row_count = rowCount(verbRequest, result);
-      return { status: 200, body: { data: { [verbRequest.verb]: result } } };
+      entry.row_count = result.rowCount;
+      return { status: 200, json: `{"data":{"${verbRequest.verb}":${result.json}}}` };
     },
     "/renew": async ({ request, identity, entry, deadline }, inTurn) => {
       entry.verb = "renew";
@@ -187,12 +187,13 @@ export function createPeerRequests(options: PeerRequestsOptions): PeerRequests {
       if (!body.success) {
         throw new FederationError("BAD_REQUEST", "The body is {csr}.");
       }
-      return { status: 201, body: await inTurn(() => options.renewal.renew(identity, body.data.csr, deadline)) };
+      const renewed = await inTurn(() => options.renewal.renew(identity, body.data.csr, deadline));
+      return { status: 201, json: JSON.stringify(renewed) };
     },
     "/renew/confirm": async ({ identity, entry, deadline }, inTurn) => {
       entry.verb = "renew.confirm";
       await inTurn(() => options.renewal.confirm(identity, deadline));
-      return { status: 200, body: { confirmed: identity.serial } };
+      return { status: 200, json: JSON.stringify({ confirmed: identity.serial }) };
     },
   };
 
@@ -203,7 +204,7 @@ export function createPeerRequests(options: PeerRequestsOptions): PeerRequests {
     entry: AuditEntry,
     admission: { granted?: Admission },
     span: Span,
-  ): Promise<{ status: number; body: unknown }> {
+  ): Promise<{ status: number; json: string }> {
     const admitting = span.child("federation.admission");
     const identity = await admit(certified, entry, admission).finally(() => {
       admitting.end();

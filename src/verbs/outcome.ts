@@ -13,12 +13,3 @@ export function resourceOf({ variables }: VerbRequest): string | undefined {
   }
   return "resources" in variables && variables.resources?.length === 1 ? variables.resources[0] : undefined;
 }
-
-/** How many rows an answer holds. */
-export function rowCount(request: VerbRequest, result: unknown): number {
-  if (typeof result !== "object" || result === null) {
-    return 0;
-  }
-  const rows = request.verb === "list" && "rows" in result ? result.rows : "hits" in result ? result.hits : undefined;
-  return request.verb === "get" ? 1 : Array.isArray(rows) && request.verb !== "capabilities" ? rows.length : 0;
-}
