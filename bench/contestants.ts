@@ -1,6 +1,7 @@
 import { freePorts, startGatewayProcess } from "../src/demo/gateway-process.ts";
 import { MOSAIC } from "../test/harness/mosaic.ts";
 import type { PostgresServer } from "../test/harness/postgres-server.ts";
+import { cpuSecondsOf } from "./load/cpu.ts";
 import type { Job } from "./load/job.ts";
 import { runLoad } from "./load/run-load.ts";
 import { runPgbench } from "./load/pgbench.ts";
@@ -30,6 +31,8 @@ export interface Measured {
   throughput: number;
   p50: number;
   p99: number | undefined;
+  /** What one request costs the server and the database, CPU milliseconds, the load generator left out; also for what pgbench measures. */
+  cpuMs: number;
 }
 
 /** Who is measured. */
@@ -85,12 +88,17 @@ async function openAll(
   closers.push(() => gateway.stop());
   const ports = await freePorts(7);
   const port = (place: number): number => ports[place] ?? 0;
-  const start = async (place: number, name: string, policies: "grant" | "settings", mutual = true): Promise<string> => {
+  const start = async (
+    place: number,
+    name: string,
+    policies: "grant" | "settings",
+    mutual = true,
+  ): Promise<[url: string, pids: number[]]> => {
     const peer = await startPeer(name, { work, tls, port: port(place), mutual, policies });
     closers.push(() => peer.stop());
-    return `https://127.0.0.1:${port(place)}`;
+    return [`https://127.0.0.1:${port(place)}`, [peer.pid]];
   };
-  const http = (url: string, bodyOf: (round: Round) => string[]): Contestant["measure"] => {
+  const http = (url: string, pids: number[], bodyOf: (round: Round) => string[]): Contestant["measure"] => {
     return async (round) => {
       const { certificate, key } = work.grants[round.teams];
       const { connections, measureMs, rate } = round;
@@ -99,15 +107,19 @@ async function openAll(
         ...(rate === undefined ? {} : { rate }),
         bodies: bodyOf(round),
       };
-      return runLoad(job);
+      const before = cpuSecondsOf([server.pid, ...pids]);
+      const result = await runLoad(job);
+      return { ...result, cpuMs: ((cpuSecondsOf([server.pid, ...pids]) - before) * 1000) / result.sent };
     };
   };
   const pgbench = (url: string, which: Parameters<typeof statementsOf>[0]): Contestant["measure"] => {
     return async ({ verb, teams, connections, measureMs, ids }) => {
       const script = statementsOf(which, verb, work.grants[teams], ids[0] ?? "");
       const seconds = Math.max(1, Math.round(measureMs / 1000));
-      const { throughput, latency } = await runPgbench({ url, script, connections, seconds });
-      return { throughput, p50: latency, p99: undefined };
+      const before = cpuSecondsOf([server.pid]);
+      const { transactions, throughput, latency } = await runPgbench({ url, script, connections, seconds });
+      const cpuMs = ((cpuSecondsOf([server.pid]) - before) * 1000) / transactions;
+      return { throughput, p50: latency, p99: undefined, cpuMs };
     };
   };
   const all: Contestant[] = [];
@@ -118,34 +130,34 @@ async function openAll(
 
   add({
     ...{ name: "gateway", what: "this gateway, tier standalone", kind: "gateway", verbs: ["list", "get"], paced: true },
-    measure: http(gateway.federationUrl, verbBodies),
+    measure: http(gateway.federationUrl, [gateway.pid], verbBodies),
   });
   add({
     ...{ name: "hand-written", what: "node:https and pg, four prepared statements, the same policies", kind: "peer" },
     ...{ verbs: ["list", "get"], paced: true },
-    measure: http(await start(0, "hand-written", "grant"), verbBodies),
+    measure: http(...(await start(0, "hand-written", "grant")), verbBodies),
   });
   add({
     ...{ name: "hand-written, settings", what: "the same, policies that believe two settings", kind: "peer" },
     ...{ verbs: ["list", "get"], paced: true },
-    measure: http(await start(1, "hand-written", "settings"), verbBodies),
+    measure: http(...(await start(1, "hand-written", "settings")), verbBodies),
   });
   if (nginxVersion() === undefined) {
     absent["nginx"] = "it is not installed";
   } else {
-    await start(2, "hand-written", "grant", false);
+    const [, pids] = await start(2, "hand-written", "grant", false);
     const proxy = await startNginx(work, tls, port(3), port(2));
     closers.push(() => proxy.stop());
     add({
       ...{ name: "nginx + hand-written", what: "nginx ends TLS, plain HTTP to the hand-written handler", kind: "peer" },
       ...{ verbs: ["list", "get"], paced: true },
-      measure: http(`https://127.0.0.1:${port(3)}`, verbBodies),
+      measure: http(`https://127.0.0.1:${port(3)}`, [proxy.pid, ...pids], verbBodies),
     });
   }
   add({
     ...{ name: "stock PostGraphile", what: "PostGraphile 5, Amber preset, node:https, policies that believe two settings" },
     ...{ kind: "peer", verbs: ["list", "get"], paced: true },
-    measure: http(await start(4, "stock-postgraphile", "settings"), graphqlBodies),
+    measure: http(...(await start(4, "stock-postgraphile", "settings")), graphqlBodies),
   });
   add({
     ...{ name: "postgres_fdw", what: "from another database over TLS with a client certificate, by pgbench", kind: "peer" },
@@ -170,7 +182,7 @@ async function openAll(
   add({
     ...{ name: "TLS alone", what: "node:https that sends as many bytes as a page has", kind: "limit" },
     ...{ verbs: ["list"], paced: false },
-    measure: http(await start(5, "same-bytes", "grant"), verbBodies),
+    measure: http(...(await start(5, "same-bytes", "grant")), verbBodies),
   });
   return { all, absent };
 }

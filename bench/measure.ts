@@ -35,6 +35,7 @@ export async function measureSeries(
     throughput: median(results.map(({ throughput }) => throughput)),
     p50: median(results.map(({ p50 }) => p50)),
     p99: results[0]?.p99 === undefined ? undefined : median(results.map(({ p99 = Number.NaN }) => p99)),
+    cpuMs: median(results.map(({ cpuMs }) => cpuMs)),
     rounds: results.map(({ throughput }) => Math.round(throughput)),
   }));
 }

@@ -26,7 +26,7 @@ const SMALL = 10_000;
 
 /** What `.ci/run` executes: everything once, within three minutes. */
 export const QUICK: Plan = {
-  rounds: 3,
+  rounds: 1,
   measureMs: 1_000,
   series: [
     { title: "list", rows: SMALL, verb: "list", teams: 10, connections: 8 },

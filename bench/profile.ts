@@ -15,6 +15,8 @@ const { values } = parseArgs({
   options: { verb: { type: "string", default: "list" }, functions: { type: "string", default: "25" } },
 });
 
+const MEASURE_MS = 10_000;
+
 interface Profile {
   nodes: { id: number; callFrame: { functionName: string; url: string; lineNumber: number } }[];
   samples: number[];
@@ -34,7 +36,7 @@ try {
   const variables = values.verb === "list" ? { resource: "tasks" } : { resource: "tasks", id: "00000000-0000-4000-8000-000000000001" };
   const job = { url: gateway.federationUrl, ca: work.rootPem, certificate, key, connections: 8 };
   const bodies = [JSON.stringify({ documentId: values.verb, variables })];
-  const { requests } = await runLoad({ ...job, bodies, warmUpMs: 0, measureMs: 10_000 });
+  const { requests } = await runLoad({ ...job, bodies, warmUpMs: 5_000, measureMs: MEASURE_MS });
   await gateway.stop();
   const [file = ""] = globSync(join(folder, "*.cpuprofile"));
   report(JSON.parse(readFileSync(file, "utf8")) as Profile, requests, Number(values.functions));
@@ -46,10 +48,13 @@ try {
 function report(profile: Profile, requests: number, functions: number): void {
   const byId = new Map(profile.nodes.map((node) => [node.id, node.callFrame]));
   const [parts, names] = [new Map<string, number>(), new Map<string, number>()];
+  // The start of the gateway and the first requests, whose code is not compiled yet, are left out.
+  let left = profile.timeDeltas.reduce((sum, us) => sum + us, 0) - MEASURE_MS * 1000;
   profile.samples.forEach((id, place) => {
     const frame = byId.get(id);
     const us = profile.timeDeltas[place] ?? 0;
-    if (frame === undefined || frame.functionName === "(idle)") {
+    left -= us;
+    if (left > 0 || frame === undefined || frame.functionName === "(idle)") {
       return;
     }
     const part = partOf(frame.url, frame.functionName);

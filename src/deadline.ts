@@ -9,7 +9,7 @@ export interface Deadline {
   readonly signal: AbortSignal;
   /** Milliseconds that are left, 0 at least. */
   left(): number;
-  /** Nobody waits any more, or may be answered: CANCELLED, or `why`. */
+  /** Nobody waits any more, or may be answered: CANCELLED, or `why`. Nothing to who has ended. */
   cancel(why?: unknown): void;
   /** Lets go of the timer. To be called when the request has ended, however it did. */
   end(): void;
@@ -36,13 +36,17 @@ export function startDeadline(ms: number, within?: Deadline): Deadline {
   } else {
     within?.signal.addEventListener("abort", follow, { once: true });
   }
+  let ended = false;
   return {
     signal: controller.signal,
     left: () => Math.max(0, endsAt - performance.now()),
     cancel: (why) => {
-      controller.abort(why ?? new FederationError("CANCELLED", "The caller hung up."));
+      if (!ended) {
+        controller.abort(why ?? new FederationError("CANCELLED", "The caller hung up."));
+      }
     },
     end: () => {
+      ended = true;
       clearTimeout(timer);
       within?.signal.removeEventListener("abort", follow);
     },

@@ -22,6 +22,7 @@ const seconds = job.measureMs / 1000;
 const { user, system } = process.cpuUsage();
 const result: LoadResult = {
   requests: answered,
+  sent,
   seconds,
   throughput: answered / seconds,
   p50: histogram.percentile(50) / 1e6,

@@ -19,6 +19,8 @@ export interface Job {
 export interface LoadResult {
   /** Answered with 200 in the time that was measured. */
   requests: number;
+  /** With those before, and those that came too late. */
+  sent: number;
   seconds: number;
   /** A second. */
   throughput: number;

@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 
 /** What pgbench measured. */
 export interface PgbenchResult {
+  transactions: number;
   /** Transactions a second. */
   throughput: number;
   /** Mean, ms. */
@@ -41,7 +42,8 @@ export async function runPgbench(options: {
     if (!(throughput > 0)) {
       throw new Error(`pgbench measured nothing: ${stdout}`);
     }
-    return { throughput, latency: Number(/latency average = ([\d.]+)/.exec(stdout)?.[1]) };
+    const transactions = Number(/actually processed: (\d+)/.exec(stdout)?.[1]);
+    return { transactions, throughput, latency: Number(/latency average = ([\d.]+)/.exec(stdout)?.[1]) };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

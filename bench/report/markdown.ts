@@ -35,12 +35,13 @@ function sectionOf({ series, results }: Measurement): string[] {
     `## ${title}: ${rows.toLocaleString("en").replaceAll(",", " ")} rows`,
     `${connections} connection${connections === 1 ? "" : "s"}, ${teams} team${teams === 1 ? "" : "s"} in scope, ${rate === undefined ? "closed loop" : `${rate} requests a second, waiting counted`}.`,
     table(
-      ["", "a second", "p50, ms", "p99, ms", "gateway / it"],
-      results.map(({ name, throughput, p50, p99 }) => [
+      ["", "a second", "p50, ms", "p99, ms", "CPU ms each", "gateway / it"],
+      results.map(({ name, throughput, p50, p99, cpuMs }) => [
         name,
         format(throughput),
         format(p50),
         p99 === undefined ? "" : format(p99),
+        format(cpuMs),
         gateway === undefined || rate !== undefined ? "" : format(gateway / throughput),
       ]),
     ),

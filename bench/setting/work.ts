@@ -4,6 +4,7 @@ import { Client } from "pg";
 import { enroll } from "../../src/client/enroll.ts";
 import { parseEnrollmentUrl } from "../../src/client/enrollment-url.ts";
 import { createGrant, credentialsOf } from "../../src/demo/actors.ts";
+import type { ConfigInput } from "../../src/config/schema.ts";
 import { gatewayPaths } from "../../src/config/paths.ts";
 import { freePorts, startGatewayProcess } from "../../src/demo/gateway-process.ts";
 import { derToPem } from "../../src/pki/der.ts";
@@ -50,6 +51,7 @@ export async function openWork(server: PostgresServer, rows: number, log: (line:
   if (existsSync(file)) {
     const cached = JSON.parse(readFileSync(file, "utf8")) as { made: string; work: Work };
     if (cached.made === made) {
+      writeConfig(directory, await freePorts(3));
       return cached.work;
     }
   }
@@ -61,23 +63,8 @@ export async function openWork(server: PostgresServer, rows: number, log: (line:
     await admin.query(`create database ${name}`);
   });
   const adminUrl = server.url(name);
-  const [federation = 0, open = 0, home = 0] = await freePorts(3);
-  await initGateway({
-    directory,
-    config: {
-      version: 2,
-      tier: "standalone",
-      host: "work.localhost",
-      listeners: { federation: { port: federation }, public: { port: open }, home: { port: home } },
-      federationUrl: `https://127.0.0.1:${federation}`,
-      publicUrl: `https://127.0.0.1:${open}`,
-      certificateLifetimeDays: 397,
-      limits: { requestsPerMinute: 1_000_000, databaseConnections: CONNECTIONS },
-    },
-    databaseUrl: adminUrl,
-    sample: false,
-    log: () => undefined,
-  });
+  const config = configOf(await freePorts(3));
+  await initGateway({ directory, config, databaseUrl: adminUrl, sample: false, log: () => undefined });
   const gatewayUrl = readFileSync(gatewayPaths(directory).gatewayDatabaseUrl, "utf8").trim();
   await asAdmin(adminUrl, async (admin) => {
     await load(admin, rows);
@@ -92,6 +79,24 @@ export async function openWork(server: PostgresServer, rows: number, log: (line:
   };
   writeFileSync(file, JSON.stringify({ made, work }), { mode: 0o600 });
   return work;
+}
+
+function configOf([federation = 0, open = 0, home = 0]: number[]): ConfigInput {
+  return {
+    version: 2,
+    tier: "standalone",
+    host: "work.localhost",
+    listeners: { federation: { port: federation }, public: { port: open }, home: { port: home } },
+    federationUrl: `https://127.0.0.1:${federation}`,
+    publicUrl: `https://127.0.0.1:${open}`,
+    certificateLifetimeDays: 397,
+    limits: { requestsPerMinute: 1_000_000, databaseConnections: CONNECTIONS },
+  };
+}
+
+/** Ports that were free at the last run may be another's by now. */
+function writeConfig(directory: string, ports: number[]): void {
+  writeFileSync(gatewayPaths(directory).config, JSON.stringify(configOf(ports)));
 }
 
 async function load(admin: Client, rows: number): Promise<void> {

@@ -36,11 +36,7 @@ export function remoteSpan(header: string | string[] | undefined): SpanContext |
 
 /** A span that nobody records: it keeps the caller's trace together, or begins one, so that logs and audit rows have its id. */
 export function unrecordedSpan(parent?: SpanContext): Span {
-  const ids = parent ?? {
-    traceId: randomBytes(16).toString("hex"),
-    spanId: randomBytes(8).toString("hex"),
-    traceFlags: SAMPLED,
-  };
+  const ids = parent ?? newIds();
   const span: Span = {
     traceId: ids.traceId,
     traceparent: traceparentOf(ids),
@@ -51,6 +47,11 @@ export function unrecordedSpan(parent?: SpanContext): Span {
     end: () => undefined,
   };
   return span;
+}
+
+function newIds(): SpanContext {
+  const random = randomBytes(24).toString("hex");
+  return { traceId: random.slice(0, 32), spanId: random.slice(32), traceFlags: SAMPLED };
 }
 
 /** A span that `tracer` records. */

@@ -21,6 +21,7 @@ import { freePorts } from "../../src/demo/gateway-process.ts";
 
 /** A real PostgreSQL server of its own, on loopback, with its own data folder. */
 export interface PostgresServer {
+  pid: number;
   /** Connection string of the superuser to a database of the server. */
   url(database: string): string;
   stop(): Promise<void>;
@@ -107,6 +108,7 @@ export async function startPostgresServer(
     }
   });
   return {
+    pid: server.pid ?? 0,
     url,
     stop: async () => {
       server.kill("SIGINT");
