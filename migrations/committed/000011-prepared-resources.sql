@@ -1,5 +1,5 @@
 --! Previous: sha1:afc634f952749a078650fa57975a03cacdbb5398
---! Hash: sha1:754437a920d918b00047c18b7ea0f17836b1fa0c
+--! Hash: sha1:f90ffdfc69339839cada3a6b7828748f9820e137
 --! Message: prepared resources
 
 -- Functions whose plans are kept, written from a resource.
@@ -11,6 +11,9 @@ comment on column federation.federation_resources.prepared_for is
 
 create type federation.page_reach as (cap integer, subject text, personal boolean, teams text[], is_prepared boolean);
 comment on type federation.page_reach is 'How far a page reaches under a grant: most rows, subject, rows without a team, teams, and whether the resource is prepared.';
+
+create type federation.page as (answer json, row_count integer);
+comment on type federation.page is 'What list answers, and how many rows that has.';
 
 reset role;
 

@@ -1,6 +1,7 @@
 -- Guarantees: a session that this transaction did not open through enter_as_peer or enter_as_user reads as null, whatever
 -- the setting says: its code covers the start of the transaction, so it can be neither forged nor carried over.
--- Relies on: federation.mac; enter_as_peer and enter_as_user, the only writers.
+-- Relies on: federation.mac and session_stamp, which are written out in current_session: it runs several times a query, and a call costs as much as
+-- what is called; enter_as_peer and enter_as_user, the only writers.
 create or replace function federation.session_stamp() returns text
 language sql
 stable
@@ -20,13 +21,20 @@ as $$
 declare
   sealed constant text := current_setting('federation.session', true);
   payload constant text := substr(sealed, 65);
+  code text;
   session jsonb;
 begin
-  if coalesce(payload, '') = '' or left(sealed, 64) is distinct from federation.mac('session', payload) then
+  if coalesce(payload, '') = '' then
+    return null;
+  end if;
+  select encode(sha256(k.outer_key || sha256(k.inner_key || convert_to(payload, 'UTF8'))), 'hex') into code
+  from federation.federation_keys k
+  where k.purpose = 'session';
+  if left(sealed, 64) is distinct from code then
     return null;
   end if;
   session := payload::jsonb;
-  if session ->> 'stamp' is distinct from federation.session_stamp() then
+  if session ->> 'stamp' is distinct from pg_backend_pid() || ' ' || extract(epoch from transaction_timestamp()) then
     return null;
   end if;
   return session;

@@ -1,11 +1,13 @@
 -- Guarantees: what a scope does not say it does not allow. These are the only readers of a scope.
 -- Relies on: federation.active_grant, so that an inactive grant has no scope at all. In plpgsql for the reason that is given there.
 create or replace function federation.scope_names_resource(scope jsonb, resource text) returns boolean
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-  select coalesce(scope -> 'resources' ? resource and not coalesce(scope -> 'excluded_resources' ? resource, false), false);
+begin
+  return coalesce(scope -> 'resources' ? resource and not coalesce(scope -> 'excluded_resources' ? resource, false), false);
+end;
 $$;
 revoke all on function federation.scope_names_resource(jsonb, text) from public;
 comment on function federation.scope_names_resource(jsonb, text) is 'Whether a scope names the resource and does not exclude it; excluding wins.';

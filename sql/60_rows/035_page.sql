@@ -33,7 +33,8 @@ as $$
     'select
         json_agg(q.page_row) filter (where q.place <= %1$s) as page_rows,
         min(q.keys) as last_keys,
-        coalesce(max(q.place) > %1$s, false) as more
+        coalesce(max(q.place) > %1$s, false) as more,
+        (count(*) filter (where q.place <= %1$s))::integer as row_count
       from (
         select
           t."page place" as place,

@@ -14,9 +14,9 @@ begin
       -- Sums, for they need no order.
       (select sum(hashtext(p.polname || p.xmin::text)) from pg_catalog.pg_policy p where p.polrelid = c.oid),
       (
-        select sum(hashtext(a.attname || ' ' || a.atttypid || a.attnotnull || a.attcollation))
+        select sum(hash_record_extended(row(a.attname, a.atttypid, a.attnotnull, a.attcollation), 0))
         from pg_catalog.pg_attribute a
-        where a.attrelid = c.oid and a.attnum > 0 and a.attname = any (r.columns || r.owner_expression::name || r.team_expression::name)
+        where a.attrelid = c.oid and a.attnum > 0 and a.attname = any (r.columns)
       )
     )
     from federation.federation_resources r
@@ -35,8 +35,8 @@ security definer -- peers and users cannot read the catalogue of resources
 set search_path = ''
 as $$
 begin
-  return exists (
-    select from federation.federation_resources r where r.name = resource and r.prepared_for = federation.table_version(r.name)
+  return coalesce(
+    (select r.prepared_for from federation.federation_resources r where r.name = resource) = federation.table_version(resource), false
   );
 end;
 $$;
@@ -58,6 +58,7 @@ declare
 begin
   -- Where the policies are the application's, it alone knows what they show.
   if not resource.native_policy
+    or not array_remove(array[resource.owner_expression, resource.team_expression], null) <@ resource.columns::text[]
     or not federation.can_index_search(resource.table_id, resource.key_column, resource.owner_expression, resource.team_expression) then
     return format('select %s from %s t where true %s', names, resource.table_id, rest);
   end if;

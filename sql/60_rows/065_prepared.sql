@@ -34,7 +34,8 @@ begin
   );
   execute format(
     $f$create or replace function federation.%I(
-        page_size integer, keyset text[], subject text, personal boolean, teams text[], out page_rows json, out last_keys text[], out more boolean
+        page_size integer, keyset text[], subject text, personal boolean, teams text[],
+        out page_rows json, out last_keys text[], out more boolean, out row_count integer
       )
       language plpgsql
       stable
@@ -55,9 +56,9 @@ begin
         teams constant text[] := $5;
       begin
         if keyset is null then
-          %s into page_rows, last_keys, more;
+          %s into page_rows, last_keys, more, row_count;
         else
-          %s into page_rows, last_keys, more;
+          %s into page_rows, last_keys, more, row_count;
         end if;
       end',
       federation.page_statement(columns, sorted.names, sorted.descendings, federation.page_source(registered, clause, null), 'page.page_size'),
@@ -101,6 +102,7 @@ begin
     'A row by its key; null where none is visible. Written by federation.prepare_resource.'
   );
   update federation.federation_resources r set prepared_for = federation.table_version(resource) where r.name = resource;
+  perform federation.write_dispatch();
 exception
   -- A column of its order is gone since it was registered: whoever asks is told so.
   when sqlstate 'MF012' then
@@ -118,6 +120,8 @@ security definer -- the functions belong to federation_owner
 set search_path = ''
 as $$
 begin
+  update federation.federation_resources r set prepared_for = null where r.name = resource;
+  perform federation.write_dispatch();
   execute format('drop function if exists federation.%I(integer, text[], text, boolean, text[])', 'page_of_' || resource);
   execute format('drop function if exists federation.%I(text)', 'row_of_' || resource);
 end;
@@ -125,49 +129,3 @@ $$;
 revoke all on function federation.forget_prepared(text) from public;
 grant execute on function federation.forget_prepared(text) to federation_admin;
 comment on function federation.forget_prepared(text) is 'Drops what federation.prepare_resource wrote.';
-
-create or replace function federation.prepared_page(resource text, first integer, after text, reach federation.page_reach) returns json
-language plpgsql
-stable
-set search_path = ''
-as $$
-declare
-  size constant integer := federation.page_size(first, reach.cap);
-  keyset text[];
-  page record;
-begin
-  if after is not null then
-    keyset := federation.decode_cursor(resource, null, null, after);
-  end if;
-  execute format('select p.* from federation.%I($1, $2, $3, $4, $5) p', 'page_of_' || resource)
-  into page
-  using size, keyset, reach.subject, reach.personal, reach.teams;
-  return federation.page_json(resource, null, null, page.page_rows, page.last_keys, page.more, coalesce(first, 50) > reach.cap);
-end;
-$$;
-revoke all on function federation.prepared_page(text, integer, text, federation.page_reach) from public;
-grant execute on function federation.prepared_page(text, integer, text, federation.page_reach) to federation_peer;
-comment on function federation.prepared_page(text, integer, text, federation.page_reach) is
-  'One page in a prepared resource''s own order, as federation.list_rows answers it. Raises MF012.';
-
-create or replace function federation.prepared_row(resource text, id text) returns json
-language plpgsql
-stable
-set search_path = ''
-as $$
-declare
-  found_row json;
-begin
-  if id is null then
-    raise exception 'A row is named by its id.' using errcode = 'MF012', detail = '{"path": "id"}';
-  end if;
-  execute format('select federation.%I($1)', 'row_of_' || resource) into found_row using id;
-  if found_row is null then
-    raise exception 'There is no such row.' using errcode = 'MF011';
-  end if;
-  return found_row;
-end;
-$$;
-revoke all on function federation.prepared_row(text, text) from public;
-grant execute on function federation.prepared_row(text, text) to federation_peer;
-comment on function federation.prepared_row(text, text) is 'One row by its key, as federation.get_row answers it. Raises MF011, MF012.';

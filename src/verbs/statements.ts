@@ -2,11 +2,11 @@ import type { Statement } from "../database/batch.ts";
 import type { Verb } from "./documents.ts";
 import type { VerbVariables } from "./variables.ts";
 
-// Each calls the one function that the verb's document calls, whose JSON goes on as the text that Postgres wrote, with how many rows it holds.
+// Each calls the function that the verb's document calls (list, the one that it is made of, which has counted its rows): the JSON goes on as the
+// text that Postgres wrote, with how many rows it holds.
 const TEXTS: Record<Verb, string> = {
   capabilities: "select v.answer::text, 0 from federation_api.capabilities() as v (answer)",
-  list: `select v.answer::text, json_array_length(v.answer -> 'rows')
-    from federation_api.list($1, $2::jsonb, $3::jsonb, $4::integer, $5) as v (answer)`,
+  list: "select v.answer::text, v.row_count from federation.list_page($1, $2::jsonb, $3::jsonb, $4::integer, $5) as v",
   get: "select v.answer::text, 1 from federation_api.get($1, $2) as v (answer)",
   search: `select v.answer::text, jsonb_array_length(v.answer -> 'hits')
     from federation_api.search(
