@@ -10,9 +10,13 @@ import { chartOf } from "./report/chart.ts";
 import { describeMachine } from "./report/machine.ts";
 import { markdownOf } from "./report/markdown.ts";
 import { reportOf } from "./report/report.ts";
+import { cursorOf } from "./setting/cursor.ts";
 import { openServer } from "./setting/server.ts";
 import { idsOf, openWork } from "./setting/work.ts";
-import { targetsOf } from "./targets.ts";
+import { measureAudit } from "./singles/audit.ts";
+import { measureHandshakes } from "./singles/handshakes.ts";
+import { measureReady } from "./singles/ready.ts";
+import { singleTargets, targetsOf } from "./targets.ts";
 import type { Measurement } from "./targets.ts";
 
 const HELP = `npm run bench -- [--quick] [--rows 10000,1000000] [--out docs/benchmarks]
@@ -54,14 +58,23 @@ try {
       for (const series of plan.series.filter((one) => one.rows === rows)) {
         say(`${series.title}, ${rows} rows`);
         const ids = await idsOf(work, series.teams);
-        measurements.push({ series, results: await measureSeries(series, contestants.all, { ...plan, ids }) });
+        const after = series.page === undefined ? undefined : await cursorOf(work, series.teams, series.page);
+        measurements.push({ series, results: await measureSeries(series, contestants.all, { ...plan, ids, after }) });
       }
     } finally {
       await contestants.close();
     }
   }
+  const small = await openWork(server, 10_000, say);
+  say("new connections, audit rows, serve to ready");
+  const singles = {
+    handshakes: await measureHandshakes(small, tls, plan.rounds),
+    auditRowsPerSecond: await measureAudit(small, plan.rounds),
+    readySeconds: await measureReady(plan.rounds),
+  };
+  const targets = [...targetsOf(measurements), ...singleTargets(singles)];
   const command = ["npm run bench", ...process.argv.slice(2)].join(" ");
-  const report = reportOf(command, machine, plan, told, measurements, targetsOf(measurements));
+  const report = reportOf(command, machine, plan, told, measurements, targets);
   const markdown = markdownOf(report, "list.svg");
   process.stdout.write(markdown);
   const [first] = measurements;

@@ -24,6 +24,8 @@ export interface Round {
   rate?: number;
   /** Ids that `get` asks for, one after the other. */
   ids: string[];
+  /** Cursor of the page that `list` asks for; undefined is the first. */
+  after?: string;
 }
 
 /** What a contestant did in one round: a second, and ms. */
@@ -155,12 +157,19 @@ async function openAll(
     });
   }
   add({
-    ...{ name: "stock PostGraphile", what: "PostGraphile 5, Amber preset, node:https, policies that believe two settings" },
+    ...{
+      name: "stock PostGraphile",
+      what: "PostGraphile 5, Amber preset, node:https, policies that believe two settings",
+    },
     ...{ kind: "peer", verbs: ["list", "get"], paced: true },
     measure: http(...(await start(4, "stock-postgraphile", "settings")), graphqlBodies),
   });
   add({
-    ...{ name: "postgres_fdw", what: "from another database over TLS with a client certificate, by pgbench", kind: "peer" },
+    ...{
+      name: "postgres_fdw",
+      what: "from another database over TLS with a client certificate, by pgbench",
+      kind: "peer",
+    },
     ...{ verbs: ["list", "get"], paced: false },
     measure: pgbench(await openForeign(server, work, 10), "foreign"),
   });
@@ -187,9 +196,14 @@ async function openAll(
   return { all, absent };
 }
 
-function verbBodies({ verb, ids }: Round): string[] {
+function verbBodies({ verb, ids, after }: Round): string[] {
   return verb === "list"
-    ? [JSON.stringify({ documentId: "list", variables: { resource: "tasks" } })]
+    ? [
+        JSON.stringify({
+          documentId: "list",
+          variables: { resource: "tasks", ...(after === undefined ? {} : { after }) },
+        }),
+      ]
     : ids.map((id) => JSON.stringify({ documentId: "get", variables: { resource: "tasks", id } }));
 }
 

@@ -14,13 +14,18 @@ export interface SeriesResult extends Measured {
 export async function measureSeries(
   series: Series,
   contestants: readonly Contestant[],
-  options: { rounds: number; measureMs: number; ids: string[] },
+  options: { rounds: number; measureMs: number; ids: string[]; after: string | undefined },
 ): Promise<SeriesResult[]> {
   const { verb, teams, connections, rate, only } = series;
   const taking = contestants.filter(
     ({ name, verbs, paced }) => verbs.includes(verb) && (rate === undefined || paced) && (only?.includes(name) ?? true),
   );
-  const round = { verb, teams, connections, ids: options.ids, ...(rate === undefined ? {} : { rate }) };
+  const { ids, after } = options;
+  const round = {
+    ...{ verb, teams, connections, ids },
+    ...(rate === undefined ? {} : { rate }),
+    ...(after === undefined ? {} : { after }),
+  };
   const measured = new Map<string, Measured[]>(taking.map(({ name }) => [name, []]));
   for (let n = -1; n < options.rounds; n += 1) {
     for (const contestant of taking) {

@@ -33,7 +33,8 @@ try {
     work.directory,
   );
   const { certificate, key } = work.grants[10];
-  const variables = values.verb === "list" ? { resource: "tasks" } : { resource: "tasks", id: "00000000-0000-4000-8000-000000000001" };
+  const variables =
+    values.verb === "list" ? { resource: "tasks" } : { resource: "tasks", id: "00000000-0000-4000-8000-000000000001" };
   const job = { url: gateway.federationUrl, ca: work.rootPem, certificate, key, connections: 8 };
   const bodies = [JSON.stringify({ documentId: values.verb, variables })];
   const { requests } = await runLoad({ ...job, bodies, warmUpMs: 5_000, measureMs: MEASURE_MS });
@@ -74,8 +75,7 @@ function report(profile: Profile, requests: number, functions: number): void {
 }
 
 function partOf(url: string, name: string): string {
-  const [, inPackage] = /node_modules\/((?:@[^/]+\/)?[^/]+)\/(?!.*node_modules\/)/.exec(url) ?? [];
+  const [, inPackage] = /.*node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(url) ?? [];
   const [, ours] = /\/(src\/[^/]+)/.exec(url) ?? [];
-  const [, builtIn] = /^node:(internal\/)?([^/]+)/.exec(url)?.slice(0) ?? [];
-  return inPackage ?? ours ?? (url === "" ? name : (builtIn ?? "node") + url.replace(/^node:(internal\/)?/, "").split("/")[0]);
+  return inPackage ?? ours ?? (url.startsWith("node:") ? url : name);
 }

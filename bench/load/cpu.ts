@@ -40,7 +40,10 @@ function statOf(pid: number): { parent: number; own: number; ended: number } | u
   try {
     const text = readFileSync(`/proc/${pid}/stat`, "utf8");
     // The name, in parentheses, may hold anything.
-    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ").map(Number);
+    const fields = text
+      .slice(text.lastIndexOf(")") + 2)
+      .split(" ")
+      .map(Number);
     const [utime = 0, stime = 0, ended = 0, endedInKernel = 0] = fields.slice(11, 15);
     return { parent: fields[1] ?? 0, own: utime + stime, ended: ended + endedInKernel };
   } catch {

@@ -6,7 +6,9 @@ import type { Job, LoadResult } from "./job.ts";
 
 /** Runs a load generator and waits for what it measured. */
 export async function runLoad(job: Job): Promise<LoadResult> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, "generate.ts")], { stdio: ["pipe", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [join(import.meta.dirname, "generate.ts")], {
+    stdio: ["pipe", "pipe", "pipe"],
+  });
   const [output, complaint] = [text(child.stdout), text(child.stderr)];
   child.stdin.end(JSON.stringify(job));
   const [code] = (await once(child, "exit")) as [number | null];

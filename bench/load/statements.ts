@@ -29,6 +29,10 @@ export function statementsOf(
       ? `select set_config('stock.grant_id', '${grantId}', true), set_config('stock.subject', '${subject}', true), set_config('role', 'stock_reader', true)`
       : `select federation.enter_as_peer('${grantId}', '${subject}', '${serial}'), set_config('role', 'federation_peer', true)`;
   const query =
-    which !== "verbs" ? plain : verb === "list" ? "select federation_api.list('tasks')" : `select federation_api.get('tasks', '${id}')`;
+    which !== "verbs"
+      ? plain
+      : verb === "list"
+        ? "select federation_api.list('tasks')"
+        : `select federation_api.get('tasks', '${id}')`;
   return `begin read only;\n${enter};\n${query};\ncommit;\n`;
 }

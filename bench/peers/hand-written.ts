@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { TLSSocket } from "node:tls";
+import { TLSSocket } from "node:tls";
 import { Pool } from "pg";
 import { CONNECTIONS } from "../setting/work.ts";
 import type { BenchGrant } from "../setting/work.ts";
-import { readSettings, serve } from "./serve.ts";
+import { createPeerServer, readSettings, serve } from "./serve.ts";
 
 // What a careful developer writes by hand: Node's https, pg, four prepared statements a request. Without what makes a gateway: limits,
 // audit, deadlines, filters, cursors, checks of what was sent.
@@ -11,7 +11,8 @@ const settings = await readSettings();
 const { work, policies } = settings;
 const pool = new Pool({ connectionString: work.gatewayUrl, max: CONNECTIONS });
 const grants = new Map(Object.values(work.grants).map((grant) => [grant.serial, grant]));
-const [first] = Object.values(work.grants) as [BenchGrant];
+
+const BY_SOCKET = new WeakMap<object, BenchGrant>();
 
 const COLUMNS = "id, title, body, status, priority, due_on, owner_id, team_id, created_at";
 const STATEMENTS = {
@@ -30,12 +31,13 @@ const STATEMENTS = {
   commit: { name: "commit", text: "commit" },
 } as const;
 
-serve(settings, (request, response) => {
+const server = createPeerServer(settings, (request, response) => {
   answer(request, response).catch((error: unknown) => {
     process.stderr.write(`${String(error)}\n`);
     response.writeHead(500).end();
   });
 });
+serve(server, settings);
 
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const grant = grantOf(request);
@@ -69,25 +71,25 @@ async function query(
   }
 }
 
-const BY_SOCKET = new WeakMap<object, BenchGrant>();
-
-/** By the certificate's serial; behind a proxy, which has checked it, the one whose turn it is. */
+/** By the certificate's serial; behind a proxy, which has checked it, by the one that it names. */
 function grantOf(request: IncomingMessage): BenchGrant {
   const known = BY_SOCKET.get(request.socket);
   if (known !== undefined) {
     return known;
   }
-  const certificate = settings.mutual
-    ? (request.socket as TLSSocket).getPeerX509Certificate()?.serialNumber.toLowerCase()
-    : request.headers["x-client-serial"]?.toString().toLowerCase();
-  const grant = grants.get(certificate ?? "") ?? first;
+  const serial =
+    request.socket instanceof TLSSocket
+      ? request.socket.getPeerX509Certificate()?.serialNumber
+      : request.headers["x-client-serial"]?.toString();
+  const grant = grants.get(serial?.toLowerCase() ?? "");
+  if (grant === undefined) {
+    throw new Error("the certificate is of no grant");
+  }
   BY_SOCKET.set(request.socket, grant);
   return grant;
 }
 
-async function bodyOf(
-  request: IncomingMessage,
-): Promise<{ documentId: "list" | "get"; variables: { id?: string } }> {
+async function bodyOf(request: IncomingMessage): Promise<{ documentId: "list" | "get"; variables: { id?: string } }> {
   const chunks: Buffer[] = [];
   for await (const chunk of request) {
     chunks.push(chunk as Buffer);

@@ -1,4 +1,5 @@
 import { spawn, execFileSync } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -59,14 +60,11 @@ http {
 }
 `,
   );
-  const child = spawn("nginx", ["-p", folder, "-c", join(folder, "nginx.conf")], { stdio: ["ignore", "ignore", "inherit"] });
+  const child = spawn("nginx", ["-p", folder, "-c", join(folder, "nginx.conf")], {
+    stdio: ["ignore", "ignore", "inherit"],
+  });
   const exited = once(child, "exit");
-  for (let tries = 0; !(await listens(port)); tries += 1) {
-    if (child.exitCode !== null || tries > 100) {
-      throw new Error("nginx did not start");
-    }
-    await sleep(50);
-  }
+  await waitUntilListening(child, port);
   return {
     pid: child.pid ?? 0,
     stop: async () => {
@@ -75,6 +73,16 @@ http {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Waits until a program listens on loopback. @throws where it ends before, or takes more than five seconds */
+export async function waitUntilListening(program: ChildProcess, port: number): Promise<void> {
+  for (let tries = 0; !(await listens(port)); tries += 1) {
+    if (program.exitCode !== null || tries > 100) {
+      throw new Error(`${program.spawnfile} did not start`);
+    }
+    await sleep(50);
+  }
 }
 
 function listens(port: number): Promise<boolean> {

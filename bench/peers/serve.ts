@@ -1,5 +1,5 @@
 import { createServer as createPlainServer } from "node:http";
-import type { RequestListener } from "node:http";
+import type { RequestListener, Server } from "node:http";
 import { createServer } from "node:https";
 import { text } from "node:stream/consumers";
 import type { PeerSettings } from "./peer-process.ts";
@@ -9,9 +9,9 @@ export async function readSettings(): Promise<PeerSettings> {
   return JSON.parse(await text(process.stdin)) as PeerSettings;
 }
 
-/** Serves on loopback, over TLS 1.3 with client certificates of the gateway's own root, or over plain HTTP behind a proxy. */
-export function serve({ tls, work, port, mutual }: PeerSettings, listener: RequestListener): void {
-  const server = mutual
+/** A server with TLS 1.3 and client certificates of the gateway's own root, or with plain HTTP behind a proxy. */
+export function createPeerServer({ tls, work, mutual }: PeerSettings, listener?: RequestListener): Server {
+  return mutual
     ? createServer(
         {
           cert: tls.certificate,
@@ -24,6 +24,10 @@ export function serve({ tls, work, port, mutual }: PeerSettings, listener: Reque
         listener,
       )
     : createPlainServer(listener);
+}
+
+/** Listens on loopback, tells the parent process so, and ends when it says so. */
+export function serve(server: Server, { port }: PeerSettings): void {
   server.listen(port, "127.0.0.1", () => process.stdout.write("listening\n"));
   process.once("SIGTERM", () => process.exit(0));
 }

@@ -4,7 +4,7 @@ import { makePgService } from "postgraphile/adaptors/pg";
 import { grafserv } from "postgraphile/grafserv/node";
 import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
 import { CONNECTIONS } from "../setting/work.ts";
-import { readSettings, serve } from "./serve.ts";
+import { createPeerServer, readSettings, serve } from "./serve.ts";
 
 // PostGraphile as it comes, with its Amber preset, behind node:https. It sets role and settings and leaves the rest to the policies.
 const settings = await readSettings();
@@ -14,7 +14,12 @@ const grants = new Map(Object.values(work.grants).map((grant) => [grant.serial, 
 const instance = postgraphile({
   extends: [PostGraphileAmberPreset],
   pgServices: [
-    makePgService({ connectionString: work.gatewayUrl, schemas: ["work"], pubsub: false, poolConfig: { max: CONNECTIONS } }),
+    makePgService({
+      connectionString: work.gatewayUrl,
+      schemas: ["work"],
+      pubsub: false,
+      poolConfig: { max: CONNECTIONS },
+    }),
   ],
   grafserv: { graphqlPath: "/federation", graphiql: false, watch: false },
   grafast: {
@@ -27,6 +32,6 @@ const instance = postgraphile({
     },
   },
 });
-const server = instance.createServ(grafserv);
-await server.ready();
-serve(settings, server.createHandler());
+const server = createPeerServer(settings);
+await instance.createServ(grafserv).addTo(server);
+serve(server, settings);

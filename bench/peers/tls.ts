@@ -30,5 +30,10 @@ export async function createServerTls(): Promise<ServerTls> {
     identity: { grantId: randomUUID(), subjectUserId: "nobody", host: "bench.localhost" },
     lifetimeSeconds: 86_400,
   });
-  return { client: { certificate: client.certificatePem, key: clientKey }, rootPem: derToPem(root.certificateDer, "CERTIFICATE"), certificate: certificatePem, key: privateKeyPem };
+  return {
+    client: { certificate: client.certificatePem, key: clientKey },
+    rootPem: derToPem(root.certificateDer, "CERTIFICATE"),
+    certificate: certificatePem,
+    key: privateKeyPem,
+  };
 }

@@ -12,7 +12,12 @@ export function markdownOf(report: Report, chart: string): string {
     "## Ratios",
     table(
       ["measure", "target", "ratio", ""],
-      report.targets.map(({ measure, target, ratio, met }) => [measure, target, format(ratio), met ? "met" : "not met"]),
+      report.targets.map(({ measure, target, ratio, met }) => [
+        measure,
+        target,
+        format(ratio),
+        met ? "met" : "not met",
+      ]),
     ),
     ...report.measurements.flatMap(sectionOf),
     "## Who takes part",

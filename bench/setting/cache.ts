@@ -16,7 +16,9 @@ export function cacheFolder(): string {
 /** Of everything that decides what a loaded database is like, so that one of older code is not measured; hex. */
 export function fingerprint(): string {
   const hash = createHash("sha256");
-  for (const file of globSync(["migrations/committed/*.sql", "sql/**/*.sql", "bench/setting/*"], { cwd: ROOT }).sort()) {
+  for (const file of globSync(["migrations/committed/*.sql", "sql/**/*.sql", "bench/setting/*"], {
+    cwd: ROOT,
+  }).sort()) {
     hash.update(file).update(readFileSync(join(ROOT, file)));
   }
   return hash.digest("hex");

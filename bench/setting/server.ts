@@ -38,7 +38,9 @@ export async function openServer(tls: ServerTls): Promise<PostgresServer & { fil
   };
   const access = put(
     "access.conf",
-    ["hostssl all fdw_reader 127.0.0.1/32 trust clientcert=verify-ca", "host all all 127.0.0.1/32 scram-sha-256"].join("\n"),
+    ["hostssl all fdw_reader 127.0.0.1/32 trust clientcert=verify-ca", "host all all 127.0.0.1/32 scram-sha-256"].join(
+      "\n",
+    ),
   );
   const server = await startPostgresServer({
     keep: folder,

@@ -13,6 +13,8 @@ declare
   columns text;
   clause text;
 begin
+  -- One after the other: all write the functions of write_dispatch.
+  perform pg_advisory_xact_lock(hashtext('federation.prepare_resource'));
   select r.* into registered from federation.federation_resources r where r.name = resource;
   update federation.federation_resources r set prepared_for = null where r.name = resource;
   if not coalesce((select d.is_protected from federation.describe_resource(resource) d), false) then
@@ -94,9 +96,9 @@ begin
   );
   execute format(
     'revoke all on function federation.%1$I(integer, text[], text, boolean, text[]), federation.%2$I(text) from public;
-     grant execute on function federation.%1$I(integer, text[], text, boolean, text[]), federation.%2$I(text) to federation_peer;
-     comment on function federation.%1$I(integer, text[], text, boolean, text[]) is %3$L;
-     comment on function federation.%2$I(text) is %4$L',
+      grant execute on function federation.%1$I(integer, text[], text, boolean, text[]), federation.%2$I(text) to federation_peer;
+      comment on function federation.%1$I(integer, text[], text, boolean, text[]) is %3$L;
+      comment on function federation.%2$I(text) is %4$L',
     'page_of_' || resource, 'row_of_' || resource,
     'A page in the resource''s own order, after a position or from the beginning. Written by federation.prepare_resource.',
     'A row by its key; null where none is visible. Written by federation.prepare_resource.'
@@ -113,6 +115,21 @@ revoke all on function federation.prepare_resource(text) from public;
 grant execute on function federation.prepare_resource(text) to federation_admin;
 comment on function federation.prepare_resource(text) is 'Writes page_of_<resource> and row_of_<resource> from the table as it is now.';
 
+create or replace function federation.prepare_resources() returns void
+language sql
+volatile
+security definer -- reads the catalogue of resources
+set search_path = ''
+as $$
+  select federation.prepare_resource(r.name)
+  from federation.federation_resources r
+  where r.prepared_for is distinct from federation.table_version(r.name)
+  order by r.name;
+$$;
+revoke all on function federation.prepare_resources() from public;
+grant execute on function federation.prepare_resources() to federation_admin;
+comment on function federation.prepare_resources() is 'Prepares the resources whose tables or policies have changed since they were prepared. Called when a gateway starts.';
+
 create or replace function federation.forget_prepared(resource text) returns void
 language plpgsql
 volatile
@@ -120,6 +137,7 @@ security definer -- the functions belong to federation_owner
 set search_path = ''
 as $$
 begin
+  perform pg_advisory_xact_lock(hashtext('federation.prepare_resource'));
   update federation.federation_resources r set prepared_for = null where r.name = resource;
   perform federation.write_dispatch();
   execute format('drop function if exists federation.%I(integer, text[], text, boolean, text[])', 'page_of_' || resource);

@@ -12,9 +12,7 @@ export interface Statement {
 export type TextRow = (string | null)[];
 
 // What pg does with a query of its own (pg, lib/client.js): it calls these, and wraps `callback` where there is a time limit.
-interface Callback {
-  (error: Error | null, rows?: TextRow[]): void;
-}
+type Callback = (error: Error | null, rows?: TextRow[]) => void;
 
 /** Which statements a connection has prepared. */
 const prepared = new WeakMap<Connection, Set<string>>();

@@ -8,8 +8,8 @@ import type { Keyring } from "../seal/keyring.ts";
 import { openAuthorities } from "./open-authority.ts";
 
 /**
- * Makes a database ready to serve: migrates it, opens the gateway's certificate authorities (making one on first use), and publishes
- * the gateway's addresses for SQL to write into enrollment URLs.
+ * Makes a database ready to serve: migrates it, opens the gateway's certificate authorities (making one on first use), publishes
+ * the gateway's addresses for SQL to write into enrollment URLs, and has pages prepared for tables that have changed.
  *
  * @returns the authorities that are trusted, the one that signs first
  * @throws FederationError SEAL_BROKEN where the sealing keys are not those of this database, CONFIG_INVALID, CONFLICT, UNAVAILABLE
@@ -32,6 +32,7 @@ export async function prepareDatabase(options: {
         public_url: publicUrl(config),
       }),
     ]);
+    await client.query("select federation.prepare_resources()");
     return authorities;
   });
 }

@@ -17,7 +17,13 @@ const TEXTS: Record<Verb, string> = {
 
 const VALUES: { [V in Verb]: (variables: VerbVariables[V]) => Statement["values"] } = {
   capabilities: () => [],
-  list: ({ resource, filter, order, first, after }) => [resource, json(filter), json(order), text(first), after ?? null],
+  list: ({ resource, filter, order, first, after }) => [
+    resource,
+    json(filter),
+    json(order),
+    text(first),
+    after ?? null,
+  ],
   get: ({ resource, id }) => [resource, id],
   search: ({ query, resources, first, after, mode, vector }) => [
     query,
