@@ -44,6 +44,14 @@ const say = (line: string): void => {
   process.stderr.write(`${line}\n`);
 };
 
+let stopping: (() => Promise<void>) | undefined;
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => {
+    say("stopping");
+    void (stopping?.() ?? Promise.resolve()).then(() => server.stop()).finally(() => process.exit(130));
+  });
+}
+
 const tls = await createServerTls();
 const server = await openServer(tls);
 const measurements: Measurement[] = [];
@@ -54,6 +62,7 @@ try {
     const work = await openWork(server, rows, say);
     const contestants = await openContestants(server, work, tls);
     told = contestants;
+    stopping = () => contestants.close();
     try {
       for (const series of plan.series.filter((one) => one.rows === rows)) {
         say(`${series.title}, ${rows} rows`);
