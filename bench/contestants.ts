@@ -4,7 +4,7 @@ import type { PostgresServer } from "../test/harness/postgres-server.ts";
 import { cpuSecondsOf } from "./load/cpu.ts";
 import type { Job } from "./load/job.ts";
 import { runLoad } from "./load/run-load.ts";
-import { runPgbench } from "./load/pgbench.ts";
+import { pgbenchVersion, runPgbench } from "./load/pgbench.ts";
 import { statementsOf } from "./load/statements.ts";
 import type { Verb } from "./load/statements.ts";
 import { nginxVersion, startNginx } from "./peers/nginx.ts";
@@ -128,20 +128,26 @@ async function openAll(
   const absent: Record<string, string> = {
     PostgREST: "no package of a registry that this machine reaches carries its binary",
   };
-  const add = (contestant: Contestant): number => all.push(contestant);
+  const add = (who: Pick<Contestant, "name" | "kind" | "what" | "measure"> & Partial<Contestant>): void => {
+    all.push({ verbs: ["list", "get"], paced: true, ...who });
+  };
 
   add({
-    ...{ name: "gateway", what: "this gateway, tier standalone", kind: "gateway", verbs: ["list", "get"], paced: true },
+    name: "gateway",
+    kind: "gateway",
+    what: "this gateway, tier standalone",
     measure: http(gateway.federationUrl, [gateway.pid], verbBodies),
   });
   add({
-    ...{ name: "hand-written", what: "node:https and pg, four prepared statements, the same policies", kind: "peer" },
-    ...{ verbs: ["list", "get"], paced: true },
+    name: "hand-written",
+    kind: "peer",
+    what: "node:https and pg, four prepared statements, the same policies",
     measure: http(...(await start(0, "hand-written", "grant")), verbBodies),
   });
   add({
-    ...{ name: "hand-written, settings", what: "the same, policies that believe two settings", kind: "peer" },
-    ...{ verbs: ["list", "get"], paced: true },
+    name: "hand-written, settings",
+    kind: "peer",
+    what: "the same, policies that believe two settings",
     measure: http(...(await start(1, "hand-written", "settings")), verbBodies),
   });
   if (nginxVersion() === undefined) {
@@ -151,46 +157,56 @@ async function openAll(
     const proxy = await startNginx(work, tls, port(3), port(2));
     closers.push(() => proxy.stop());
     add({
-      ...{ name: "nginx + hand-written", what: "nginx ends TLS, plain HTTP to the hand-written handler", kind: "peer" },
-      ...{ verbs: ["list", "get"], paced: true },
+      name: "nginx + hand-written",
+      kind: "peer",
+      what: "nginx ends TLS, plain HTTP to the hand-written handler",
       measure: http(`https://127.0.0.1:${port(3)}`, [proxy.pid, ...pids], verbBodies),
     });
   }
   add({
-    ...{
-      name: "stock PostGraphile",
-      what: "PostGraphile 5, Amber preset, node:https, policies that believe two settings",
-    },
-    ...{ kind: "peer", verbs: ["list", "get"], paced: true },
+    name: "stock PostGraphile",
+    kind: "peer",
+    what: "PostGraphile 5, Amber preset, node:https, policies that believe two settings",
     measure: http(...(await start(4, "stock-postgraphile", "settings")), graphqlBodies),
   });
-  add({
-    ...{
+  if (pgbenchVersion() === undefined) {
+    absent["pgbench and postgres_fdw"] = "pgbench is not installed";
+  } else {
+    add({
       name: "postgres_fdw",
-      what: "from another database over TLS with a client certificate, by pgbench",
       kind: "peer",
-    },
-    ...{ verbs: ["list", "get"], paced: false },
-    measure: pgbench(await openForeign(server, work, 10), "foreign"),
-  });
+      what: "from another database over TLS with a client certificate, policies that believe two settings, by pgbench",
+      paced: false,
+      measure: pgbench(await openForeign(server, work, 10), "foreign"),
+    });
+    add({
+      name: "pgbench",
+      kind: "limit",
+      what: "the hand-written handler's four statements, prepared, no TLS",
+      paced: false,
+      measure: pgbench(work.gatewayUrl, "grant"),
+    });
+    add({
+      name: "pgbench, settings",
+      kind: "limit",
+      what: "the same with policies that believe two settings",
+      paced: false,
+      measure: pgbench(work.gatewayUrl, "settings"),
+    });
+    add({
+      name: "pgbench, verbs",
+      kind: "limit",
+      what: "the gateway's own functions in four statements, prepared, no TLS",
+      paced: false,
+      measure: pgbench(work.gatewayUrl, "verbs"),
+    });
+  }
   add({
-    ...{ name: "pgbench", what: "the hand-written handler's four statements, prepared, no TLS", kind: "limit" },
-    ...{ verbs: ["list", "get"], paced: false },
-    measure: pgbench(work.gatewayUrl, "grant"),
-  });
-  add({
-    ...{ name: "pgbench, settings", what: "the same with policies that believe two settings", kind: "limit" },
-    ...{ verbs: ["list", "get"], paced: false },
-    measure: pgbench(work.gatewayUrl, "settings"),
-  });
-  add({
-    ...{ name: "pgbench, verbs", what: "the gateway's own statements, prepared, no TLS", kind: "limit" },
-    ...{ verbs: ["list", "get"], paced: false },
-    measure: pgbench(work.gatewayUrl, "verbs"),
-  });
-  add({
-    ...{ name: "TLS alone", what: "node:https that sends as many bytes as a page has", kind: "limit" },
-    ...{ verbs: ["list"], paced: false },
+    name: "TLS alone",
+    kind: "limit",
+    what: "node:https that sends as many bytes as a page has",
+    verbs: ["list"],
+    paced: false,
     measure: http(...(await start(5, "same-bytes", "grant")), verbBodies),
   });
   return { all, absent };

@@ -69,6 +69,12 @@ export function targetsOf(measurements: readonly Measurement[]): Target[] {
       1.2,
     ),
     ...ratio(
+      "list, throughput / pgbench with the hand-written handler's statements",
+      throughput("list", "gateway"),
+      throughput("list", "pgbench"),
+      0.6,
+    ),
+    ...ratio(
       "list, throughput / the fastest pgbench",
       throughput("list", "gateway"),
       fastest(["pgbench", "pgbench, settings", "pgbench, verbs"].map((name) => throughput("list", name))),

@@ -1,8 +1,17 @@
-import { execFile } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+
+/** pgbench's version, or undefined where it is not installed. */
+export function pgbenchVersion(): string | undefined {
+  try {
+    return execFileSync("pgbench", ["--version"], { encoding: "utf8" }).trim();
+  } catch {
+    return undefined;
+  }
+}
 
 /** What pgbench measured. */
 export interface PgbenchResult {

@@ -1,4 +1,4 @@
-import { spawn, execFileSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -12,11 +12,9 @@ import type { ServerTls } from "./tls.ts";
 
 /** nginx's version, or undefined where it is not installed. */
 export function nginxVersion(): string | undefined {
-  try {
-    return execFileSync("nginx", ["-v"], { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] }) || "nginx";
-  } catch {
-    return undefined;
-  }
+  // It says it on its standard error.
+  const { stderr, error } = spawnSync("nginx", ["-v"], { encoding: "utf8" });
+  return error === undefined ? /nginx\/(\S+)/.exec(stderr)?.[1] : undefined;
 }
 
 /** Starts nginx: mutual TLS 1.3 on one port, plain HTTP with kept connections to another. */

@@ -1,8 +1,8 @@
-import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { cpus, loadavg, totalmem, type as system, release } from "node:os";
 import { join } from "node:path";
 import { Client } from "pg";
+import { pgbenchVersion } from "../load/pgbench.ts";
 import { nginxVersion } from "../peers/nginx.ts";
 
 /** What was measured on, and with what. */
@@ -33,7 +33,7 @@ export async function describeMachine(adminUrl: string): Promise<Machine> {
       Node: process.versions.node,
       OpenSSL: process.versions.openssl,
       PostgreSQL: rows[0]?.server_version ?? "unknown",
-      pgbench: execFileSync("pgbench", ["--version"], { encoding: "utf8" }).trim(),
+      pgbench: pgbenchVersion()?.replace(/^pgbench /, "") ?? "absent",
       PostGraphile: versionOf("postgraphile"),
       pg: versionOf("pg"),
       undici: versionOf("undici"),

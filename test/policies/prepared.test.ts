@@ -45,7 +45,7 @@ beforeAll(async () => {
       insert into shop.${resource}
       select
         n, (array['ann', 'bob', 'eve', 'zoe'])[1 + n * 7 % 4],
-        case when n % 3 > 0 then 't' || (1 + n * 5 % 9) end, timestamptz '2026-01-01' + (n % 40) * interval '1 hour', n % 11, 'hidden'
+        case when n % 3 > 0 then 't' || (1 + n * 5 % 10) end, timestamptz '2026-01-01' + (n % 40) * interval '1 hour', n % 11, 'hidden'
       from generate_series(1, 400) n;
       select federation.${TABLES[resource]};
     `);
@@ -134,6 +134,18 @@ describe("a prepared row", () => {
       }
       expect(await asPeer(client, grant, () => refusal(get(client, "orders", "not a number")))).toBe("BAD_REQUEST");
     });
+  });
+});
+
+test("a prepared page shows nobody more, whatever subject and teams it is called with", async () => {
+  await database.transaction(async (client) => {
+    const grant = await grantOf(client, "bob", { include_teams: "*" });
+    const call = "select page_rows from federation.page_of_jobs(1000, null, 'eve', true, array['t1', 't2', 't9'])";
+    const { rows } = await asPeer(client, grant, () =>
+      client.query<{ page_rows: Record<string, unknown>[] | null }>(call),
+    );
+    const teams = new Set(only(rows).page_rows?.map((row) => row["team_id"]));
+    expect([...teams]).toEqual(["t1"]);
   });
 });
 

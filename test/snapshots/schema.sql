@@ -486,6 +486,7 @@ create table federation.federation_resources (
   embedding_dimensions integer,
   search_config text default 'pg_catalog.simple'::text not null,
   search_indexed boolean default false not null,
+  prepared_for text,
   constraint _900_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
   constraint federation_resources_columns CHECK ((cardinality(columns) > 0)),
   constraint federation_resources_embedding CHECK (((embedding_column IS NULL) = (embedding_dimensions IS NULL))),
@@ -501,6 +502,7 @@ comment on column federation.federation_resources.native_policy is 'True where t
 comment on column federation.federation_resources.embedding_column is 'A column of type vector for searches; never among the columns that leave.';
 comment on column federation.federation_resources.search_config is 'The text search configuration by which words of a row are told.';
 comment on column federation.federation_resources.search_indexed is 'True where triggers keep federation_search_documents: the policies are ours, and owner and team are columns.';
+comment on column federation.federation_resources.prepared_for is 'What the table and its policies were when page_of_… and row_of_… were written; null where there are none.';
 
 create table federation.federation_restored_revocations (
   serial text not null,
@@ -638,11 +640,18 @@ create function app.current_user_id()
   as sha256 ac91277630e5413fe7702fd5e64e9183fca678e783a45b45ff09cd1212a9a9dc; -- owner app_owner
 comment on function app.current_user_id() is 'The user that the application signed in.';
 
+create function federation.active_grant()
+  returns federation.federation_grants
+  language plpgsql stable security definer
+  set search_path=""
+  as sha256 ba03f9ffe811231648d848a31f8e5d83931339f9746fcfb1ca2f23f283d459b1; -- owner federation_owner
+comment on function federation.active_grant() is 'The active grant of this transaction''s session, read now; null where there is none.';
+
 create function federation.add_authority(id uuid, kind text, certificate_der bytea, fingerprint text, sealed_key bytea)
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 e48e4eaeed96d90aec26a3fc0951f937df0b754eb3a25c0b736b1f9a2d14f5d1; -- owner federation_owner
+  as sha256 17b827d17b1b5c2e01c5b4cc593db53c9836c6172b807ab783668f5a4fbb1268; -- owner federation_owner
 comment on function federation.add_authority(uuid,text,bytea,text,bytea) is 'Makes an authority the one that signs, its key sealed. Raises MF031 where peers have pinned another root.';
 
 create function federation.add_peer(id uuid, owner_user_id text, host text, federation_url text, public_url text, grant_id uuid, root_certificate_der bytea, certificate_chain_der bytea[], certificate_serial text, certificate_not_after timestamp with time zone, sealed_key bytea)
@@ -729,6 +738,13 @@ create function federation.audit_unchained()
   set search_path=""
   as sha256 f283973d76ef51b386c0dea5831a52820ecdef8251e8a5d829d3627c447da5e3; -- owner federation_owner
 comment on function federation.audit_unchained() is 'How many rows stand in no chain, and a digest of them: none may be added.';
+
+create function federation.authority_status()
+  returns TABLE(id uuid, kind text, fingerprint text, certificate_der bytea, created_at timestamp with time zone, retired_at timestamp with time zone, signs boolean, live_certificates bigint, last_ends timestamp with time zone)
+  language sql stable security definer rows 1000
+  set search_path=""
+  as sha256 d16b9cc0a7727c53d96a4a96ed03fc7c7a243df1af8688584724d177f7e2d14b; -- owner federation_owner
+comment on function federation.authority_status() is 'Every authority, newest first: whether it signs, how many of its certificates are good, and when the last of them ends, a revoked one included.';
 
 create function federation.begin_crl(authority_fingerprint text)
   returns TABLE(authority_id uuid, number bigint, der bytea, last_revocation bigint)
@@ -848,7 +864,7 @@ create function federation.create_enrollment_token(grant_id uuid)
   returns TABLE(enrollment_token text, token_expires_at timestamp with time zone, enrollment_url text)
   language plpgsql volatile security definer rows 1000
   set search_path=""
-  as sha256 4f3040215853519d035e3bb48b2439e16a73571f39cef05a47df3ca26d783999; -- owner federation_owner
+  as sha256 12988b867d8a8c5da5afa1b4b99e57c52aac07c9436de17224cae501a056eb27; -- owner federation_owner
 comment on function federation.create_enrollment_token(uuid) is 'A new one-time token for a grant that is pending or, its certificate having ended, active, and the URL that carries it; an earlier one that was not used ends. Raises MF011, MF031.';
 
 create function federation.create_grant(subject_user_id text, peer_host text, scope jsonb, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone)
@@ -869,21 +885,21 @@ create function federation.current_session()
   returns jsonb
   language plpgsql stable security definer
   set search_path=""
-  as sha256 9605cbb7135b71c8fce35283e666b26aa30cd824f6f65ff10352c01ec2c6eb5f; -- owner federation_owner
+  as sha256 e68411bd57b265a06bcc1cb48cc3d17f5b10af9f7fafc3247f9b9afed98a86dc; -- owner federation_owner
 comment on function federation.current_session() is 'The session of this transaction: {"kind": "peer", "grant", "serial"} or {"kind": "user", "user"}; null where none was opened.';
 
 create function federation.current_subject()
   returns text
-  language sql stable security definer
+  language plpgsql stable security definer
   set search_path=""
-  as sha256 75cd947a8189e2a5c688ea62bf719aae47895b510d703ce47656d0f3b44c3309; -- owner federation_owner
+  as sha256 dc952070f79a5d551488f4060a698acddd8bbf1df94e1afc937ec36b82214a5a; -- owner federation_owner
 comment on function federation.current_subject() is 'The user whose native rights hold in this transaction: the subject of the active grant, or the local user; else null.';
 
 create function federation.current_teams()
   returns text[]
-  language sql stable security definer
+  language plpgsql stable security definer
   set search_path=""
-  as sha256 5feb9d45aaeb38da50f07f09be087805bd2a4400fd9c7084bf4436a2d7093e30; -- owner federation_owner
+  as sha256 c2e2855d5b40985abc12351dae4525b01560bd07e79996caf13c25db568ea15e; -- owner federation_owner
 comment on function federation.current_teams() is 'The teams of the current subject, read now.';
 
 create function federation.cursor_context(resource text, filter jsonb, "order" jsonb)
@@ -998,6 +1014,13 @@ create function federation.filter_conditions(resource text, filter jsonb, OUT co
   as sha256 cb4ebd986cd9ea9619a384bf4e7d04417f18a259f4ae11bcef33a99c9aefd85a; -- owner federation_owner
 comment on function federation.filter_conditions(text,jsonb) is 'Conditions over the row alias t, the values they refer to as ($1)[n], and the type of each value. Raises MF012.';
 
+create function federation.forget_prepared(resource text)
+  returns void
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 88d943f8e948253773552a32681bac279415eb9a99a3d993b530a47ce91c1973; -- owner federation_owner
+comment on function federation.forget_prepared(text) is 'Drops what federation.prepare_resource wrote.';
+
 create function federation.forget_resource(resource text)
   returns TABLE(role_name name, object_kind text, object_id oid, column_number smallint)
   language sql volatile security definer rows 1000
@@ -1006,13 +1029,13 @@ create function federation.forget_resource(resource text)
 comment on function federation.forget_resource(text) is 'Deletes a resource from the catalogue and returns the privileges that were granted for it alone.';
 
 create function federation.get_row(resource text, id text)
-  returns jsonb
+  returns json
   language plpgsql stable
   set DateStyle=ISO, MDY
   set IntervalStyle=postgres
   set TimeZone=UTC
   set search_path=""
-  as sha256 5bafa664a23707e4370d4410f96f0df991d1d2b63d877189b708430ca9d0c5a6; -- owner federation_owner
+  as sha256 d3e78341e7f30ad888398ba24653be084c0f6b1485bdc78e02d976582a334c73; -- owner federation_owner
 comment on function federation.get_row(text,text) is 'One row by its key, as JSON. Raises MF010, MF011, MF012, MF013.';
 
 create function federation.grant_terms(grant_id uuid)
@@ -1057,6 +1080,13 @@ create function federation.is_of_kind(kind text, value jsonb)
   as sha256 97b03ae1a9d59d44820fb7d50083fad2d770525c6f78a9e7763534ac18773b02; -- owner federation_owner
 comment on function federation.is_of_kind(text,jsonb) is 'Whether a JSON value compares with a column of this kind.';
 
+create function federation.is_prepared(resource text)
+  returns boolean
+  language plpgsql stable security definer
+  set search_path=""
+  as sha256 c2389adf7ce9b28b7ba6e580e29818917da443cab2a677aac7a72009d1489ff7; -- owner federation_owner
+comment on function federation.is_prepared(text) is 'Whether page_of_… and row_of_… are there and are of the table as it is now.';
+
 create function federation.is_text_array(value jsonb)
   returns boolean
   language sql immutable strict parallel safe
@@ -1082,7 +1112,7 @@ create function federation.keyset_condition(names name[], types text[], nullable
   returns text
   language plpgsql immutable
   set search_path=""
-  as sha256 03aebdb0c3234490d80fb15763884de099d89ac6981053e62d1267454b50ed22; -- owner federation_owner
+  as sha256 8974f1c3c38284e1f75908756317a9c4b0d4410a28109e7921b9bdf21dc7971f; -- owner federation_owner
 comment on function federation.keyset_condition(name[],text[],boolean[],boolean[],text[]) is 'The condition for the rows after a position, whose values it refers to as ($3)[n].';
 
 create function federation.list_alerts(include_resolved boolean DEFAULT false)
@@ -1103,8 +1133,8 @@ create function federation.list_authorities()
   returns SETOF federation.federation_authorities
   language sql stable security definer rows 1000
   set search_path=""
-  as sha256 0bd6d1cedfa611cb79ec85e849d8c02a40047025726d4796c0f79114692251e4; -- owner federation_owner
-comment on function federation.list_authorities() is 'Every authority, the one that signs first.';
+  as sha256 67381c7391988b60800b256c83e3b281f050f66610fa467b5827e860da6d2a5c; -- owner federation_owner
+comment on function federation.list_authorities() is 'Every authority: the one that signs first, then the others that are trusted, then those that are retired, newest first.';
 
 create function federation.list_certificates(grant_id uuid DEFAULT NULL::uuid)
   returns TABLE(serial text, grant_id uuid, subject_user_id text, peer_host text, not_before timestamp with time zone, not_after timestamp with time zone, issued_at timestamp with time zone, renewed_from text, revoked_at timestamp with time zone, revocation_reason text)
@@ -1119,6 +1149,13 @@ create function federation.list_grants()
   set search_path=""
   as sha256 2166bc04a3656506517cc2dba8d59796e3cbc2418a0eb8e79e208007330b14a8; -- owner federation_owner
 comment on function federation.list_grants() is 'Every grant with its newest certificate, one that is not revoked if there is any; newest first.';
+
+create function federation.list_page(resource text, filter jsonb, "order" jsonb, first integer, after text)
+  returns federation.page
+  language plpgsql stable
+  set search_path=""
+  as sha256 caf1482c8d0909cd91d1043fcd9eba2eb26a0e57f28f613e06fbc0a06cd6d19c; -- owner federation_owner
+comment on function federation.list_page(text,jsonb,jsonb,integer,text) is 'What federation_api.list answers, and how many rows that has.';
 
 create function federation.list_peers()
   returns TABLE(id uuid, owner_user_id text, host text, state text, federation_url text, public_url text, grant_id uuid, certificate_serial text, certificate_not_after timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone, renewal_failures integer, renewal_failed_at timestamp with time zone, renewal_failure_code text, ended_because text)
@@ -1135,13 +1172,13 @@ create function federation.list_resources()
 comment on function federation.list_resources() is 'Every registered resource, by name.';
 
 create function federation.list_rows(resource text, filter jsonb, "order" jsonb, first integer, after text, cap integer)
-  returns jsonb
+  returns json
   language plpgsql stable
   set DateStyle=ISO, MDY
   set IntervalStyle=postgres
   set TimeZone=UTC
   set search_path=""
-  as sha256 7ecc4881646e9d38c5418c2d281074628fa63469067db10f5f7dd8338e0f2a8d; -- owner federation_owner
+  as sha256 33c63f22232e80b07ddcda2d14336ef4fa3d9ff55ee475c651d47e20d586ef11; -- owner federation_owner
 comment on function federation.list_rows(text,jsonb,jsonb,integer,text,integer) is 'One page of a resource: {"rows", "nextCursor", "capped"}; 50 rows where first is null, never more than cap. Raises MF010, MF012, MF013.';
 
 create function federation.list_user_tokens()
@@ -1207,12 +1244,91 @@ create function federation.open_session(session jsonb)
   as sha256 942c63da138ba34111feb5310bc39ba803004af820a3ac993c850659a4a5eede; -- owner federation_owner
 comment on function federation.open_session(jsonb) is 'Writes the session setting, with its code, for the rest of the transaction.';
 
+create function federation.order_clause(names name[], descendings boolean[])
+  returns text
+  language sql immutable
+  set search_path=""
+  as sha256 5815d6afeb51be5cfde92e8dc538917ac2e7b2c26cdf715d7f487fd0c432fc28; -- owner federation_owner
+comment on function federation.order_clause(name[],boolean[]) is 'What follows order by, over the row alias t.';
+
 create function federation.order_terms(resource text, "order" jsonb)
   returns TABLE(name name, type text, is_nullable boolean, descending boolean)
   language plpgsql stable rows 1000
   set search_path=""
   as sha256 ae2e13bed6d2f351f6f7c30b34df48ccc283a48526721825cfbb3f2d28e9ab6e; -- owner federation_owner
 comment on function federation.order_terms(text,jsonb) is 'The terms of an order, the key last. Raises MF012.';
+
+create function federation.page_json(resource text, filter jsonb, "order" jsonb, page_rows json, last_keys text[], more boolean, capped boolean)
+  returns json
+  language plpgsql stable
+  set search_path=""
+  as sha256 b76c488037895846b7051441e4d7a10aa8d24cea8f5a6367eee977afe9fdbf3f; -- owner federation_owner
+comment on function federation.page_json(text,jsonb,jsonb,json,text[],boolean,boolean) is 'What list answers: {"rows", "nextCursor", "capped"}. Raises MF012.';
+
+create function federation.page_of_credentials(page_size integer, keyset text[], subject text, personal boolean, teams text[], OUT page_rows json, OUT last_keys text[], OUT more boolean, OUT row_count integer)
+  returns record
+  language plpgsql stable
+  set DateStyle=ISO, MDY
+  set IntervalStyle=postgres
+  set TimeZone=UTC
+  set plan_cache_mode=force_generic_plan
+  set search_path=""
+  as sha256 1a49a96e5c41fe35d10957ca2480b16f707d2778e6d80e1532371da10ee876cf; -- owner federation_owner
+comment on function federation.page_of_credentials(integer,text[],text,boolean,text[]) is 'A page in the resource''s own order, after a position or from the beginning. Written by federation.prepare_resource.';
+
+create function federation.page_of_notes(page_size integer, keyset text[], subject text, personal boolean, teams text[], OUT page_rows json, OUT last_keys text[], OUT more boolean, OUT row_count integer)
+  returns record
+  language plpgsql stable
+  set DateStyle=ISO, MDY
+  set IntervalStyle=postgres
+  set TimeZone=UTC
+  set plan_cache_mode=force_generic_plan
+  set search_path=""
+  as sha256 8d3e0d2c8913083e71d5945133409de713d045596386c9b7b33094cc3b2d64db; -- owner federation_owner
+comment on function federation.page_of_notes(integer,text[],text,boolean,text[]) is 'A page in the resource''s own order, after a position or from the beginning. Written by federation.prepare_resource.';
+
+create function federation.page_of_projects(page_size integer, keyset text[], subject text, personal boolean, teams text[], OUT page_rows json, OUT last_keys text[], OUT more boolean, OUT row_count integer)
+  returns record
+  language plpgsql stable
+  set DateStyle=ISO, MDY
+  set IntervalStyle=postgres
+  set TimeZone=UTC
+  set plan_cache_mode=force_generic_plan
+  set search_path=""
+  as sha256 51e8161ebd4f8660a3a38bc57ddf76a534a20d1775e1266faf5117ef3595bd9f; -- owner federation_owner
+comment on function federation.page_of_projects(integer,text[],text,boolean,text[]) is 'A page in the resource''s own order, after a position or from the beginning. Written by federation.prepare_resource.';
+
+create function federation.page_of_tasks(page_size integer, keyset text[], subject text, personal boolean, teams text[], OUT page_rows json, OUT last_keys text[], OUT more boolean, OUT row_count integer)
+  returns record
+  language plpgsql stable
+  set DateStyle=ISO, MDY
+  set IntervalStyle=postgres
+  set TimeZone=UTC
+  set plan_cache_mode=force_generic_plan
+  set search_path=""
+  as sha256 261cc9c530d28375a34acb8348c4b0633d81b6eb9d6dbca5c19788e05098f0bb; -- owner federation_owner
+comment on function federation.page_of_tasks(integer,text[],text,boolean,text[]) is 'A page in the resource''s own order, after a position or from the beginning. Written by federation.prepare_resource.';
+
+create function federation.page_size(first integer, cap integer)
+  returns integer
+  language plpgsql immutable
+  set search_path=""
+  as sha256 c9f5e1cfbb56e6a767bcdc0667e041b44408f978984d8fc61a03676bd2aae49e; -- owner federation_owner
+comment on function federation.page_size(integer,integer) is 'How many rows a page has at most: 50 where first is null, never more than cap. Raises MF012.';
+
+create function federation.page_source(resource federation.federation_resources, clause text, after text)
+  returns text
+  language plpgsql stable
+  set search_path=""
+  as sha256 ad00271cc5234721baa380fa6a550e080db6fda6590b836467dcd788acec1892; -- owner federation_owner
+comment on function federation.page_source(federation.federation_resources,text,text) is 'A select of the rows among which the first of a page are, and of no more than it must. after is a condition over the row alias t, or null.';
+
+create function federation.page_statement(columns text, names name[], descendings boolean[], source text, size text)
+  returns text
+  language sql immutable
+  set search_path=""
+  as sha256 d74b706f90067245f1028ae0989ba92ae44074d70af148a442de4b1578c394ae; -- owner federation_owner
+comment on function federation.page_statement(text,name[],boolean[],text,text) is 'A select of a page: its rows as JSON, the position of its last row, whether more follow. Of a select over the table, and a size.';
 
 create function federation.partition_of_default(starts_at timestamp with time zone, ends_at timestamp with time zone, name text)
   returns void
@@ -1234,6 +1350,34 @@ create function federation.peers_of_current_user()
   set search_path=""
   as sha256 806b06d8f6227207550d53547b74e9e572d136f674b9567236dd22b64dc4ca22; -- owner federation_owner
 comment on function federation.peers_of_current_user() is 'The peers of the local user of this session, with their sealed keys, for the gateway to open connections with.';
+
+create function federation.prepare_resource(resource text)
+  returns void
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 6449a89a81700587f69b2a00a737af991e0d479e9036414c97b51e8a87709b17; -- owner federation_owner
+comment on function federation.prepare_resource(text) is 'Writes page_of_<resource> and row_of_<resource> from the table as it is now.';
+
+create function federation.prepare_resources()
+  returns void
+  language sql volatile security definer
+  set search_path=""
+  as sha256 6a799c10dfe269bc34c36cc10e6d5516ad70fb6e832115bfc2aaf3441fd39026; -- owner federation_owner
+comment on function federation.prepare_resources() is 'Prepares the resources whose tables or policies have changed since they were prepared. Called when a gateway starts.';
+
+create function federation.prepared_page(resource text, first integer, after text, reach federation.page_reach)
+  returns federation.page
+  language plpgsql stable
+  set search_path=""
+  as sha256 537f46d047bf1a93a7ee037af82351f3265501df457aef955a1320502a0b22ae; -- owner federation_owner
+comment on function federation.prepared_page(text,integer,text,federation.page_reach) is 'One page in a prepared resource''s own order, as federation.list_rows answers it. Raises MF010, MF012. Written by federation.write_dispatch.';
+
+create function federation.prepared_row(resource text, id text)
+  returns json
+  language plpgsql stable
+  set search_path=""
+  as sha256 c72045449685c74d7b2cafa124fa55ed18c5b7ad5f815b0e7428ee44cf91987b; -- owner federation_owner
+comment on function federation.prepared_row(text,text) is 'One row by its key, as federation.get_row answers it. Raises MF010 to MF012. Written by federation.write_dispatch.';
 
 create function federation.privilege_held(role_name name, object_kind text, object_id oid, column_number smallint)
   returns boolean
@@ -1268,14 +1412,14 @@ create function federation.publish_settings(settings jsonb)
   language sql volatile security definer
   set search_path=""
   as sha256 687ffc0d8e1911d433641f7c71500dfbd83061de8a0e8b45e825405735a6834e; -- owner federation_owner
-comment on function federation.publish_settings(jsonb) is 'Writes the host, URLs and root fingerprint of this gateway.';
+comment on function federation.publish_settings(jsonb) is 'Writes the host and URLs of this gateway.';
 
 create function federation.published_crls()
   returns TABLE(fingerprint text, certificate_der bytea, number bigint, der bytea, this_update timestamp with time zone, next_update timestamp with time zone)
   language sql stable security definer rows 1000
   set search_path=""
-  as sha256 d0ce062e2d071eb8028816413ec2be896c18724584852680e5f3bd984190bb74; -- owner federation_owner
-comment on function federation.published_crls() is 'The newest list of each authority, that of the one which signs first.';
+  as sha256 1c172d4be58940ffb1d35c1805abf1882e9a812174129b5286d205a5e98294b3; -- owner federation_owner
+comment on function federation.published_crls() is 'The newest list of each authority that is trusted, that of the one which signs first.';
 
 create function federation.put_search_document(resource text, entry jsonb)
   returns void
@@ -1333,7 +1477,7 @@ create function federation.record_certificate(serial text, grant_id uuid, finger
   returns void
   language sql volatile security definer
   set search_path=""
-  as sha256 5a2863b94911bebfbc8eafc48a5320ab4c7601b6a038b6df14141bb6c1147f9e; -- owner federation_owner
+  as sha256 fd6155bd9d1875f4dffd13175bf25a251ea5c4d9c488adde7233412fd8b5a948; -- owner federation_owner
 comment on function federation.record_certificate(text,uuid,text,timestamp with time zone,timestamp with time zone,text) is 'Records a client certificate that was signed for a grant by the authority that signs now, and the one that it was renewed from, which is live. Raises MF031.';
 
 create function federation.record_identity(users_table regclass, user_column name, memberships_table regclass, member_user_column name, member_team_column name, user_deleted_column name, member_deleted_column name)
@@ -1375,7 +1519,7 @@ create function federation.register_resource(name text, table_id regclass, owner
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 f292121693a02e96531055b0e36206f8a684a701cf8bd29c9a10a72cbdbc42a3; -- owner federation_owner
+  as sha256 569211cb45d379f11cd1ea71560f2cb999ea2a498f7569cdc1bdb3e48544a7ec; -- owner federation_owner
 comment on function federation.register_resource(text,regclass,text,text,name[],name,jsonb,name,name[],jsonb,name,regconfig) is 'Makes a table a resource: the scope policy; where it has no policies, the owner-or-team policy and an index of words; an HNSW index. Raises MF022, MF031.';
 
 create function federation.remove_peer(owner_user_id text, host text)
@@ -1420,6 +1564,13 @@ create function federation.require_active()
   as sha256 a5bb524753ccd764ae3fb406f39ea1d5aa2c1290aa1323cb28a3de2a0adbaf24; -- owner federation_owner
 comment on function federation.require_active() is 'Raises MF001 to MF007 unless the grant of this session is active.';
 
+create function federation.require_page(resource text)
+  returns federation.page_reach
+  language plpgsql stable security definer
+  set search_path=""
+  as sha256 8bb9b498bfc12655aa93bb276314038dcdd54768ff76150788878b93d01a3be5; -- owner federation_owner
+comment on function federation.require_page(text) is 'How far a page of the resource reaches under the active grant. Raises what require_resource raises.';
+
 create function federation.require_protected(resource text)
   returns void
   language plpgsql stable
@@ -1431,7 +1582,7 @@ create function federation.require_resource(resource text)
   returns void
   language plpgsql stable security definer
   set search_path=""
-  as sha256 2f2281bd12a2954dd39659b7076e3f23c6da5f829526215c1e52dcd3239c2dff; -- owner federation_owner
+  as sha256 163bc4a240c1257e73f01b75ede05c2ceb695a3e7248f16a343025b97e29dcff; -- owner federation_owner
 comment on function federation.require_resource(text) is 'Raises MF001 to MF007 unless the grant is active, MF010 unless its scope admits the resource.';
 
 create function federation.require_searchable(resources text[])
@@ -1445,7 +1596,7 @@ create function federation.require_session_grant()
   returns federation.federation_grants
   language plpgsql stable security definer
   set search_path=""
-  as sha256 30a888e1f0d09800b2ba910417562da7a5ac2dc56602a6f357e9c8ce86a1d4d9; -- owner federation_owner
+  as sha256 fe87298c0c8a25febb81fbc9b5887c17fbd64a6b3e1c304f6a5711a622cbc3ad; -- owner federation_owner
 comment on function federation.require_session_grant() is 'The active grant of this session. Raises MF001 and MF003 to MF007.';
 
 create function federation.require_status_active(status text, expires_at timestamp with time zone)
@@ -1511,6 +1662,13 @@ create function federation.resume_grant(grant_id uuid)
   as sha256 b5e451d204042f572094588dffdc025dcde76b2698b475570305e9804e76732f; -- owner federation_owner
 comment on function federation.resume_grant(uuid) is 'Makes a suspended grant active again. Raises MF011, MF031.';
 
+create function federation.retire_authorities()
+  returns SETOF text
+  language plpgsql volatile security definer rows 1000
+  set search_path=""
+  as sha256 7d1caaaf98353faf34bf524f8e050b26c665d29d0d2438ec9bee216bddb0e627; -- owner federation_owner
+comment on function federation.retire_authorities() is 'Ends a rotation: retires an authority that has a successor once the last of its certificates has ended, and returns its fingerprint.';
+
 create function federation.revocation_epoch()
   returns bigint
   language sql volatile security definer
@@ -1562,6 +1720,13 @@ create function federation.roll_audit(hot interval DEFAULT '90 days'::interval)
   as sha256 982cd686faca58cb8f9ff920ef43517d826cc08e85199a8004376ad5943caacb; -- owner federation_owner
 comment on function federation.roll_audit(interval) is 'Makes partitions for the coming weeks and moves those to the archive that ended so long ago; says what it did. Raises MF012 for less than 90 days, but for a superuser.';
 
+create function federation.rotate_authority(id uuid, certificate_der bytea, fingerprint text, sealed_key bytea, cross_certificate_der bytea)
+  returns void
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 e8f11ad57e6378073a2b42d59137d83d2e472368f9e7ba8081a89ec30e5e6f53; -- owner federation_owner
+comment on function federation.rotate_authority(uuid,bytea,text,bytea,bytea) is 'Adds the authority that takes over from the embedded one, its key sealed and certified by the one before. Raises MF031 while two are trusted.';
+
 create function federation.row_expression(table_id regclass, expression text)
   returns text
   language sql stable
@@ -1569,19 +1734,77 @@ create function federation.row_expression(table_id regclass, expression text)
   as sha256 064924ab089c1d1549ba524b9bfaf92db226444aa87bfb59823386f290dba431; -- owner federation_owner
 comment on function federation.row_expression(regclass,text) is 'A column name, quoted, or any other expression, in parentheses.';
 
+create function federation.row_names(resource text)
+  returns text
+  language sql stable
+  set search_path=""
+  as sha256 1d9407c3946b93f169fae3b2e2e94036e201c4c601488c231bcfd3d82c84db70; -- owner federation_owner
+comment on function federation.row_names(text) is 'The declared columns of a resource over the row alias t, as they are.';
+
+create function federation.row_of_credentials(id text)
+  returns json
+  language plpgsql stable
+  set DateStyle=ISO, MDY
+  set IntervalStyle=postgres
+  set TimeZone=UTC
+  set plan_cache_mode=force_generic_plan
+  set search_path=""
+  as sha256 164143af549ecf5974cf46b0f3c45bb9ea8daca187afb24d8ea64ed447eb4993; -- owner federation_owner
+comment on function federation.row_of_credentials(text) is 'A row by its key; null where none is visible. Written by federation.prepare_resource.';
+
+create function federation.row_of_notes(id text)
+  returns json
+  language plpgsql stable
+  set DateStyle=ISO, MDY
+  set IntervalStyle=postgres
+  set TimeZone=UTC
+  set plan_cache_mode=force_generic_plan
+  set search_path=""
+  as sha256 f0bf0043d9c49d9817ba2b86f2f9216c8feb371bf625e06eda94548f5b331acc; -- owner federation_owner
+comment on function federation.row_of_notes(text) is 'A row by its key; null where none is visible. Written by federation.prepare_resource.';
+
+create function federation.row_of_projects(id text)
+  returns json
+  language plpgsql stable
+  set DateStyle=ISO, MDY
+  set IntervalStyle=postgres
+  set TimeZone=UTC
+  set plan_cache_mode=force_generic_plan
+  set search_path=""
+  as sha256 953ba08409e6ec26420ddab9350794328003c7fd8b0c415e3333974cb0ade935; -- owner federation_owner
+comment on function federation.row_of_projects(text) is 'A row by its key; null where none is visible. Written by federation.prepare_resource.';
+
+create function federation.row_of_tasks(id text)
+  returns json
+  language plpgsql stable
+  set DateStyle=ISO, MDY
+  set IntervalStyle=postgres
+  set TimeZone=UTC
+  set plan_cache_mode=force_generic_plan
+  set search_path=""
+  as sha256 09d5de259c04cb77758409d253563af84f0441937893b31e6e1c361706f4a28a; -- owner federation_owner
+comment on function federation.row_of_tasks(text) is 'A row by its key; null where none is visible. Written by federation.prepare_resource.';
+
 create function federation.scope_admits(resource text)
   returns boolean
-  language sql stable security definer
+  language plpgsql stable security definer
   set search_path=""
-  as sha256 8ac43921419cb00e12bff7a1215907a233ff6789b4abc5f814ad6af800d897e3; -- owner federation_owner
+  as sha256 d4dcbb48d8e227edd3b6b52303f8d713fc15fdea716d396be37cd023729ec86d; -- owner federation_owner
 comment on function federation.scope_admits(text) is 'Whether the active grant''s scope names the resource and does not exclude it; excluding wins.';
 
 create function federation.scope_cap()
   returns integer
-  language sql stable security definer
+  language plpgsql stable security definer
   set search_path=""
-  as sha256 f8db9f89941df6d95d4706619bc8b44e2e46a3f9a9f621f28d3fe99f2f49605b; -- owner federation_owner
+  as sha256 03d0394c622b24a260c0ab9c767af7d445f711bb5bd9e80a0f6e856b9aab5125; -- owner federation_owner
 comment on function federation.scope_cap() is 'The most rows one query may return under the active grant: 100 where the scope is silent.';
+
+create function federation.scope_names_resource(scope jsonb, resource text)
+  returns boolean
+  language plpgsql immutable
+  set search_path=""
+  as sha256 72a4f1ceb00e4474d4c61df257bf1c91e3fe324c55a03a2c550c346eb2f2f702; -- owner federation_owner
+comment on function federation.scope_names_resource(jsonb,text) is 'Whether a scope names the resource and does not exclude it; excluding wins.';
 
 create function federation.scope_names_team(scope jsonb, teams text[])
   returns boolean
@@ -1592,9 +1815,9 @@ comment on function federation.scope_names_team(jsonb,text[]) is 'Whether a stor
 
 create function federation.scope_personal()
   returns boolean
-  language sql stable security definer
+  language plpgsql stable security definer
   set search_path=""
-  as sha256 ada3985138500157da3ce814d0dd978b3ee45915c6e5a3e9bb4ca3940f09adc9; -- owner federation_owner
+  as sha256 e67df3da5c0291b976ab565d003bd86ef18b438676681aa727ca331fd3022a1e; -- owner federation_owner
 comment on function federation.scope_personal() is 'Whether rows with no team are in scope; false where the scope is silent.';
 
 create function federation.scope_policy_statement(name text, table_id regclass, team text)
@@ -1606,10 +1829,10 @@ comment on function federation.scope_policy_statement(text,regclass,text) is 'Th
 
 create function federation.scope_teams()
   returns text[]
-  language sql stable security definer
+  language plpgsql stable security definer
   set search_path=""
-  as sha256 5a1e6690eca0979c4623f840368821b6311e2b5a05ae844136f523b7994ba575; -- owner federation_owner
-comment on function federation.scope_teams() is 'The teams in scope: those that the scope includes and the subject is a member of now; none where the scope is silent.';
+  as sha256 b3ae12e9481fdd2d2767120bd8d2dc2fe834a00635bc6534d79cf52bdbbda2e7; -- owner federation_owner
+comment on function federation.scope_teams() is 'The teams in scope; none without an active grant.';
 
 create function federation.scoped_query(prefix text, query tsquery)
   returns tsquery
@@ -1738,13 +1961,6 @@ create function federation.send_notice(notice jsonb)
   as sha256 b37c6838ebb538bf2a92bc83306d423bd0ef62895dec6901ef1d20d9dbb788c2; -- owner federation_owner
 comment on function federation.send_notice(jsonb) is 'Sends one notice on the channel federation_grants, a few hundred bytes at most; {"all": true} after the first thousand of a transaction.';
 
-create function federation.session_grant()
-  returns SETOF federation.federation_grants
-  language sql stable security definer rows 1
-  set search_path=""
-  as sha256 8d31441c7035e0cf011be8dbcda325116ccfa66f869bb24e10a2474c12e53c9b; -- owner federation_owner
-comment on function federation.session_grant() is 'The active grant of this transaction''s session, read now; no row where there is none.';
-
 create function federation.session_prefixes(resource text)
   returns text[]
   language plpgsql stable security definer
@@ -1793,6 +2009,13 @@ create function federation.set_peer_state(peer_id uuid, serial text, state text)
   set search_path=""
   as sha256 7a7c3b3fd01d698cbb85237605eebd055088530400a8f3abc76eed9edaea149c; -- owner federation_owner
 comment on function federation.set_peer_state(uuid,text,text) is 'Writes what the gateway learnt of a peer when it last asked it.';
+
+create function federation.signing_authority(known_for interval DEFAULT '00:01:00'::interval)
+  returns uuid
+  language sql stable
+  set search_path=""
+  as sha256 7af4a1c5d7399fa3f3273a6fd3fe107a0611617de5636b658793aa892d21c24a; -- owner federation_owner
+comment on function federation.signing_authority(interval) is 'The newest authority that is not retired and was made so long ago, else the oldest that is not retired; null where there is none.';
 
 create function federation.single_key(table_id regclass)
   returns name
@@ -1849,6 +2072,20 @@ create function federation.suspend_grant(grant_id uuid)
   set search_path=""
   as sha256 c7bf14093a691e0c45fb6936442217ccf9d1a2dc0877dbe79b561f8ef5be2d63; -- owner federation_owner
 comment on function federation.suspend_grant(uuid) is 'Suspends an active grant until federation.resume_grant. Raises MF011, MF031.';
+
+create function federation.table_version(resource text)
+  returns text
+  language plpgsql stable security definer
+  set search_path=""
+  as sha256 e901b0efcf6e14140c5a8a2aacd8b222db27f8a39bdf2b0df1383f7a25224e07; -- owner federation_owner
+comment on function federation.table_version(text) is 'Changes with whatever of a resource''s table a prepared function depends on: columns, policies, row-level security.';
+
+create function federation.teams_in_scope(the_grant federation.federation_grants)
+  returns text[]
+  language plpgsql stable
+  set search_path=""
+  as sha256 6394a501a8bab24b0126678fbd5b69d20653b3fbc15f6b4380b0d6b69458ac57; -- owner federation_owner
+comment on function federation.teams_in_scope(federation.federation_grants) is 'The teams that a grant''s scope includes and its subject is a member of now; none where the scope is silent.';
 
 create function federation.text_array(columns name[])
   returns text
@@ -1953,7 +2190,7 @@ create function federation.unregister_resource(name text)
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 7e76a45d6e464836142aec21ad0a556e242b965defccb8b618225556b1cbc874; -- owner federation_owner
+  as sha256 9753aa12220e8fecd807b8f411a83c18d8ad9a3c79e92cd37026beef377a5804; -- owner federation_owner
 comment on function federation.unregister_resource(text) is 'Drops a registration and leaves the table as it was found. Raises MF011, and MF031 while a live grant names the resource.';
 
 create function federation.update_grant(grant_id uuid, scope jsonb)
@@ -1991,6 +2228,13 @@ create function federation.watch_table(table_id regclass, what text, columns nam
   as sha256 18feb48ecd3ba0c283c2e60425fa9305747a6b9547ef4b06b65ddfc9c255ec0d; -- owner federation_owner
 comment on function federation.watch_table(regclass,text,name[],text) is 'Puts the triggers of a binding on one table, as its owner.';
 
+create function federation.write_dispatch()
+  returns void
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 67d2f553da9077232166c57243e1e8ffcdd2332ecb74622e67914a6641a5fc05; -- owner federation_owner
+comment on function federation.write_dispatch() is 'Writes prepared_page and prepared_row from the resources that are prepared.';
+
 create function federation_api.capabilities()
   returns jsonb
   language sql stable
@@ -1999,17 +2243,17 @@ create function federation_api.capabilities()
 comment on function federation_api.capabilities() is 'Protocol version, verbs, resources with their columns, limits, end of the certificate, address of the CRL.';
 
 create function federation_api.get(resource text, id text)
-  returns jsonb
+  returns json
   language plpgsql stable
   set search_path=""
-  as sha256 7cb18049ead9f3d0d2476a43fa8e2b3639d5e73f4ca7fa06e904b0b0148a3909; -- owner federation_owner
+  as sha256 e7c27081b33ab6006ec9b3016689ebb1bb0dbffea320eb01192c14a0ae02e9a8; -- owner federation_owner
 comment on function federation_api.get(text,text) is 'One row of a resource by its key.';
 
 create function federation_api.list(resource text, filter jsonb DEFAULT NULL::jsonb, "order" jsonb DEFAULT NULL::jsonb, first integer DEFAULT NULL::integer, after text DEFAULT NULL::text)
-  returns jsonb
+  returns json
   language plpgsql stable
   set search_path=""
-  as sha256 7ed55b6f009a58e52933ba70ca70535eb2bc80f232891b7e8c85b3dbc0290f6f; -- owner federation_owner
+  as sha256 a1fc8fd1c92c16ccc8e24701bf00a6a34b9e8b80695667ed2a7cb90d6722f668; -- owner federation_owner
 comment on function federation_api.list(text,jsonb,jsonb,integer,text) is 'A keyset page of a resource: {"rows", "nextCursor", "capped"}.';
 
 create function federation_api.search(query text, resources text[] DEFAULT NULL::text[], first integer DEFAULT NULL::integer, after text DEFAULT NULL::text, mode text DEFAULT NULL::text, vector double precision[] DEFAULT NULL::double precision[])
@@ -2045,7 +2289,7 @@ CREATE TRIGGER _100_append_only BEFORE DELETE OR UPDATE ON federation.federation
 
 CREATE TRIGGER _110_append_only_truncate BEFORE TRUNCATE ON federation.federation_audit_log_default FOR EACH STATEMENT EXECUTE FUNCTION federation.tg_federation_audit_log__append_only();
 
-CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_authorities DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('authority', '{sealed_key,certificate_der}');
+CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_authorities DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('authority', '{sealed_key,certificate_der,cross_certificate_der}');
 
 CREATE TRIGGER _100_lifecycle BEFORE INSERT OR DELETE OR UPDATE ON federation.federation_certificates FOR EACH ROW EXECUTE FUNCTION federation.tg_federation_certificates__lifecycle(); -- A
 
