@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { format, resolveConfig } from "prettier";
 import { openContestants } from "./contestants.ts";
 import type { Contestants } from "./contestants.ts";
 import { measureSeries } from "./measure.ts";
@@ -82,15 +83,20 @@ try {
     readySeconds: await measureReady(plan.rounds),
   };
   const targets = [...targetsOf(measurements), ...singleTargets(singles)];
-  const command = ["npm run bench", ...process.argv.slice(2)].join(" ");
+  const command = ["npm run bench --", ...process.argv.slice(2)].join(" ");
   const report = reportOf(command, machine, plan, told, measurements, targets);
   const markdown = markdownOf(report, "list.svg");
   process.stdout.write(markdown);
   const [first] = measurements;
   if (out !== undefined && first !== undefined) {
     mkdirSync(out, { recursive: true });
-    writeFileSync(join(out, "report.json"), `${JSON.stringify(report, null, 2)}\n`);
-    writeFileSync(join(out, "README.md"), markdown);
+    const style = await resolveConfig(join(out, "README.md"));
+    for (const [name, text, parser] of [
+      ["report.json", JSON.stringify(report), "json"],
+      ["README.md", markdown, "markdown"],
+    ] as const) {
+      writeFileSync(join(out, name), await format(text, { ...style, parser }));
+    }
     writeFileSync(join(out, "list.svg"), chartOf(first));
   }
 } finally {

@@ -29,7 +29,7 @@ export function markdownOf(report: Report, chart: string): string {
     "## On what",
     `${machine.cores} cores (${machine.cpu}), ${machine.memoryGib} GiB, ${machine.system}, shared by load generator, servers and database; load ${machine.loadBefore} when it began.`,
     `${versions.join(", ")}.`,
-    "The rows are made by `bench/setting/work.sql`; mutual TLS 1.3, P-256; pages have 50 rows; each server has 10 database connections.",
+    "Where a request's time goes: [profile](profile.md). The rows are made by `bench/setting/work.sql`; mutual TLS 1.3, P-256; pages have 50 rows; each server has 10 database connections.",
   ].join("\n\n")}\n`;
 }
 
@@ -44,10 +44,11 @@ function sectionOf({ series, results }: Measurement): string[] {
       results.map(({ name, throughput, p50, p99, cpuMs }) => [
         name,
         format(throughput),
-        format(p50),
-        p99 === undefined ? "" : format(p99),
+        // In a round that is shorter than a request nothing was answered.
+        throughput === 0 ? "" : format(p50),
+        p99 === undefined || throughput === 0 ? "" : format(p99),
         format(cpuMs),
-        gateway === undefined || rate !== undefined ? "" : format(gateway / throughput),
+        gateway === undefined || rate !== undefined || throughput === 0 ? "" : format(gateway / throughput),
       ]),
     ),
   ];
