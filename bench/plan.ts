@@ -43,7 +43,7 @@ export const QUICK: Plan = {
 export function fullPlan(sizes: readonly number[]): Plan {
   return {
     rounds: 5,
-    measureMs: 2_000,
+    measureMs: 1_000,
     series: sizes.flatMap((rows) => (rows === SMALL ? smallSeries() : largeSeries(rows))),
   };
 }

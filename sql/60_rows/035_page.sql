@@ -23,7 +23,9 @@ revoke all on function federation.order_clause(name[], boolean[]) from public;
 grant execute on function federation.order_clause(name[], boolean[]) to federation_peer, federation_user;
 comment on function federation.order_clause(name[], boolean[]) is 'What follows order by, over the row alias t.';
 
-create or replace function federation.page_statement(columns text, names name[], descendings boolean[], source text, size text) returns text
+create or replace function federation.page_statement(
+  columns text, names name[], descendings boolean[], source text, size text, cut_short text default 'false'
+) returns text
 language sql
 immutable
 set search_path = ''
@@ -34,22 +36,24 @@ as $$
         json_agg(q.page_row) filter (where q.place <= %1$s) as page_rows,
         min(q.keys) as last_keys,
         coalesce(max(q.place) > %1$s, false) as more,
-        (count(*) filter (where q.place <= %1$s))::integer as row_count
+        (count(*) filter (where q.place <= %1$s))::integer as row_count,
+        coalesce(bool_or(q.cut_short), false) as cut_short
       from (
         select
           t."page place" as place,
+          %6$s as cut_short,
           (select row_to_json(r.*) from (select %2$s) r) as page_row,
           case when t."page place" = %1$s then array[%3$s] end as keys
         from (select row_number() over () as "page place", t.* from (select t.* from (%4$s) t order by %5$s limit %1$s + 1) t) t
       ) q',
     size, columns, (select string_agg(format('t.%I::text', o.name), ', ' order by o.n) from unnest(names) with ordinality as o (name, n)),
-    source, federation.order_clause(names, descendings)
+    source, federation.order_clause(names, descendings), cut_short
   );
 $$;
-revoke all on function federation.page_statement(text, name[], boolean[], text, text) from public;
-grant execute on function federation.page_statement(text, name[], boolean[], text, text) to federation_peer, federation_user;
-comment on function federation.page_statement(text, name[], boolean[], text, text) is
-  'A select of a page: its rows as JSON, the position of its last row, whether more follow. Of a select over the table, and a size.';
+revoke all on function federation.page_statement(text, name[], boolean[], text, text, text) from public;
+grant execute on function federation.page_statement(text, name[], boolean[], text, text, text) to federation_peer, federation_user;
+comment on function federation.page_statement(text, name[], boolean[], text, text, text) is
+  'A select of a page: its rows as JSON, the position of its last row, whether more follow, how many they are, and whether the condition cut_short holds of any.';
 
 create or replace function federation.page_json(
   resource text, filter jsonb, "order" jsonb, page_rows json, last_keys text[], more boolean, capped boolean

@@ -44,6 +44,20 @@ revoke all on function federation.is_prepared(text) from public;
 grant execute on function federation.is_prepared(text) to federation_peer;
 comment on function federation.is_prepared(text) is 'Whether page_of_… and row_of_… are there and are of the table as it is now.';
 
+create or replace function federation.has_branches(resource federation.federation_resources) returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+  -- Where the policies are the application's, it alone knows what they show.
+  select resource.native_policy
+    and array_remove(array[resource.owner_expression, resource.team_expression], null) <@ resource.columns::text[]
+    and federation.can_index_search(resource.table_id, resource.key_column, resource.owner_expression, resource.team_expression);
+$$;
+revoke all on function federation.has_branches(federation.federation_resources) from public;
+comment on function federation.has_branches(federation.federation_resources) is
+  'Whether what the policies show of a table is the subject''s own rows and those of the teams in scope, in plain columns.';
+
 create or replace function federation.page_source(resource federation.federation_resources, clause text, after text) returns text
 language plpgsql
 stable
@@ -51,32 +65,30 @@ set search_path = ''
 as $$
 declare
   names constant text := federation.row_names(resource.name);
-  rest constant text := format('%s order by %s limit page_size + 1', coalesce('and ' || after, ''), clause);
-  owner_type constant text := federation.column_type(resource.table_id, resource.owner_expression::name);
-  team_type constant text := federation.column_type(resource.table_id, resource.team_expression::name);
-  own text;
+  rest constant text := format('%s order by %s limit', coalesce('and ' || after, ''), clause);
+  own constant text := format(
+    'from %s t where page.personal and t.%I = page.subject::%s',
+    resource.table_id, resource.owner_expression, federation.column_type(resource.table_id, resource.owner_expression::name)
+  );
 begin
-  -- Where the policies are the application's, it alone knows what they show.
-  if not resource.native_policy
-    or not array_remove(array[resource.owner_expression, resource.team_expression], null) <@ resource.columns::text[]
-    or not federation.can_index_search(resource.table_id, resource.key_column, resource.owner_expression, resource.team_expression) then
-    return format('select %s from %s t where true %s', names, resource.table_id, rest);
+  if not federation.has_branches(resource) then
+    return format('select %s from %s t where true %s page.page_size + 1', names, resource.table_id, rest);
+  end if;
+  if resource.team_expression is null then
+    return format('select %s %s %s page.page_size + 1', names, own, rest);
   end if;
   -- What the policies show is in one of these: the subject's own rows without a team, and those of each team in scope. Each comes from an index
   -- in order, and ends soon. The policies decide in each.
-  own := format(
-    'select %s from %s t where page.personal and t.%I = page.subject::%s', names, resource.table_id, resource.owner_expression, owner_type
-  );
-  if resource.team_expression is null then
-    return format('%s %s', own, rest);
-  end if;
   return format(
-    '(%1$s and t.%2$I is null %3$s) union all select t.* from unnest(page.teams::%4$s[]) as x (team) cross join lateral (
-      select %5$s from %6$s t where t.%2$I = x.team %3$s) t',
-    own, resource.team_expression, rest, team_type, names, resource.table_id
+    '(select 0::bigint as "page turn", %1$s %2$s and t.%3$I is null %4$s page.page_size + 1)
+      union all
+      select t.* from unnest(page.teams::%5$s[]) as x (team) cross join lateral (
+        select row_number() over () as "page turn", t.* from (select %1$s from %6$s t where t.%3$I = x.team %4$s page.turns) t
+      ) t',
+    names, own, resource.team_expression, rest, federation.column_type(resource.table_id, resource.team_expression::name), resource.table_id
   );
 end;
 $$;
 revoke all on function federation.page_source(federation.federation_resources, text, text) from public;
 comment on function federation.page_source(federation.federation_resources, text, text) is
-  'A select of the rows among which the first of a page are, and of no more than it must. after is a condition over the row alias t, or null.';
+  'A select of the rows among which the first of a page are, with no more of each team than page.turns. after is a condition over the row alias t, or null.';

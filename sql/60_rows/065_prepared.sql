@@ -12,6 +12,7 @@ declare
   keyset text;
   columns text;
   clause text;
+  cut_short text;
 begin
   -- One after the other: all write the functions of write_dispatch.
   perform pg_advisory_xact_lock(hashtext('federation.prepare_resource'));
@@ -31,6 +32,7 @@ begin
   end if;
   columns := federation.select_columns(resource);
   clause := federation.order_clause(sorted.names, sorted.descendings);
+  cut_short := case when registered.team_expression is not null and federation.has_branches(registered) then 't."page turn" = page.turns' else 'false' end;
   keyset := replace(
     federation.keyset_condition(sorted.names, sorted.types, sorted.nullables, sorted.descendings, sorted.types), '($3)', 'page.keyset'
   );
@@ -56,15 +58,22 @@ begin
         subject constant text := $3;
         personal constant boolean := $4;
         teams constant text[] := $5;
+        -- Of each team four times its share, for rows are not shared evenly; where all of these are in the page, there may be more.
+        turns integer := least(page_size + 1, greatest(16, 4 * (page_size + 1) / greatest(cardinality(teams), 1)));
+        is_cut_short boolean;
       begin
-        if keyset is null then
-          %s into page_rows, last_keys, more, row_count;
-        else
-          %s into page_rows, last_keys, more, row_count;
-        end if;
+        loop
+          if keyset is null then
+            %s into page_rows, last_keys, more, row_count, is_cut_short;
+          else
+            %s into page_rows, last_keys, more, row_count, is_cut_short;
+          end if;
+          exit when turns > page_size or not is_cut_short;
+          turns := least(page_size + 1, 4 * turns);
+        end loop;
       end',
-      federation.page_statement(columns, sorted.names, sorted.descendings, federation.page_source(registered, clause, null), 'page.page_size'),
-      federation.page_statement(columns, sorted.names, sorted.descendings, federation.page_source(registered, clause, keyset), 'page.page_size')
+      federation.page_statement(columns, sorted.names, sorted.descendings, federation.page_source(registered, clause, null), 'page.page_size', cut_short),
+      federation.page_statement(columns, sorted.names, sorted.descendings, federation.page_source(registered, clause, keyset), 'page.page_size', cut_short)
     )
   );
   execute format(

@@ -115,6 +115,33 @@ describe.each(RESOURCES)("a prepared page of %s", (resource) => {
   );
 });
 
+test("a page of many teams whose rows are shared unevenly is whole, page by page", async () => {
+  await database.transaction(async (client) => {
+    const teams = Array.from({ length: 9 }, (_, n) => `m${n}`);
+    await seedPeople(client, { max: teams });
+    // One team has most of the rows, and the first and last of them; the others have runs of their own.
+    await client.query(`
+      insert into shop.jobs
+      select 1000 + n, 'zoe', case when n between 300 and 400 then 'm' || n % 9 else 'm4' end,
+        timestamptz '2027-01-01' + n * interval '1 minute', 1, null
+      from generate_series(1, 700) n`);
+    const grant = await grantOf(client, "max", { include_teams: "*", max_rows_per_query: 1_000 });
+    await asPeer(client, grant, async () => {
+      for (const first of [30, 100, 333]) {
+        const ids: unknown[] = [];
+        let after: string | null = null;
+        do {
+          const page: Page = await list(client, "jobs", { first, after });
+          expect(page).toEqual(await unprepared(client, "jobs", first, after));
+          ids.push(...page.rows.map(({ id }) => id));
+          after = page.nextCursor;
+        } while (after !== null);
+        expect(ids).toEqual(Array.from({ length: 700 }, (_, n) => String(1_001 + n)));
+      }
+    });
+  });
+});
+
 describe("a prepared row", () => {
   test("is what get_row answers; one that is hidden is as absent as one that never was", async () => {
     await database.transaction(async (client) => {

@@ -1052,6 +1052,13 @@ create function federation.grants_of_current_user()
   as sha256 0a204d60b1cb48d6408698afd05f38f7feffffc9f348a800f95c4a30bbbb9c8e; -- owner federation_owner
 comment on function federation.grants_of_current_user() is 'The grants that speak for the local user of this session.';
 
+create function federation.has_branches(resource federation.federation_resources)
+  returns boolean
+  language sql stable
+  set search_path=""
+  as sha256 551f4c4c60317e23008baa86972fc35c1e22ca931afc91c7cdc7ba9583cca58e; -- owner federation_owner
+comment on function federation.has_branches(federation.federation_resources) is 'Whether what the policies show of a table is the subject''s own rows and those of the teams in scope, in plain columns.';
+
 create function federation.health_of_my_peers()
   returns TABLE(peer_id uuid, circuit text, last_success_at timestamp with time zone, last_failure_at timestamp with time zone, last_failure_code text, offline_since timestamp with time zone)
   language sql stable security definer rows 1000
@@ -1273,7 +1280,7 @@ create function federation.page_of_credentials(page_size integer, keyset text[],
   set TimeZone=UTC
   set plan_cache_mode=force_generic_plan
   set search_path=""
-  as sha256 1a49a96e5c41fe35d10957ca2480b16f707d2778e6d80e1532371da10ee876cf; -- owner federation_owner
+  as sha256 6b648076016a3b21cc91b0a07865e95b1b4d985fd7708a50a85fa59ccc1dccc4; -- owner federation_owner
 comment on function federation.page_of_credentials(integer,text[],text,boolean,text[]) is 'A page in the resource''s own order, after a position or from the beginning. Written by federation.prepare_resource.';
 
 create function federation.page_of_notes(page_size integer, keyset text[], subject text, personal boolean, teams text[], OUT page_rows json, OUT last_keys text[], OUT more boolean, OUT row_count integer)
@@ -1284,7 +1291,7 @@ create function federation.page_of_notes(page_size integer, keyset text[], subje
   set TimeZone=UTC
   set plan_cache_mode=force_generic_plan
   set search_path=""
-  as sha256 8d3e0d2c8913083e71d5945133409de713d045596386c9b7b33094cc3b2d64db; -- owner federation_owner
+  as sha256 1945f618938fb5bc87c36550ac2080b1f38c4159da4dd485bb92a13a4fbca14b; -- owner federation_owner
 comment on function federation.page_of_notes(integer,text[],text,boolean,text[]) is 'A page in the resource''s own order, after a position or from the beginning. Written by federation.prepare_resource.';
 
 create function federation.page_of_projects(page_size integer, keyset text[], subject text, personal boolean, teams text[], OUT page_rows json, OUT last_keys text[], OUT more boolean, OUT row_count integer)
@@ -1295,7 +1302,7 @@ create function federation.page_of_projects(page_size integer, keyset text[], su
   set TimeZone=UTC
   set plan_cache_mode=force_generic_plan
   set search_path=""
-  as sha256 51e8161ebd4f8660a3a38bc57ddf76a534a20d1775e1266faf5117ef3595bd9f; -- owner federation_owner
+  as sha256 4f337aa77ff0ff4a6bf5518b14694ecba40e1c841d33f7d3ec21adefaf4b4873; -- owner federation_owner
 comment on function federation.page_of_projects(integer,text[],text,boolean,text[]) is 'A page in the resource''s own order, after a position or from the beginning. Written by federation.prepare_resource.';
 
 create function federation.page_of_tasks(page_size integer, keyset text[], subject text, personal boolean, teams text[], OUT page_rows json, OUT last_keys text[], OUT more boolean, OUT row_count integer)
@@ -1306,7 +1313,7 @@ create function federation.page_of_tasks(page_size integer, keyset text[], subje
   set TimeZone=UTC
   set plan_cache_mode=force_generic_plan
   set search_path=""
-  as sha256 261cc9c530d28375a34acb8348c4b0633d81b6eb9d6dbca5c19788e05098f0bb; -- owner federation_owner
+  as sha256 500310e643842807d5038515ddcd0dc4a6628f91b4f88f6f821ff65033511a96; -- owner federation_owner
 comment on function federation.page_of_tasks(integer,text[],text,boolean,text[]) is 'A page in the resource''s own order, after a position or from the beginning. Written by federation.prepare_resource.';
 
 create function federation.page_size(first integer, cap integer)
@@ -1320,15 +1327,15 @@ create function federation.page_source(resource federation.federation_resources,
   returns text
   language plpgsql stable
   set search_path=""
-  as sha256 ad00271cc5234721baa380fa6a550e080db6fda6590b836467dcd788acec1892; -- owner federation_owner
-comment on function federation.page_source(federation.federation_resources,text,text) is 'A select of the rows among which the first of a page are, and of no more than it must. after is a condition over the row alias t, or null.';
+  as sha256 c3bac0e88dcde9ac7ba3606554831bdd16f52a9ac267fef3dea00ee3c9a7cac1; -- owner federation_owner
+comment on function federation.page_source(federation.federation_resources,text,text) is 'A select of the rows among which the first of a page are, with no more of each team than page.turns. after is a condition over the row alias t, or null.';
 
-create function federation.page_statement(columns text, names name[], descendings boolean[], source text, size text)
+create function federation.page_statement(columns text, names name[], descendings boolean[], source text, size text, cut_short text DEFAULT 'false'::text)
   returns text
   language sql immutable
   set search_path=""
-  as sha256 d74b706f90067245f1028ae0989ba92ae44074d70af148a442de4b1578c394ae; -- owner federation_owner
-comment on function federation.page_statement(text,name[],boolean[],text,text) is 'A select of a page: its rows as JSON, the position of its last row, whether more follow. Of a select over the table, and a size.';
+  as sha256 fe4748c48df164fd7c32198cb3b7cbfb9e08c3534ea43af82ec3884853a904c4; -- owner federation_owner
+comment on function federation.page_statement(text,name[],boolean[],text,text,text) is 'A select of a page: its rows as JSON, the position of its last row, whether more follow, how many they are, and whether the condition cut_short holds of any.';
 
 create function federation.partition_of_default(starts_at timestamp with time zone, ends_at timestamp with time zone, name text)
   returns void
@@ -1355,7 +1362,7 @@ create function federation.prepare_resource(resource text)
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 6449a89a81700587f69b2a00a737af991e0d479e9036414c97b51e8a87709b17; -- owner federation_owner
+  as sha256 9ec37564f91106be340060ecbbd9994ad42d3f2134921216e91bc4b080cbf60f; -- owner federation_owner
 comment on function federation.prepare_resource(text) is 'Writes page_of_<resource> and row_of_<resource> from the table as it is now.';
 
 create function federation.prepare_resources()
