@@ -58,8 +58,8 @@ begin
         subject constant text := $3;
         personal constant boolean := $4;
         teams constant text[] := $5;
-        -- Of each team four times its share, for rows are not shared evenly; where all of these are in the page, there may be more.
-        turns integer := least(page_size + 1, greatest(16, 4 * (page_size + 1) / greatest(cardinality(teams), 1)));
+        -- Of each team eight times its share, for rows are not shared evenly; where all of these are in the page, there may be more.
+        turns integer := least(page_size + 1, greatest(16, 8 * (page_size + 1) / greatest(cardinality(teams), 1)));
         is_cut_short boolean;
       begin
         loop

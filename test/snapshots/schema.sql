@@ -1280,7 +1280,7 @@ create function federation.page_of_credentials(page_size integer, keyset text[],
   set TimeZone=UTC
   set plan_cache_mode=force_generic_plan
   set search_path=""
-  as sha256 6b648076016a3b21cc91b0a07865e95b1b4d985fd7708a50a85fa59ccc1dccc4; -- owner federation_owner
+  as sha256 f4c447b80ac4e989990865512b8a1a938f873953450e909d18cb6eea51a91b61; -- owner federation_owner
 comment on function federation.page_of_credentials(integer,text[],text,boolean,text[]) is 'A page in the resource''s own order, after a position or from the beginning. Written by federation.prepare_resource.';
 
 create function federation.page_of_notes(page_size integer, keyset text[], subject text, personal boolean, teams text[], OUT page_rows json, OUT last_keys text[], OUT more boolean, OUT row_count integer)
@@ -1291,7 +1291,7 @@ create function federation.page_of_notes(page_size integer, keyset text[], subje
   set TimeZone=UTC
   set plan_cache_mode=force_generic_plan
   set search_path=""
-  as sha256 1945f618938fb5bc87c36550ac2080b1f38c4159da4dd485bb92a13a4fbca14b; -- owner federation_owner
+  as sha256 26254df28a6144c4faf35d7d846036989e0ef5df04cd6886eb8d932e821f486b; -- owner federation_owner
 comment on function federation.page_of_notes(integer,text[],text,boolean,text[]) is 'A page in the resource''s own order, after a position or from the beginning. Written by federation.prepare_resource.';
 
 create function federation.page_of_projects(page_size integer, keyset text[], subject text, personal boolean, teams text[], OUT page_rows json, OUT last_keys text[], OUT more boolean, OUT row_count integer)
@@ -1302,7 +1302,7 @@ create function federation.page_of_projects(page_size integer, keyset text[], su
   set TimeZone=UTC
   set plan_cache_mode=force_generic_plan
   set search_path=""
-  as sha256 4f337aa77ff0ff4a6bf5518b14694ecba40e1c841d33f7d3ec21adefaf4b4873; -- owner federation_owner
+  as sha256 fe511d3ebd3012ed590601a5b45831c68ad6be1fb3c7a99affd785560eb058c6; -- owner federation_owner
 comment on function federation.page_of_projects(integer,text[],text,boolean,text[]) is 'A page in the resource''s own order, after a position or from the beginning. Written by federation.prepare_resource.';
 
 create function federation.page_of_tasks(page_size integer, keyset text[], subject text, personal boolean, teams text[], OUT page_rows json, OUT last_keys text[], OUT more boolean, OUT row_count integer)
@@ -1313,7 +1313,7 @@ create function federation.page_of_tasks(page_size integer, keyset text[], subje
   set TimeZone=UTC
   set plan_cache_mode=force_generic_plan
   set search_path=""
-  as sha256 500310e643842807d5038515ddcd0dc4a6628f91b4f88f6f821ff65033511a96; -- owner federation_owner
+  as sha256 db28dc61cf43ee78f8c38a859fde59aeeda6925055eb793c2d007e805a441dba; -- owner federation_owner
 comment on function federation.page_of_tasks(integer,text[],text,boolean,text[]) is 'A page in the resource''s own order, after a position or from the beginning. Written by federation.prepare_resource.';
 
 create function federation.page_size(first integer, cap integer)
@@ -1362,7 +1362,7 @@ create function federation.prepare_resource(resource text)
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 9ec37564f91106be340060ecbbd9994ad42d3f2134921216e91bc4b080cbf60f; -- owner federation_owner
+  as sha256 34001240fcce441529bbfc9855f9439081e9568aa6713262ff868564c92da645; -- owner federation_owner
 comment on function federation.prepare_resource(text) is 'Writes page_of_<resource> and row_of_<resource> from the table as it is now.';
 
 create function federation.prepare_resources()
