@@ -1171,8 +1171,8 @@ create function federation.identity_gaps()
   returns TABLE(table_id regclass, trigger_name text)
   language sql stable rows 1000
   set search_path=""
-  as sha256 1fa81782a0d7c2f9b18e4066d806724af03cc33c9faf75edd3ef96535ce7e70a; -- owner federation_owner
-comment on function federation.identity_gaps() is 'Triggers that the bound tables should have and lack, or have switched off.';
+  as sha256 c71e675e8dabb2455be190d80bcfe47fbbe6a4fcbbd83812369ab70337c30c57; -- owner federation_owner
+comment on function federation.identity_gaps() is 'Triggers that the bound tables should have and lack, have switched off, or have under the name only.';
 
 create function federation.identity_triggers(table_id regclass, what text)
   returns TABLE(on_table regclass, trigger_name text, event text, how text)
@@ -1525,7 +1525,7 @@ create function federation.read_as_caller(resource text, id text)
   language plpgsql volatile
   set row_security=on
   set search_path=""
-  as sha256 2a3763786be986919cf75a1c9b9c78beb4046ef6fa87f219c6b769b7b0c7f080; -- owner federation_owner
+  as sha256 0d83176b78776dfc3052758f98a98d5c12089be43765a79b37172cd4af7ac192; -- owner federation_owner
 comment on function federation.read_as_caller(text,text) is 'A row as text of its row type, if the caller''s own login can read the table and row-level security does not hold for it; else null.';
 
 create function federation.read_as_user(resource text, ids text[])
@@ -1803,7 +1803,7 @@ create function federation.revoke_lineage(serial text, reason text, revoked_at t
   returns SETOF text
   language plpgsql volatile rows 1000
   set search_path=""
-  as sha256 157665c3989f46c723d89b3764a2510d142b397f4693677a40a902ddddb25194; -- owner federation_owner
+  as sha256 06ebd3abf507c2391e98af20934865277660bf446b03f2fb5a6be1216a16437b; -- owner federation_owner
 comment on function federation.revoke_lineage(text,text,timestamp with time zone) is 'Revokes a certificate and, unless it is superseded, all that descend from it; returns those that were not revoked before.';
 
 create function federation.revoke_user_token(token_id uuid)
@@ -2227,7 +2227,7 @@ create function federation.unbind_identity()
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 e2a7ebd3c071310f070388db8abf2981247baf579b899f1694581438cdd9c501; -- owner federation_owner
+  as sha256 32dadde566d585ef8fc05f911424730de1fc62160b8821e90c4ad49cb61b6e9f; -- owner federation_owner
 comment on function federation.unbind_identity() is 'Takes the binding, its policies, triggers and privileges away. Without one, no grant can be created and no team is anyone''s.';
 
 create function federation.undelivered_alerts()

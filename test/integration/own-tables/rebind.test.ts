@@ -86,8 +86,14 @@ test("a trigger that somebody has switched off is missed, and one that a partiti
 
 test.each([
   ["calls another function", "after delete on app.users for each row execute function app.nothing()"],
-  ["names another column", "after delete on app.users for each row execute function federation.tg_users__revoke_grants('name')"],
-  ["fires at another event", "after insert on app.users for each row execute function federation.tg_users__revoke_grants('id')"],
+  [
+    "names another column",
+    "after delete on app.users for each row execute function federation.tg_users__revoke_grants('name')",
+  ],
+  [
+    "fires at another event",
+    "after insert on app.users for each row execute function federation.tg_users__revoke_grants('id')",
+  ],
   [
     "has a condition",
     "after delete on app.users for each row when (old.id = '') execute function federation.tg_users__revoke_grants('id')",
