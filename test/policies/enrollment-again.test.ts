@@ -2,9 +2,9 @@ import type { PoolClient } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
-import { activeGrant, asRole, createGrant, recordCertificate, seedPeople, seedRows } from "./actors.ts";
+import { activeGrant, asPeer, asRole, createGrant, recordCertificate, seedPeople, seedRows } from "./actors.ts";
 import { enrollAgain, redeem } from "./tokens.ts";
-import { refusal } from "./verbs.ts";
+import { list, refusal } from "./verbs.ts";
 
 const SCOPE = { resources: ["tasks"], include_personal: true };
 
@@ -74,6 +74,47 @@ describe("an enrollment token that was spent", () => {
         expect(await refusal(redeem(client, again)), again).toBe("TOKEN_SPENT");
       }
       await redeem(client, unspent.token);
+    });
+  });
+
+  test("gives none to the key of a certificate that was revoked as compromised; a fresh one, and one after a mere successor, are good", async () => {
+    for (const reason of ["keyCompromise", "superseded"]) {
+      await database.transaction(async (client) => {
+        const { id, token } = await createGrant(client, "olga", SCOPE);
+        await redeem(client, token);
+        const serial = await recordCertificate(client, id);
+        await allow(client, token, "again");
+        // Administrators may not say "superseded": the gateway does, of what was renewed.
+        const { rows } = await client.query("select federation.revoke_lineage($1, $2, now())", [serial, reason]);
+        expect(rows).toEqual([{ revoke_lineage: serial }]);
+        if (reason === "superseded") {
+          await redeem(client, "again");
+          return;
+        }
+        expect(await refusal(redeem(client, "again"))).toBe("TOKEN_SPENT");
+        const fresh = await enrollAgain(client, id);
+        await redeem(client, fresh);
+        const next = await recordCertificate(client, id);
+        const { rows: seen } = await asPeer(client, { id, subject: "olga", serial: next }, () =>
+          list(client, "tasks", { first: 5 }),
+        );
+        expect(seen).toHaveLength(1);
+      });
+    }
+  });
+
+  test("leaves a token that an administrator made before a certificate was revoked", async () => {
+    await database.transaction(async (client) => {
+      const { id, serial } = await activeGrant(client, "olga", SCOPE);
+      // Tokens of one moment end at one moment, which is how they are told apart.
+      await client.query(
+        "update federation.federation_enrollment_tokens set created_at = created_at - interval '1 minute', expires_at = expires_at - interval '1 minute'",
+      );
+      const fresh = await enrollAgain(client, id);
+      await asRole(client, "federation_admin", () =>
+        client.query("select federation.revoke_certificate($1, 'keyCompromise')", [serial]),
+      );
+      await redeem(client, fresh);
     });
   });
 });
