@@ -28,8 +28,16 @@ export function createCrlSender(): CrlSender {
     forms.set(crl, known);
     return known;
   };
+  let joined: { crls: readonly SignedCrl[]; pem: Buffer } | undefined;
+  const joinedPem = (crls: readonly SignedCrl[]): Buffer => {
+    if (joined?.crls.length !== crls.length || crls.some((crl, index) => crl !== joined?.crls[index])) {
+      joined = { crls, pem: Buffer.concat(crls.map((crl) => formsOf(crl).pem)) };
+    }
+    return joined.pem;
+  };
   return (request, response, crls, format) => {
-    send(request, response, crls, format, formsOf);
+    const digests = crls.map((crl) => formsOf(crl).digest);
+    send(request, response, crls, format, { digests, body: () => (format === "der" ? crls[0].der : joinedPem(crls)) });
   };
 }
 
@@ -38,13 +46,13 @@ function send(
   response: ServerResponse,
   crls: readonly [SignedCrl, ...SignedCrl[]],
   format: "der" | "pem",
-  formsOf: (crl: SignedCrl) => { pem: Buffer; digest: string },
+  { digests, body: makeBody }: { digests: readonly string[]; body: () => Buffer },
 ): void {
   const [first] = crls;
   const sent = format === "der" ? [first] : crls;
   const left = Math.floor((Math.min(...sent.map(({ nextUpdate }) => nextUpdate.getTime())) - Date.now()) / 1_000);
   // By what is in them, too: a number says something among the lists of one issuer only.
-  const etag = `"${sent.map((crl) => `${crl.number}-${formsOf(crl).digest}`).join("-")}-${format}"`;
+  const etag = `"${sent.map(({ number }, index) => `${number}-${digests[index]}`).join("-")}-${format}"`;
   const headers = {
     "cache-control": `public, max-age=${Math.max(0, Math.min(MAX_AGE_SECONDS, left))}`,
     etag,
@@ -56,7 +64,7 @@ function send(
     response.writeHead(304, headers).end();
     return;
   }
-  const body = format === "der" ? first.der : Buffer.concat(sent.map((crl) => formsOf(crl).pem));
+  const body = makeBody();
   response
     .writeHead(200, {
       ...headers,
