@@ -8,9 +8,11 @@ import { createRevocationNews } from "../../../src/client/revocation-news.ts";
 import type { RevocationNews } from "../../../src/client/revocation-news.ts";
 import { startDeadline } from "../../../src/deadline.ts";
 import { asFederationError, FederationError } from "../../../src/errors.ts";
+import { subjectNameOf } from "../../../src/pki/certificate.ts";
 import { createCsr } from "../../../src/pki/csr.ts";
-import { derToPem } from "../../../src/pki/der.ts";
-import { generateKeyPair } from "../../../src/pki/keys.ts";
+import { encode, encodeAll, IDENTIFIER } from "../../../src/pki/der-bytes.ts";
+import { derToPem, write, writeDer } from "../../../src/pki/der.ts";
+import { ECDSA_WITH_SHA256, generateKeyPair, signatureOf } from "../../../src/pki/keys.ts";
 import { IDENTITY, issued } from "../pki/craft.ts";
 
 const open: (() => void)[] = [];
@@ -61,7 +63,31 @@ async function gateway(answer: (response: ServerResponse) => void = () => undefi
     const revoked = serials.map((serial) => ({ serial, revokedAt: new Date(), reason: "privilegeWithdrawn" }));
     return derToPem((await made.authority.publishCrl({ number: 1, revoked })).der, "X509 CRL");
   };
-  return { seen, peer, list };
+  return { seen, peer, list, root: made.root };
+}
+
+/** A list of so many entries, each of the fewest bytes that an entry may have, PEM. */
+function longList(root: { certificateDer: Buffer; privateKeyDer: Buffer }, entries: number): string {
+  const entry = (index: number): Buffer => {
+    const der = Buffer.from("3006020400000000", "hex");
+    der.writeUInt32BE(0x10000000 + index, 4);
+    return der;
+  };
+  const algorithm = writeDer(write.sequence(write.oid(ECDSA_WITH_SHA256)));
+  const toBeSigned = encode(
+    IDENTIFIER.sequence,
+    writeDer(write.integer(Buffer.of(1))),
+    algorithm,
+    subjectNameOf(root.certificateDer),
+    writeDer(write.time(new Date())),
+    writeDer(write.time(new Date(Date.now() + 86_400_000))),
+    encodeAll(
+      IDENTIFIER.sequence,
+      Array.from({ length: entries }, (_, index) => entry(index)),
+    ),
+  );
+  const signature = writeDer(write.bits(signatureOf(toBeSigned, root.privateKeyDer)));
+  return derToPem(encode(IDENTIFIER.sequence, toBeSigned, algorithm, signature), "X509 CRL");
 }
 
 /** What becomes of a failure of the network below HTTP. */
@@ -98,6 +124,18 @@ describe("the list of an issuer", () => {
     expect(await explained(news, peer("0a"))).toBe("GRANT_REVOKED");
     await sleep(2_000);
     expect(await explained(news, peer("0a"))).toBe("GRANT_REVOKED");
+    expect(seen.asked).toBe(1);
+  });
+
+  test("is not fetched again before its pause either where it is too long to be kept, and is looked at when it comes", async () => {
+    const { seen, peer, root } = await gateway();
+    const text = longList(root, 600_000);
+    seen.answer = (response) => response.end(text);
+    const news = createRevocationNews();
+    expect(await explained(news, peer("10000007"))).toBe("CERTIFICATE_REVOKED");
+    for (let again = 0; again < 4; again += 1) {
+      expect(await explained(news, peer("10000007"))).toBe("PEER_UNREACHABLE");
+    }
     expect(seen.asked).toBe(1);
   });
 
