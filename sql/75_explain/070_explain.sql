@@ -1,5 +1,6 @@
 -- Guarantees: an administrator learns of rows what the grant's subject may see, and of others only where the administrator's own login can read them; a subject
--- learns of the grants that speak for them, and of no row or column that is not theirs. Whoever asks for another's rows is in the audit log.
+-- learns of the grants that speak for them, and of no row or column that is not theirs. Whoever asks for another's rows is in the audit log once
+-- the transaction commits: an administrator who rolls it back in psql has looked, and no row of the audit log says so.
 create or replace function federation.audit_look(verb text, grant_id uuid, resource text, rows integer) returns void
 language plpgsql
 volatile
