@@ -1525,7 +1525,7 @@ create function federation.read_as_caller(resource text, id text)
   language plpgsql volatile
   set row_security=on
   set search_path=""
-  as sha256 2a3763786be986919cf75a1c9b9c78beb4046ef6fa87f219c6b769b7b0c7f080; -- owner federation_owner
+  as sha256 0d83176b78776dfc3052758f98a98d5c12089be43765a79b37172cd4af7ac192; -- owner federation_owner
 comment on function federation.read_as_caller(text,text) is 'A row as text of its row type, if the caller''s own login can read the table and row-level security does not hold for it; else null.';
 
 create function federation.read_as_user(resource text, ids text[])
@@ -1803,7 +1803,7 @@ create function federation.revoke_lineage(serial text, reason text, revoked_at t
   returns SETOF text
   language plpgsql volatile rows 1000
   set search_path=""
-  as sha256 157665c3989f46c723d89b3764a2510d142b397f4693677a40a902ddddb25194; -- owner federation_owner
+  as sha256 06ebd3abf507c2391e98af20934865277660bf446b03f2fb5a6be1216a16437b; -- owner federation_owner
 comment on function federation.revoke_lineage(text,text,timestamp with time zone) is 'Revokes a certificate and, unless it is superseded, all that descend from it; returns those that were not revoked before.';
 
 create function federation.revoke_user_token(token_id uuid)
