@@ -48,7 +48,9 @@ async function heldWay(): Promise<{ port: number; release(): void; begun: Promis
       [down, up],
     ] as const) {
       one.on("error", () => other.destroy());
-      one.on("close", () => { other.destroySoon(); });
+      one.on("close", () => {
+        other.destroySoon();
+      });
     }
   }).listen(0, "127.0.0.1");
   await once(proxy, "listening");

@@ -255,7 +255,11 @@ describe("whoever asks", () => {
       };
       const directly = (): Promise<unknown> => client.query("select from app.tasks where id = $1", [own]);
       expect(await plannedBy(directly)).toContain(only(me).who);
-      expect(await plannedBy(async () => { expect(await held()).toBeNull(); })).not.toContain(only(me).who);
+      expect(
+        await plannedBy(async () => {
+          expect(await held()).toBeNull();
+        }),
+      ).not.toContain(only(me).who);
       const explaining = (): Promise<unknown> => explain(client, grant.id, "tasks", { id: own }, only(me).who);
       expect(await plannedBy(explaining)).not.toContain(only(me).who);
       expect(await explaining()).toMatchObject({ decidedBy: null });
