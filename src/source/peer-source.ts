@@ -17,6 +17,7 @@ import { outcomeOf, resourceOf } from "../verbs/outcome.ts";
 import { queryHash } from "../verbs/query-hash.ts";
 import type { VerbVariables } from "../verbs/variables.ts";
 import type { Asked } from "./asked.ts";
+import { setPeerState } from "./peer-state.ts";
 import { peerOfUser } from "./peers-of-user.ts";
 import type { QuerySource, Row } from "./query-source.ts";
 
@@ -108,9 +109,7 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
     }
     if (peer.state === "degraded") {
       // It may have been written by a process that has ended since.
-      await sessions.asGateway((client) =>
-        client.query("select federation.set_peer_state($1, $2, 'active')", [peer.id, peer.certificateSerial]),
-      );
+      await setPeerState(sessions, peer, "active");
     }
     return checked;
   };
@@ -156,9 +155,7 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
       }
       if (error instanceof FederationError && ENDED.includes(error.code)) {
         forget(peer);
-        await sessions.asGateway((client) =>
-          client.query("select federation.set_peer_state($1, $2, 'revoked')", [peer.id, peer.certificateSerial]),
-        );
+        await setPeerState(sessions, peer, "revoked");
       }
       throw error;
     }
