@@ -184,7 +184,14 @@ begin
       from pg_catalog.pg_trigger t
       where t.tgrelid in (select bound_table union select p.relid from pg_catalog.pg_partition_tree(bound_table) p)
         and t.tgparentid = 0
-        and t.tgfoid in ('federation.tg_users__revoke_grants'::regproc, 'federation.tg_memberships__revoke_grants'::regproc)
+        and (
+          t.tgfoid in ('federation.tg_users__revoke_grants'::regproc, 'federation.tg_memberships__revoke_grants'::regproc)
+          -- What bears the name of one stands in its place.
+          or t.tgname in (
+            select i.trigger_name
+            from unnest(array['users', 'memberships']) as w (what) cross join lateral federation.identity_triggers(bound_table, w.what) i
+          )
+        )
     loop
       execute format('drop trigger %I on %s', made.tgname, made.on_table);
     end loop;

@@ -71,8 +71,8 @@ async function makeTrigrams(client: Client, log?: (line: string) => void): Promi
 
 /** For how long the application's own transactions are waited for, ms: while we wait, those that come later wait for us. */
 const LOCK_MS = 3_000;
-// PostgreSQL documentation, appendix A: insufficient privilege, lock not available; and ours, RESOURCE_INVALID.
-const NOT_BOUND: readonly (string | undefined)[] = ["42501", "55P03", "MF022"];
+// PostgreSQL documentation, appendix A: insufficient privilege, duplicate object, lock not available; and ours, RESOURCE_INVALID.
+const NOT_BOUND: readonly (string | undefined)[] = ["42501", "42710", "55P03", "MF022"];
 
 /** Puts the triggers of this release on the tables of users and memberships that an earlier one bound. Where it cannot, `mosaic doctor` says so. */
 async function bindAgain(client: Client, log?: (line: string) => void): Promise<void> {

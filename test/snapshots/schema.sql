@@ -1171,8 +1171,8 @@ create function federation.identity_gaps()
   returns TABLE(table_id regclass, trigger_name text)
   language sql stable rows 1000
   set search_path=""
-  as sha256 1fa81782a0d7c2f9b18e4066d806724af03cc33c9faf75edd3ef96535ce7e70a; -- owner federation_owner
-comment on function federation.identity_gaps() is 'Triggers that the bound tables should have and lack, or have switched off.';
+  as sha256 c71e675e8dabb2455be190d80bcfe47fbbe6a4fcbbd83812369ab70337c30c57; -- owner federation_owner
+comment on function federation.identity_gaps() is 'Triggers that the bound tables should have and lack, have switched off, or have under the name only.';
 
 create function federation.identity_triggers(table_id regclass, what text)
   returns TABLE(on_table regclass, trigger_name text, event text, how text)
@@ -2227,7 +2227,7 @@ create function federation.unbind_identity()
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 e2a7ebd3c071310f070388db8abf2981247baf579b899f1694581438cdd9c501; -- owner federation_owner
+  as sha256 32dadde566d585ef8fc05f911424730de1fc62160b8821e90c4ad49cb61b6e9f; -- owner federation_owner
 comment on function federation.unbind_identity() is 'Takes the binding, its policies, triggers and privileges away. Without one, no grant can be created and no team is anyone''s.';
 
 create function federation.undelivered_alerts()

@@ -84,6 +84,34 @@ test("a trigger that somebody has switched off is missed, and one that a partiti
   expect(await gaps()).toEqual([]);
 });
 
+test.each([
+  ["calls another function", "after delete on app.users for each row execute function app.nothing()"],
+  [
+    "names another column",
+    "after delete on app.users for each row execute function federation.tg_users__revoke_grants('name')",
+  ],
+  [
+    "fires at another event",
+    "after insert on app.users for each row execute function federation.tg_users__revoke_grants('id')",
+  ],
+  [
+    "has a condition",
+    "after delete on app.users for each row when (old.id = '') execute function federation.tg_users__revoke_grants('id')",
+  ],
+])("a trigger that has the name of one but %s is missed, and gives way", async (_what, trigger) => {
+  await migrateDatabase({ connectionString: database.connectionString });
+  await database.pool.query(`
+    create function app.nothing() returns trigger language plpgsql as 'begin return null; end';
+    drop trigger _900_federation_users_deleted on app.users;
+    create trigger _900_federation_users_deleted ${trigger};
+    alter table app.users enable always trigger _900_federation_users_deleted`);
+  expect(await gaps()).toEqual(["app.users _900_federation_users_deleted"]);
+  await migrateDatabase({ connectionString: database.connectionString });
+  expect(await gaps()).toEqual([]);
+  await database.pool.query("delete from app.users where id = 'olga'");
+  expect(await status()).toBe("revoked");
+});
+
 // The embedded database has one login, and one backend: no two transactions of it are open at once.
 test.skipIf(inject("template").kind === "pglite")(
   "tables that the migrating role does not own, or that are in use for long, stay as they are, and it migrates all the same",
