@@ -1,10 +1,10 @@
 import { circuitBreaker, CircuitState, ConsecutiveBreaker, ExponentialBackoff, handleWhen, retry } from "cockatiel";
 import type { CircuitBreakerPolicy } from "cockatiel";
-import { LRUCache } from "lru-cache";
 import type { Deadline } from "../deadline.ts";
 import { asFederationError, FederationError } from "../errors.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { Peer } from "./peer.ts";
+import { createPerPeer } from "./per-peer.ts";
 
 /** How a peer did when it was last asked, as this process knows it. */
 export interface PeerHealth {
@@ -49,10 +49,6 @@ export interface CircuitOptions {
   onChange?: (peer: Peer, isOpen: boolean) => void;
 }
 
-/** Peers whose health is known at once. */
-const MOST_PEERS = 10_000;
-/** For how long it is known of a peer that nobody asks, or that was removed, ms. */
-const IDLE_MS = 60 * 60_000;
 const RETRIES = 2;
 const RETRY_DELAY_MS = { initialDelay: 25, maxDelay: 400 };
 
@@ -74,7 +70,7 @@ interface Line {
 
 /** A circuit for each peer (Nygard, "Release It!", "Circuit Breaker"), by cockatiel, with retries around it. */
 export function createCircuits(options: CircuitOptions): Circuits {
-  const lines = new LRUCache<string, Line>({ max: MOST_PEERS, ttl: IDLE_MS, updateAgeOnGet: true, ttlAutopurge: true });
+  const lines = createPerPeer<Line>();
 
   const lineOf = (peer: Peer): Line => {
     const known = lines.get(peer.id);

@@ -1,4 +1,3 @@
-import { LRUCache } from "lru-cache";
 import { Pool } from "undici";
 import { z } from "zod";
 import { FederationError } from "../errors.ts";
@@ -10,6 +9,7 @@ import type { Keyring } from "../seal/keyring.ts";
 import { unseal } from "../seal/seal.ts";
 import { nestingOf } from "./nesting.ts";
 import type { Peer } from "./peer.ts";
+import { createPerPeer } from "./per-peer.ts";
 import { fromTransportError } from "./transport-error.ts";
 
 type Traced = Pick<Span, "traceparent" | "link">;
@@ -32,10 +32,6 @@ const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 /** Levels of objects and arrays in an answer; rows with JSON columns need some. */
 const DEEPEST_ANSWER = 100;
 const CONNECTIONS_PER_PEER = 8;
-/** Peers that connections are kept to at once; of more, those that were quiet longest are connected to anew. */
-const MOST_PEERS = 10_000;
-/** For how long connections are kept to a peer that nobody asks, ms. */
-const IDLE_MS = 60 * 60_000;
 
 const answerBody = z.object({
   data: z.record(z.string(), z.unknown()).optional(),
@@ -47,14 +43,8 @@ const answerBody = z.object({
  * @param options.timeoutMs what any request may take to connect, to its first byte and between two, whatever its deadline says
  */
 export function createPeerConnections(options: { keyring: () => Keyring; timeoutMs: number }): PeerConnections {
-  // The key of a peer that was removed, or that nobody asks any more, leaves memory by itself.
-  const pools = new LRUCache<string, { serial: string; origin: string; pool: Pool }>({
-    max: MOST_PEERS,
-    ttl: IDLE_MS,
-    updateAgeOnGet: true,
-    ttlAutopurge: true,
-    dispose: ({ pool }) => void pool.close(),
-  });
+  // A pool has the private key in memory.
+  const pools = createPerPeer<{ serial: string; origin: string; pool: Pool }>(({ pool }) => void pool.close());
 
   const poolOf = (peer: Peer): Pool => {
     const known = pools.get(peer.id);

@@ -8,6 +8,7 @@ import type { Sessions } from "../database/session.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Keyring } from "../seal/keyring.ts";
 import type { PeerAccess } from "./peer-source.ts";
+import { setPeerState } from "./peer-state.ts";
 
 /** A peer that got less time than this and did not answer within it has not failed, ms. */
 const PATIENCE_MS = 1_000;
@@ -35,17 +36,9 @@ export function openPeerAccess(options: {
           { peer: peer.host },
           isOpen ? "a peer does not answer and is left alone for now" : "a peer answers again",
         );
-        sessions
-          .asGateway((client) =>
-            client.query("select federation.set_peer_state($1, $2, $3)", [
-              peer.id,
-              peer.certificateSerial,
-              isOpen ? "degraded" : "active",
-            ]),
-          )
-          .catch((error: unknown) => {
-            log.warn({ err: error, peer: peer.host }, "the state of a peer could not be written");
-          });
+        setPeerState(sessions, peer, isOpen ? "degraded" : "active").catch((error: unknown) => {
+          log.warn({ err: error, peer: peer.host }, "the state of a peer could not be written");
+        });
       },
     }),
     cache: createResponseCache({ bytes: config.cache.bytes }),

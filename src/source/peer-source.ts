@@ -19,6 +19,7 @@ import type { VerbVariables } from "../verbs/variables.ts";
 import { ANSWERS } from "./answers.ts";
 import type { AnswerTo } from "./answers.ts";
 import type { Asked } from "./asked.ts";
+import { setPeerState } from "./peer-state.ts";
 import { peerOfUser } from "./peers-of-user.ts";
 import type { QuerySource, Row } from "./query-source.ts";
 
@@ -82,9 +83,7 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
     }
     if (peer.state === "degraded") {
       // It may have been written by a process that has ended since. Where renewing still fails, the database leaves it.
-      await sessions.asGateway((client) =>
-        client.query("select federation.set_peer_state($1, $2, 'active')", [peer.id, peer.certificateSerial]),
-      );
+      await setPeerState(sessions, peer, "active");
     }
     return checked;
   };
@@ -139,9 +138,7 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
       }
       if (error instanceof FederationError && ENDED.includes(error.code)) {
         forget(peer);
-        await sessions.asGateway((client) =>
-          client.query("select federation.set_peer_state($1, $2, 'revoked')", [peer.id, peer.certificateSerial]),
-        );
+        await setPeerState(sessions, peer, "revoked");
       }
       throw error;
     }
