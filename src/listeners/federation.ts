@@ -9,7 +9,7 @@ import type { AuditEntry } from "../audit/entry.ts";
 import { asFederationError, FederationError } from "../errors.ts";
 import { unrecordedSpan } from "../observability/span.ts";
 import type { PeerIdentity } from "../pki/identity.ts";
-import { isOfOne } from "../pki/verify.ts";
+import { isSignedByOne } from "../pki/verify.ts";
 import { newEntry } from "./audited.ts";
 import { createConnectionLimit } from "./connection-limit.ts";
 import { endWith } from "./http.ts";
@@ -76,6 +76,8 @@ export function createFederationListener(options: FederationListenerOptions): Fe
   const last = new WeakMap<object, IncomingMessage>();
   const open = new Map<TLSSocket, PeerIdentity>();
   let trusted = options.trustedRoots;
+  // Only our own authority's, which signs the certificates of peers itself. What step-ca signs comes by intermediates, and its root stays.
+  let hasRetiredRoot = false;
   const server = createServer(
     {
       ...federationTls(options),
@@ -107,7 +109,7 @@ export function createFederationListener(options: FederationListenerOptions): Fe
   server.on("secureConnection", (socket) => {
     const certificate = socket.getPeerX509Certificate();
     // A handshake that began before a root was retired ends by the roots of then.
-    if (certificate !== undefined && !isOfOne(certificate, trusted)) {
+    if (hasRetiredRoot && certificate !== undefined && !isSignedByOne(certificate, trusted)) {
       putDownHandshake("TLS_REFUSED", {}, "RETIRED_ROOT");
       socket.destroy();
       return;
@@ -214,9 +216,10 @@ export function createFederationListener(options: FederationListenerOptions): Fe
       if (!isLess) {
         return;
       }
+      hasRetiredRoot = true;
       for (const socket of open.keys()) {
         const certificate = socket.getPeerX509Certificate();
-        if (certificate === undefined || !isOfOne(certificate, next.trustedRoots)) {
+        if (certificate === undefined || !isSignedByOne(certificate, next.trustedRoots)) {
           socket.destroy();
         }
       }
