@@ -1,5 +1,5 @@
 --! Previous: sha1:6354084024fc82c9888656c51f6d83e3872b1ffb
---! Hash: sha1:fdf8302557fdce0c92ba9348c4db56136bae9a75
+--! Hash: sha1:ca155638e7428ca344ba9bb2375eb9157452e632
 --! Message: life of a grant
 
 -- The life of a grant: lineage of certificates, what was published of revocations, authorities that overlap, renewals that failed.
@@ -13,13 +13,21 @@ alter table federation.federation_certificates
   add column authority_id uuid,
   add column confirmed_at timestamptz,
   add column revocation_epoch bigint,
+  add column enrollment bytea,
   add constraint federation_certificates_authority_id_fkey foreign key (authority_id) references federation.federation_authorities on delete restrict not valid;
 alter table federation.federation_certificates validate constraint federation_certificates_authority_id_fkey;
 create index federation_certificates_authority_id_idx on federation.federation_certificates (authority_id);
 comment on column federation.federation_certificates.authority_id is 'Which authority signed it; null where it was signed before that was recorded.';
 comment on column federation.federation_certificates.confirmed_at is
   'When the peer said, by this certificate, that it has it. Only then may the one that it was renewed from be superseded.';
+comment on column federation.federation_certificates.enrollment is
+  'SHA-256 of the administrator''s token that it was enrolled by, at first or again; null where it was renewed, or enrolled before that was recorded.';
 comment on column federation.federation_certificates.revocation_epoch is 'The count of revocations as of its own; null where it was revoked before they were counted.';
+
+alter table federation.federation_enrollment_tokens
+  add column again_of bytea constraint federation_enrollment_tokens_again_of check (octet_length(again_of) = 32);
+comment on column federation.federation_enrollment_tokens.again_of is
+  'SHA-256 of the administrator''s token that it was made of, for whoever spent that one; null where it is an administrator''s.';
 
 create table federation.federation_crls (
   authority_id uuid references federation.federation_authorities on delete cascade,

@@ -30,8 +30,8 @@ begin
     new.revocation_epoch := case when new.revoked_at is not null then nextval('federation.federation_revocation_epoch') end;
     return new;
   end if;
-  if (new.serial, new.grant_id, new.fingerprint, new.issued_at, new.renewed_from)
-    is distinct from (old.serial, old.grant_id, old.fingerprint, old.issued_at, old.renewed_from) then
+  if (new.serial, new.grant_id, new.fingerprint, new.issued_at, new.renewed_from, new.enrollment)
+    is distinct from (old.serial, old.grant_id, old.fingerprint, old.issued_at, old.renewed_from, old.enrollment) then
     raise exception 'What a certificate was issued for does not change.' using errcode = 'MF031';
   end if;
   if old.revoked_at is not null and (new.revoked_at, new.revocation_reason, new.revocation_epoch, new.not_before, new.not_after)

@@ -7,15 +7,16 @@ volatile
 security definer -- the gateway has no right on tokens
 set search_path = ''
 as $$
-  insert into federation.federation_enrollment_tokens as t (token_hash, grant_id, expires_at)
-  select sha256(convert_to(token_again, 'UTF8')), s.grant_id, s.expires_at
+  insert into federation.federation_enrollment_tokens as t (token_hash, grant_id, expires_at, again_of)
+  select sha256(convert_to(token_again, 'UTF8')), s.grant_id, s.expires_at, coalesce(s.again_of, s.token_hash)
   from federation.federation_enrollment_tokens s
   where s.token_hash = sha256(convert_to(spent_token, 'UTF8'))
     and s.used_at is not null
     and s.expires_at > clock_timestamp()
     -- Each supersedes the certificate before, and so makes the revocation list longer.
     and (
-      select count(*) from federation.federation_certificates c where c.grant_id = s.grant_id and c.issued_at >= s.expires_at - interval '15 minutes'
+      select count(*) from federation.federation_certificates c
+      where c.grant_id = s.grant_id and c.enrollment = coalesce(s.again_of, s.token_hash)
     ) < 10
   on conflict on constraint federation_enrollment_tokens_pkey do update set used_at = null;
 $$;

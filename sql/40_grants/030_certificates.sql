@@ -1,19 +1,26 @@
 -- Guarantees: a certificate is recorded in the transaction that activates its grant, before it leaves.
 create or replace function federation.record_certificate(
-  serial text, grant_id uuid, fingerprint text, not_before timestamptz, not_after timestamptz, renewed_from text default null
+  serial text, grant_id uuid, fingerprint text, not_before timestamptz, not_after timestamptz, renewed_from text default null,
+  enrollment_token text default null
 ) returns void
 language sql
 volatile
 security definer -- the gateway has no right on the table
 set search_path = ''
 as $$
-  insert into federation.federation_certificates (serial, grant_id, fingerprint, not_before, not_after, renewed_from, authority_id)
-  select serial, grant_id, fingerprint, not_before, not_after, renewed_from, federation.signing_authority();
+  insert into federation.federation_certificates (serial, grant_id, fingerprint, not_before, not_after, renewed_from, authority_id, enrollment)
+  select
+    serial, grant_id, fingerprint, not_before, not_after, renewed_from, federation.signing_authority(),
+    (
+      select coalesce(t.again_of, t.token_hash) from federation.federation_enrollment_tokens t
+      where t.token_hash = sha256(convert_to(enrollment_token, 'UTF8'))
+    );
 $$;
-revoke all on function federation.record_certificate(text, uuid, text, timestamptz, timestamptz, text) from public;
-grant execute on function federation.record_certificate(text, uuid, text, timestamptz, timestamptz, text) to federation_gateway;
-comment on function federation.record_certificate(text, uuid, text, timestamptz, timestamptz, text) is
-  'Records a client certificate that was signed for a grant by the authority that signs now, and the one that it was renewed from, which is live. Raises MF031.';
+revoke all on function federation.record_certificate(text, uuid, text, timestamptz, timestamptz, text, text) from public;
+grant execute on function federation.record_certificate(text, uuid, text, timestamptz, timestamptz, text, text) to federation_gateway;
+comment on function federation.record_certificate(text, uuid, text, timestamptz, timestamptz, text, text) is
+  'Records a client certificate that was signed for a grant by the authority that signs now, with the one that it was renewed from, which is live, or the token that was '
+  'spent for it. Raises MF031.';
 
 create or replace function federation.list_certificates(grant_id uuid default null)
 returns table (

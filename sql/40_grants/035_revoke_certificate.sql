@@ -1,5 +1,5 @@
--- Guarantees: a revoked certificate takes with it every certificate that was renewed from it, whoever has the keys, and the token by which its key
--- could enroll again; its grant goes on.
+-- Guarantees: a revoked certificate takes with it every certificate that was renewed from it or that its key enrolled for again, with what was renewed
+-- from those, whoever has the keys, and the token by which that key could enroll once more; its grant goes on.
 create or replace function federation.revoke_lineage(serial text, reason text, revoked_at timestamptz) returns setof text
 language plpgsql
 volatile
@@ -14,14 +14,15 @@ begin
   -- Who has the key of a certificate that enrolled may have the token, too, by which that key enrolls again.
   if reason <> 'superseded' then
     delete from federation.federation_enrollment_tokens t
-    using federation.federation_certificates c, federation.federation_enrollment_tokens spent
-    where c.serial = revoke_lineage.serial
-      and t.grant_id = c.grant_id and t.used_at is null
-      and spent.grant_id = c.grant_id and spent.used_at is not null and spent.expires_at = t.expires_at;
+    using federation.federation_certificates c
+    where c.serial = revoke_lineage.serial and t.grant_id = c.grant_id and t.again_of = c.enrollment and t.used_at is null;
   end if;
   return query
   with recursive line as (
-    select c.serial from federation.federation_certificates c where c.serial = revoke_lineage.serial
+    select c.serial
+    from federation.federation_certificates c
+    join federation.federation_certificates r on r.serial = revoke_lineage.serial and r.grant_id = c.grant_id
+    where c.serial = r.serial or (reason <> 'superseded' and c.enrollment = r.enrollment)
     union
     -- A successor is what superseding is for.
     select c.serial from federation.federation_certificates c join line on c.renewed_from = line.serial where reason <> 'superseded'
@@ -35,7 +36,7 @@ end;
 $$;
 revoke all on function federation.revoke_lineage(text, text, timestamptz) from public;
 comment on function federation.revoke_lineage(text, text, timestamptz) is
-  'Revokes a certificate and, unless it is superseded, all that descend from it; returns those that were not revoked before.';
+  'Revokes a certificate and, unless it is superseded, all that its key enrolled for again and all that descend from them; returns those that were not revoked before.';
 
 create or replace function federation.revoke_certificate(serial text, reason text default 'unspecified') returns setof text
 language plpgsql
@@ -58,4 +59,5 @@ $$;
 revoke all on function federation.revoke_certificate(text, text) from public;
 grant execute on function federation.revoke_certificate(text, text) to federation_admin;
 comment on function federation.revoke_certificate(text, text) is
-  'Revokes a certificate and all that descend from it, and returns their serials: none where all were revoked before. The grant goes on. Raises MF011, MF012.';
+  'Revokes a certificate, what its key enrolled for again, and all that descend from them, and returns their serials: none where all were revoked before. The grant goes on. '
+  'Raises MF011, MF012.';

@@ -77,7 +77,7 @@ declare
   key_type record;
   images text[];
 begin
-  select r.table_id, r.key_column, r.columns into registered from federation.list_resources() r where r.name = read_as_caller.resource;
+  select r.table_id, r.key_column into registered from federation.list_resources() r where r.name = read_as_caller.resource;
   -- No policy is ever asked with the rights of an administrator, who may be a superuser, for policies call the code of whoever owns the table.
   if not found or row_security_active(registered.table_id) or not has_table_privilege(registered.table_id, 'select') then
     return null;

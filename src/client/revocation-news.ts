@@ -39,6 +39,8 @@ const PAUSE_FACTOR = 20;
 const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [1_000, 60_000];
 /** Entries of lists that are kept while they are waited for, together: some 100 MB. */
 const MOST_ENTRIES = 500_000;
+/** Of one of them: no peer's list takes the place of all others, with the pauses that stand beside it. */
+const MOST_ENTRIES_OF_ONE = 120_000;
 const CODE = "CERTIFICATE_INVALID";
 
 /** Looks at the lists of issuers, at each for all peers at once, and not again before a pause. */
@@ -67,7 +69,7 @@ export function createRevocationNews(): RevocationNews {
           const ttl = Math.min(MOST_PAUSE_MS, Math.max(LEAST_PAUSE_MS, PAUSE_FACTOR * took));
           const size = 1 + (list?.revokedSerials.size ?? 0);
           // One that is too long to be kept is not asked for again before its pause either.
-          const isKept = size <= MOST_ENTRIES;
+          const isKept = size <= MOST_ENTRIES_OF_ONE;
           lists.set(key, isKept ? asked : { list: Promise.resolve(undefined) }, { ttl, size: isKept ? size : 1 });
           return list;
         }),

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { ClientBase } from "pg";
 import { derToPem, readX509 } from "../pki/der.ts";
-import { isVouchedFor } from "../pki/verify.ts";
+import { isValidNow, isVouchedFor } from "../pki/verify.ts";
 import type { Keyring } from "../seal/keyring.ts";
 import { seal } from "../seal/seal.ts";
 import type { Enrolled } from "./enroll.ts";
@@ -56,8 +56,9 @@ async function trustSuccessor(client: ClientBase, ownerUserId: string, enrolled:
   }
 }
 
+/** Of an authority that is one now: a client's certificate for the new root's key says nothing of the root. */
 function isOfSameKey(der: Buffer, rootDer: Buffer): boolean {
   const [one, root] = [readX509(der, "CERTIFICATE_INVALID"), readX509(rootDer, "CERTIFICATE_INVALID")];
   const [key, rootKey] = [one, root].map(({ publicKey }) => publicKey.export({ type: "spki", format: "der" }));
-  return one.subject === root.subject && rootKey !== undefined && key?.equals(rootKey) === true;
+  return one.ca && isValidNow(one) && one.subject === root.subject && rootKey !== undefined && key?.equals(rootKey) === true;
 }

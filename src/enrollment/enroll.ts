@@ -58,12 +58,13 @@ export function createEnrollment(options: {
         identity: { grantId: grant.grant_id, subjectUserId: grant.subject_user_id, host },
         lifetimeSeconds: options.certificateLifetimeDays * 86_400,
       });
-      await client.query("select federation.record_certificate($1, $2, $3, $4, $5)", [
+      await client.query("select federation.record_certificate($1, $2, $3, $4, $5, null, $6)", [
         issued.serial,
         grant.grant_id,
         issued.fingerprint,
         issued.notBefore,
         issued.notAfter,
+        token,
       ]);
       await client.query("select federation.allow_enrollment_again($1, $2)", [token, again]);
       return {

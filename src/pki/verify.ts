@@ -14,8 +14,8 @@ export function fingerprintOf(der: Buffer): string {
 }
 
 /**
- * Whether a root vouches for a certificate, through intermediates where there are some: each signs the one before it, is an authority
- * and is valid now (RFC 5280 §6, without what TLS checks again). The root may vouch for any of them: a chain may go on to an older root
+ * Whether a root vouches for a certificate, through intermediates where there are some: each of these signs the one before it, is an
+ * authority and is valid now, as the root is (RFC 5280 §6, without what TLS checks again). Of the certificate itself only who signed it counts. The root may vouch for any of them: a chain may go on to an older root
  * than the one that is trusted.
  *
  * @throws FederationError CERTIFICATE_INVALID where one of them is no certificate
@@ -98,7 +98,8 @@ export function verifyIssued(options: {
   }
 }
 
-function isValidNow(certificate: X509Certificate): boolean {
+/** Whether a certificate has begun and not ended. */
+export function isValidNow(certificate: X509Certificate): boolean {
   const now = Date.now();
   return new Date(certificate.validFrom).getTime() <= now && new Date(certificate.validTo).getTime() > now;
 }

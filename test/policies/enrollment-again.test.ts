@@ -66,8 +66,8 @@ describe("an enrollment token that was spent", () => {
       const many = await activeGrant(client, "olga", SCOPE);
       const token = await enrollAgain(client, many.id);
       await redeem(client, token);
-      for (let count = 0; count < 9; count += 1) {
-        await recordCertificate(client, many.id);
+      for (let count = 0; count < 10; count += 1) {
+        await recordCertificate(client, many.id, token);
       }
       await allow(client, token, "ten");
       for (const again of ["unspent", "never one", "expired", "ten"]) {
@@ -82,7 +82,7 @@ describe("an enrollment token that was spent", () => {
       await database.transaction(async (client) => {
         const { id, token } = await createGrant(client, "olga", SCOPE);
         await redeem(client, token);
-        const serial = await recordCertificate(client, id);
+        const serial = await recordCertificate(client, id, token);
         await allow(client, token, "again");
         // Administrators may not say "superseded": the gateway does, of what was renewed.
         const { rows } = await client.query("select federation.revoke_lineage($1, $2, now())", [serial, reason]);
@@ -103,18 +103,42 @@ describe("an enrollment token that was spent", () => {
     }
   });
 
-  test("leaves a token that an administrator made before a certificate was revoked", async () => {
+  test("has spent again by the key of a certificate that is then revoked as compromised: nothing opens to that key", async () => {
     await database.transaction(async (client) => {
-      const { id, serial } = await activeGrant(client, "olga", SCOPE);
-      // Tokens of one moment end at one moment, which is how they are told apart.
-      await client.query(
-        "update federation.federation_enrollment_tokens set created_at = created_at - interval '1 minute', expires_at = expires_at - interval '1 minute'",
-      );
-      const fresh = await enrollAgain(client, id);
+      const { id, token } = await createGrant(client, "olga", SCOPE);
+      await redeem(client, token);
+      const first = await recordCertificate(client, id, token);
+      await allow(client, token, "again");
+      // Who has the key is quicker than the administrator.
+      await redeem(client, "again");
+      const second = await recordCertificate(client, id, "again");
       await asRole(client, "federation_admin", () =>
-        client.query("select federation.revoke_certificate($1, 'keyCompromise')", [serial]),
+        client.query("select federation.revoke_certificate($1, 'keyCompromise')", [first]),
       );
+      expect(
+        await refusal(
+          asPeer(client, { id, subject: "olga", serial: second }, () => list(client, "tasks", { first: 5 })),
+        ),
+      ).toBe("CERTIFICATE_REVOKED");
+    });
+  });
+
+  test("leaves a token that an administrator made before a certificate was revoked, and one that is of a later enrollment", async () => {
+    await database.transaction(async (client) => {
+      const { id, token } = await createGrant(client, "olga", SCOPE);
+      await redeem(client, token);
+      const first = await recordCertificate(client, id, token);
+      const revoke = (serial: string): Promise<unknown> =>
+        asRole(client, "federation_admin", () =>
+          client.query("select federation.revoke_certificate($1, 'keyCompromise')", [serial]),
+        );
+      const fresh = await enrollAgain(client, id);
+      await revoke(first);
       await redeem(client, fresh);
+      await recordCertificate(client, id, fresh);
+      await allow(client, fresh, "later");
+      await revoke(first);
+      await redeem(client, "later");
     });
   });
 });

@@ -111,6 +111,58 @@ describe("a peer that is enrolled again under another root", () => {
     });
   });
 
+  test("stays where the known root certified the stranger's key as a client's, which it does for every peer of a grant", async () => {
+    await begun(async (client, first, known) => {
+      // The stranger holds a grant of the honest gateway like anybody's: a client certificate for a key that it made.
+      const { privateKeyPem, privateKeyDer, publicKeyDer } = generateKeyPair();
+      const grantId = randomUUID();
+      const honest = createEmbeddedAuthority({ ...first, oidArc: ARC, crlUrl: `https://${HOST}/crl` });
+      const clientCertificate = await honest.issueClientCertificate({
+        csrPem: createCsr({ privateKeyPem, commonName: "mosaic peer" }),
+        identity: { grantId, subjectUserId: "mallory", host: HOST },
+        lifetimeSeconds: 3_600,
+      });
+      // It makes a root of the same key and name.
+      const strangerDer = signCertificate(
+        {
+          commonName: grantId,
+          publicKeyDer,
+          notBefore: new Date(Date.now() - 60_000),
+          notAfter: new Date(Date.now() + 86_400_000),
+          usage: "authority",
+          authoritiesBelow: 1,
+        },
+        { nameDer: subjectNameOf(clientCertificate.certificateDer), publicKeyDer, privateKeyDer },
+      );
+      const stranger = { certificateDer: strangerDer, privateKeyDer };
+      const forged = await enrolled(stranger, [clientCertificate.certificateDer], strangerDer);
+      expect(await refusal(store(client, forged))).toBe("CONFLICT");
+      expect(await stored(client)).toEqual(of(known));
+    });
+  });
+
+  test("stays where the certificate of the new root's key has ended", async () => {
+    await begun(async (client, first, known) => {
+      const next = createRoot({ commonName: "work root 2", lifetimeDays: 365 });
+      const ended = signCertificate(
+        {
+          commonName: "work root 2",
+          publicKeyDer: spkiOf(next.certificateDer),
+          notBefore: new Date(Date.now() - 86_400_000),
+          notAfter: new Date(Date.now() - 60_000),
+          usage: "authority",
+        },
+        {
+          nameDer: subjectNameOf(first.certificateDer),
+          publicKeyDer: spkiOf(first.certificateDer),
+          privateKeyDer: first.privateKeyDer,
+        },
+      );
+      expect(await refusal(store(client, await enrolled(next, [ended], next.certificateDer)))).toBe("CONFLICT");
+      expect(await stored(client)).toEqual(of(known));
+    });
+  });
+
   test("stays where nothing leads from the known root to the new one", async () => {
     await begun(async (client, _first, known) => {
       const stranger = createRoot({ commonName: "work root 1", lifetimeDays: 365 });

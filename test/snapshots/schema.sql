@@ -270,6 +270,7 @@ create table federation.federation_certificates (
   authority_id uuid,
   confirmed_at timestamp with time zone,
   revocation_epoch bigint,
+  enrollment bytea,
   constraint _900_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
   constraint federation_certificates_authority_id_fkey FOREIGN KEY (authority_id) REFERENCES federation.federation_authorities(id) ON DELETE RESTRICT,
   constraint federation_certificates_fingerprint CHECK ((fingerprint ~ '^[0-9a-f]{64}$'::text)),
@@ -292,6 +293,7 @@ comment on table federation.federation_certificates is 'Every client certificate
 comment on column federation.federation_certificates.authority_id is 'Which authority signed it; null where it was signed before that was recorded.';
 comment on column federation.federation_certificates.confirmed_at is 'When the peer said, by this certificate, that it has it. Only then may the one that it was renewed from be superseded.';
 comment on column federation.federation_certificates.revocation_epoch is 'The count of revocations as of its own; null where it was revoked before they were counted.';
+comment on column federation.federation_certificates.enrollment is 'SHA-256 of the administrator''s token that it was enrolled by, at first or again; null where it was renewed, or enrolled before that was recorded.';
 
 create table federation.federation_crls (
   authority_id uuid not null,
@@ -318,6 +320,8 @@ create table federation.federation_enrollment_tokens (
   created_at timestamp with time zone default now() not null,
   expires_at timestamp with time zone not null,
   used_at timestamp with time zone,
+  again_of bytea,
+  constraint federation_enrollment_tokens_again_of CHECK ((octet_length(again_of) = 32)),
   constraint federation_enrollment_tokens_grant_id_fkey FOREIGN KEY (grant_id) REFERENCES federation.federation_grants(id) ON DELETE CASCADE,
   constraint federation_enrollment_tokens_hash CHECK ((octet_length(token_hash) = 32)),
   constraint federation_enrollment_tokens_life CHECK ((created_at < expires_at)),
@@ -327,6 +331,7 @@ alter table federation.federation_enrollment_tokens enable row level security;
 alter table federation.federation_enrollment_tokens force row level security;
 CREATE INDEX federation_enrollment_tokens_grant_id_idx ON federation.federation_enrollment_tokens USING btree (grant_id);
 comment on table federation.federation_enrollment_tokens is 'One-time tokens by which a peer exchanges a CSR for a certificate; only their SHA-256 is kept.';
+comment on column federation.federation_enrollment_tokens.again_of is 'SHA-256 of the administrator''s token that it was made of, for whoever spent that one; null where it is an administrator''s.';
 
 create table federation.federation_gateways (
   id uuid not null,
@@ -675,7 +680,7 @@ create function federation.allow_enrollment_again(spent_token text, token_again 
   returns void
   language sql volatile security definer
   set search_path=""
-  as sha256 26262999cd2e8c1d9f84f73424b86e15a3dfe215e557c8eb5ce409f8b44bfdb8; -- owner federation_owner
+  as sha256 93f5e5b2a1c9b544b4bea115a3c3b35991be8a23a688aeccfe436559cdc42c4c; -- owner federation_owner
 comment on function federation.allow_enrollment_again(text,text) is 'Makes a token of a spent one, in the transaction that spent it; the caller makes it of the token and of the key that was certified. Ten times at most.';
 
 create function federation.append_audit(entries jsonb, chain text DEFAULT 'requests-0'::text)
@@ -1171,7 +1176,7 @@ create function federation.identity_gaps()
   returns TABLE(table_id regclass, trigger_name text)
   language sql stable rows 1000
   set search_path=""
-  as sha256 c71e675e8dabb2455be190d80bcfe47fbbe6a4fcbbd83812369ab70337c30c57; -- owner federation_owner
+  as sha256 54c3690c986416cd4bb3f0911fab1b191738b726787ae585e6250346c5e4e368; -- owner federation_owner
 comment on function federation.identity_gaps() is 'Triggers that the bound tables should have and lack, have switched off, or have under the name only.';
 
 create function federation.identity_triggers(table_id regclass, what text)
@@ -1525,7 +1530,7 @@ create function federation.read_as_caller(resource text, id text)
   language plpgsql volatile
   set row_security=on
   set search_path=""
-  as sha256 0d83176b78776dfc3052758f98a98d5c12089be43765a79b37172cd4af7ac192; -- owner federation_owner
+  as sha256 db993377eb07c1c37490e16726032778413655018f974d85460859779a342096; -- owner federation_owner
 comment on function federation.read_as_caller(text,text) is 'A row as text of its row type, if the caller''s own login can read the table and row-level security does not hold for it; else null.';
 
 create function federation.read_as_user(resource text, ids text[])
@@ -1561,12 +1566,12 @@ create function federation.rebuild_identity_functions()
   as sha256 ae10f084baeb304553a967347d6b6f2d2dbacc32f60bb1d989eedee5c494e66e; -- owner federation_owner
 comment on function federation.rebuild_identity_functions() is 'Writes subject_exists, subject_key and subject_teams from the bound identity.';
 
-create function federation.record_certificate(serial text, grant_id uuid, fingerprint text, not_before timestamp with time zone, not_after timestamp with time zone, renewed_from text DEFAULT NULL::text)
+create function federation.record_certificate(serial text, grant_id uuid, fingerprint text, not_before timestamp with time zone, not_after timestamp with time zone, renewed_from text DEFAULT NULL::text, enrollment_token text DEFAULT NULL::text)
   returns void
   language sql volatile security definer
   set search_path=""
-  as sha256 fd6155bd9d1875f4dffd13175bf25a251ea5c4d9c488adde7233412fd8b5a948; -- owner federation_owner
-comment on function federation.record_certificate(text,uuid,text,timestamp with time zone,timestamp with time zone,text) is 'Records a client certificate that was signed for a grant by the authority that signs now, and the one that it was renewed from, which is live. Raises MF031.';
+  as sha256 99b2f3c8a1ece5a8050b66529ea4e5d5b09e6a54b7a1420ecf75f011470eae36; -- owner federation_owner
+comment on function federation.record_certificate(text,uuid,text,timestamp with time zone,timestamp with time zone,text,text) is 'Records a client certificate that was signed for a grant by the authority that signs now, with the one that it was renewed from, which is live, or the token that was spent for it. Raises MF031.';
 
 create function federation.record_identity(users_table regclass, user_column name, memberships_table regclass, member_user_column name, member_team_column name, user_deleted_column name, member_deleted_column name)
   returns void
@@ -1790,7 +1795,7 @@ create function federation.revoke_certificate(serial text, reason text DEFAULT '
   language plpgsql volatile security definer rows 1000
   set search_path=""
   as sha256 828b5d93bba02be228e37e0c5e28044c2d493f049f1a80a8d33b6f4a4a51e5f2; -- owner federation_owner
-comment on function federation.revoke_certificate(text,text) is 'Revokes a certificate and all that descend from it, and returns their serials: none where all were revoked before. The grant goes on. Raises MF011, MF012.';
+comment on function federation.revoke_certificate(text,text) is 'Revokes a certificate, what its key enrolled for again, and all that descend from them, and returns their serials: none where all were revoked before. The grant goes on. Raises MF011, MF012.';
 
 create function federation.revoke_grant(grant_id uuid, reason text DEFAULT NULL::text)
   returns void
@@ -1803,8 +1808,8 @@ create function federation.revoke_lineage(serial text, reason text, revoked_at t
   returns SETOF text
   language plpgsql volatile rows 1000
   set search_path=""
-  as sha256 06ebd3abf507c2391e98af20934865277660bf446b03f2fb5a6be1216a16437b; -- owner federation_owner
-comment on function federation.revoke_lineage(text,text,timestamp with time zone) is 'Revokes a certificate and, unless it is superseded, all that descend from it; returns those that were not revoked before.';
+  as sha256 a2b9081afebd89f374c486564752f5f1a867f12fd898ee3e0123d23dac974a0d; -- owner federation_owner
+comment on function federation.revoke_lineage(text,text,timestamp with time zone) is 'Revokes a certificate and, unless it is superseded, all that its key enrolled for again and all that descend from them; returns those that were not revoked before.';
 
 create function federation.revoke_user_token(token_id uuid)
   returns void
@@ -2156,7 +2161,7 @@ create function federation.tg_federation_certificates__lifecycle()
   returns trigger
   language plpgsql volatile
   set search_path=""
-  as sha256 36363883847f39ca1e6a84c4616ed6d35150ea6f56cc75dd662c3378e3197324; -- owner federation_owner
+  as sha256 9b076f1cdb1d0ba651cf5b2d110303b3ac98eb2124ffd4c05fb38a6d4bfb6579; -- owner federation_owner
 comment on function federation.tg_federation_certificates__lifecycle() is 'Refuses to un-revoke, and to issue what would be revoked; counts revocations.';
 
 create function federation.tg_federation_certificates__notify()

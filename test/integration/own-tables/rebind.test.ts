@@ -112,6 +112,18 @@ test.each([
   expect(await status()).toBe("revoked");
 });
 
+test.each([
+  ["has a condition of its own", "after update on app.users for each row when (false)"],
+  ["is of another column", "after update of name on app.users for each row when (old.id is distinct from new.id)"],
+])("a trigger of updates that %s is missed", async (_what, trigger) => {
+  await migrateDatabase({ connectionString: database.connectionString });
+  await database.pool.query(`
+    drop trigger _900_federation_users_changed on app.users;
+    create trigger _900_federation_users_changed ${trigger} execute function federation.tg_users__revoke_grants('id');
+    alter table app.users enable always trigger _900_federation_users_changed`);
+  expect(await gaps()).toEqual(["app.users _900_federation_users_changed"]);
+});
+
 // The embedded database has one login, and one backend: no two transactions of it are open at once.
 test.skipIf(inject("template").kind === "pglite")(
   "tables that the migrating role does not own, or that are in use for long, stay as they are, and it migrates all the same",
