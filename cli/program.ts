@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
 import { packageRoot } from "../src/config/package-root.ts";
+import { caCommand } from "./commands/ca.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { federationCommand } from "./commands/federation.ts";
@@ -33,6 +34,7 @@ export function createProgram(): Command {
     .addCommand(resourceCommand())
     .addCommand(identityCommand())
     .addCommand(tokenCommand())
+    .addCommand(caCommand())
     .addCommand(sealCommand())
     .addCommand(migrateToFederatedCommand())
     .addCommand(upgradeCommand())

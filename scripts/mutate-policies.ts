@@ -19,6 +19,7 @@ const PARALLEL = 2;
 const STAGES = [
   ["own-tables"],
   ["application-tables", "session", "enrollment", "transitions", "lifecycle"],
+  ["lineage", "restored", "subject-end", "notices"],
   ["audit-rollover", "audit", "search"],
   ["matrix"],
 ].map((names) => names.map((name) => `test/policies/${name}.test.ts`));
@@ -32,6 +33,11 @@ const MUTATIONS = `
   select format('drop trigger %I on %s', t.tgname, t.tgrelid::regclass)
   from pg_trigger t join pg_class c on c.oid = t.tgrelid
   where c.relnamespace::regnamespace::text in ('federation', 'app') and not t.tgisinternal and t.tgparentid = 0
+  union all
+  -- Fires as any other from then on, and so not where session_replication_role says replica.
+  select format('alter table %s enable trigger %I', t.tgrelid::regclass, t.tgname)
+  from pg_trigger t join pg_class c on c.oid = t.tgrelid
+  where c.relnamespace::regnamespace::text in ('federation', 'app') and not t.tgisinternal and t.tgparentid = 0 and t.tgenabled = 'A'
   union all
   select format('alter table %s disable row level security', c.oid::regclass)
   from pg_class c

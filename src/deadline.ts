@@ -5,12 +5,12 @@ export const TIMEOUT_HEADER = "mosaic-timeout-ms";
 
 /** How long a request may go on, and whether it still should. */
 export interface Deadline {
-  /** Aborts when the time is up (DEADLINE_EXCEEDED) or nobody waits any more (CANCELLED); `reason` is that FederationError. */
+  /** Aborts when the time is up (DEADLINE_EXCEEDED) or it was cancelled; `reason` is that FederationError. */
   readonly signal: AbortSignal;
   /** Milliseconds that are left, 0 at least. */
   left(): number;
-  /** Nobody waits any more: CANCELLED, or `reason` where whoever waited last gave up for another. */
-  cancel(reason?: unknown): void;
+  /** Nobody waits any more, or may be answered: CANCELLED, or `why`. */
+  cancel(why?: unknown): void;
   /** Lets go of the timer. To be called when the request has ended, however it did. */
   end(): void;
 }
@@ -39,8 +39,8 @@ export function startDeadline(ms: number, within?: Deadline): Deadline {
   return {
     signal: controller.signal,
     left: () => Math.max(0, endsAt - performance.now()),
-    cancel: (reason) => {
-      controller.abort(reason ?? new FederationError("CANCELLED", "The caller hung up."));
+    cancel: (why) => {
+      controller.abort(why ?? new FederationError("CANCELLED", "The caller hung up."));
     },
     end: () => {
       clearTimeout(timer);

@@ -48,6 +48,12 @@ export const ERROR_TABLE = {
     sqlstate: "MF007",
     meaning: "The client certificate was revoked or its validity has ended.",
   },
+  CERTIFICATE_EXPIRED: {
+    status: 403,
+    exit: 77,
+    meaning:
+      "Our certificate for a peer has ended before it was renewed: a new enrollment URL of the peer's administrator is needed.",
+  },
   RESOURCE_DENIED: {
     status: 403,
     exit: 77,
@@ -74,6 +80,13 @@ export const ERROR_TABLE = {
     status: 429,
     exit: 75,
     meaning: "The grant has used its requests for now; `Retry-After` says when to come back.",
+  },
+  RENEWAL_LIMITED: {
+    status: 429,
+    exit: 75,
+    sqlstate: "MF014",
+    meaning:
+      "The grant was given as many certificates by renewal as it may have in a day; `Retry-After` says when to come back.",
   },
   UNAVAILABLE: {
     status: 503,
@@ -148,6 +161,11 @@ export const ERROR_TABLE = {
     exit: 70,
     meaning:
       "A database could not be moved, or not to the last bit: the target was left empty and the source as it was.",
+  },
+  REVOCATIONS_LOST: {
+    status: 503,
+    exit: 78,
+    meaning: "The database does not know revocations that its gateway has published: it was restored from a backup.",
   },
   GATEWAY_RUNNING: { status: 409, exit: 73, meaning: "Another process has the gateway's directory open." },
   GATEWAY_NOT_RUNNING: { status: 503, exit: 69, meaning: "The command needs a running gateway, and there is none." },

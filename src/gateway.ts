@@ -16,23 +16,26 @@ import { lockDirectory } from "./database/directory-lock.ts";
 import { openDatabase } from "./database/open.ts";
 import { createSessions, noticesHangUps } from "./database/session.ts";
 import { createEnrollment } from "./enrollment/enroll.ts";
+import { createRenewal } from "./enrollment/renew.ts";
 import { FederationError } from "./errors.ts";
 import { createHomeExecutor } from "./graphile/home-schema.ts";
 import { createVerbExecutor } from "./graphile/verb-schema.ts";
-import { createCrlSource } from "./listeners/crl-source.ts";
-import { createFederationListener, federationTls } from "./listeners/federation.ts";
+import { createFederationListener } from "./listeners/federation.ts";
 import { createHomeListener } from "./listeners/home.ts";
 import { listen, stopListening } from "./listeners/lifecycle.ts";
-import { createPublicListener, publicTls } from "./listeners/public.ts";
-import { createServerIdentity, keepServerIdentity, SERVER_LIFETIME_SECONDS } from "./listeners/server-identity.ts";
-import type { ServerIdentity } from "./listeners/server-identity.ts";
+import { createPublicListener } from "./listeners/public.ts";
+import { createServerIdentity, SERVER_LIFETIME_SECONDS } from "./listeners/server-identity.ts";
+import { showAuthorities } from "./listeners/show-authorities.ts";
+import { keepObserving } from "./observability/keep-observing.ts";
 import { createMetrics } from "./observability/metrics.ts";
-import { observeGateway } from "./observability/observe-gateway.ts";
-import { keepReporting } from "./observability/report.ts";
 import { telemetryTarget } from "./observability/telemetry-target.ts";
 import { createTracing, UNTRACED } from "./observability/tracing.ts";
 import { readPeerIdentity } from "./pki/identity.ts";
+import { keepRevocations } from "./revocation/keep.ts";
+import { createRevocations } from "./revocation/revocations.ts";
 import { loadKeyring } from "./seal/keyring.ts";
+import { followAuthorities } from "./setup/follow-authorities.ts";
+import { authoritiesReader } from "./setup/open-authority.ts";
 import { prepareDatabase } from "./setup/prepare.ts";
 import { requireFederatedTier } from "./setup/requirements.ts";
 import { createHomeQueries } from "./source/home-queries.ts";
@@ -47,6 +50,8 @@ export interface Gateway {
   homeUrl: string;
   /** Connection string of an administrator, for a worker beside it. */
   adminUrl: string;
+  /** Makes the list of revoked certificates anew. @throws where that could not be done */
+  refreshCrl: () => Promise<void>;
   /** Rejects with the reason if the gateway cannot go on: its database ended, or its directory was taken. */
   failed: Promise<never>;
   /** Stops taking requests, lets running ones end, writes the audit queue, closes the database. */
@@ -80,6 +85,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
 
   // What was opened is closed in the opposite order, whether the start fails half-way or the gateway stops.
   let adminUrl: string;
+  let refreshCrl: () => Promise<void>;
   const closers: (() => Promise<unknown>)[] = [];
   const stop = async (): Promise<void> => {
     for (const close of closers.splice(0).reverse()) {
@@ -103,7 +109,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       fault.reject(new FederationError("UNAVAILABLE", "the embedded database has ended"));
     });
 
-    const authority = await prepareDatabase({
+    const opened = await prepareDatabase({
       adminUrl,
       config,
       paths,
@@ -127,6 +133,8 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       statementTimeoutMs: config.limits.statementTimeoutMs,
       noticesHangUps: await noticesHangUps(pool),
     });
+    const authorities = followAuthorities({ opened, read: authoritiesReader({ config, paths, sessions }) });
+    const roots = (): string[] => authorities.trusted.map(({ rootPem }) => rootPem);
     const audit = createAuditQueue(sessions, log);
     closers.push(() => audit.close(SHUTDOWN_MS));
     let settled = (): Promise<void> => Promise.resolve();
@@ -145,11 +153,17 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
         : undefined;
     closers.push(() => shared?.close() ?? Promise.resolve());
 
-    const makeIdentity = (): Promise<ServerIdentity> =>
-      createServerIdentity(authority, config, SERVER_LIFETIME_SECONDS);
-    const identity = await makeIdentity();
-    let serving = identity;
-    const trustedRoots = [authority.rootPem];
+    const revocations = createRevocations({
+      sessions,
+      authorities: () => authorities.trusted,
+      file: paths.publishedRevocations,
+      whenStale: config.crl.whenStale,
+      log,
+    });
+    refreshCrl = () => revocations.refresh();
+    const identity = await createServerIdentity(authorities, config, SERVER_LIFETIME_SECONDS);
+    const { host, oidArc, certificateLifetimeDays } = config;
+    const issuing = { sessions, authority: authorities, host, oidArc, certificateLifetimeDays };
     const capacity = createCapacity({
       concurrency: Math.max(1, config.limits.databaseConnections - CONNECTIONS_LEFT),
       waiting: config.limits.waitingRequests,
@@ -157,7 +171,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
     });
     const federation = createFederationListener({
       identity,
-      trustedRoots,
+      trustedRoots: roots(),
       readIdentity: (der) => {
         const peer = readPeerIdentity(der, config.oidArc);
         if (peer.host !== config.host) {
@@ -170,27 +184,35 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       terms: createTerms(sessions, config.limits.requestsPerMinute, log),
       capacity,
       verbs: await createVerbExecutor(pool, sessions),
+      renewal: createRenewal({ ...issuing, roots }),
       tracing,
       mostMs: config.limits.statementTimeoutMs + TURN_MS,
       audit,
       metrics,
+      revocations,
       log,
     });
     settled = () => federation.settled();
+    const keeping = await keepRevocations({
+      revocations,
+      database,
+      reloadAuthorities: () => authorities.reload(),
+      endRevoked: () => {
+        federation.endRevoked();
+      },
+      log,
+    });
+    closers.push(() => keeping.close());
     const open = createPublicListener({
       identity,
-      rootPem: authority.rootPem,
+      roots,
       enrollment: createEnrollment({
-        sessions,
-        authority,
-        host: config.host,
+        ...issuing,
         federationUrl: federationUrl(config),
         publicUrl: publicUrl(config),
-        oidArc: config.oidArc,
-        certificateLifetimeDays: config.certificateLifetimeDays,
       }),
       attempts: createBucket(),
-      crl: createCrlSource(sessions, authority),
+      crls: () => revocations.crls(),
       healthy: () =>
         pool.query("select 1").then(
           () => true,
@@ -199,20 +221,8 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       audit,
       log,
     });
-    const endKeeping = keepServerIdentity({
-      first: identity,
-      make: makeIdentity,
-      apply: (next) => {
-        serving = next;
-        federation.server.setSecureContext(federationTls({ identity: next, trustedRoots }));
-        open.setSecureContext(publicTls(next));
-      },
-      log,
-    });
-    closers.push(() => {
-      endKeeping();
-      return Promise.resolve();
-    });
+    const shown = showAuthorities({ authorities, config, first: identity, federation, open, revocations, log });
+    closers.push(() => shown.close());
     const access = openPeerAccess({ config, keyring: () => loadKeyring(paths.sealKeys), sessions, metrics, log });
     closers.push(() => access.close());
     const queries = createHomeQueries(access);
@@ -226,18 +236,13 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       mostMs: Math.max(config.limits.statementTimeoutMs, config.limits.peerTimeoutMs) + HOME_MS,
       log,
     });
-    observeGateway(metrics, { audit, access, certificate: () => serving, capacity, shared });
-    const reporting = keepReporting(
+    const observing = keepObserving({
+      metrics,
       sessions,
-      () => ({
-        peers: [...access.circuits.health()].map(([id, health]) => ({ id, ...health })),
-        cache: access.cache.stats(),
-        audit: { waiting: audit.depth, dropped: audit.dropped },
-        certificateUntil: serving.notAfter.toISOString(),
-      }),
+      observed: { audit, access, certificate: () => shown.serving, capacity, shared, revocations: keeping },
       log,
-    );
-    closers.push(() => reporting.close());
+    });
+    closers.push(() => observing.close());
 
     for (const [server, address] of [
       [federation.server, config.listeners.federation],
@@ -258,6 +263,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
     publicUrl: publicUrl(config),
     homeUrl: `http://${config.listeners.home.address}:${config.listeners.home.port}`,
     adminUrl,
+    refreshCrl,
     failed: fault.promise,
     stop,
   };

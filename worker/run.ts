@@ -1,46 +1,153 @@
-import { Logger, run } from "graphile-worker";
-import type { TaskList } from "graphile-worker";
+import { EventEmitter } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Logger, makeWorkerUtils, run } from "graphile-worker";
+import type { Runner, TaskList, WorkerEvents } from "graphile-worker";
 import type { Logger as Log } from "pino";
 import { AT_START, CRONTAB } from "./crontab.ts";
+import { alertsDeliver } from "./tasks/alerts__deliver.ts";
+import { authoritiesRetire } from "./tasks/authorities__retire.ts";
 import { auditRollOver } from "./tasks/audit__roll_over.ts";
+import { crlRefresh } from "./tasks/crl__refresh.ts";
+import { grantsExpire } from "./tasks/grants__expire.ts";
+import { certificatesSupersede } from "./tasks/certificates__supersede.ts";
+import { peerRenew } from "./tasks/peer__renew.ts";
+import { peersRenewDue } from "./tasks/peers__renew_due.ts";
+import type { Renewals } from "./tasks/peers__renew_due.ts";
 
 /** A worker that runs jobs. */
 export interface Worker {
-  /** Settles when it has ended, and rejects if it could not go on. */
+  /** Settles when it has ended, and rejects if it could not go on. A database that is away is waited for. */
   ended: Promise<void>;
   /** Takes no more jobs, lets the running one end. */
   stop(): Promise<void>;
 }
 
-const TASKS: TaskList = { audit__roll_over: auditRollOver };
+/** What jobs need of the gateway, which they do not know: whoever starts a worker passes it in. */
+export interface JobDependencies {
+  refreshCrl: () => Promise<void>;
+  renewals: Renewals;
+  /** Where alerts are posted to; undefined where nowhere. */
+  alertWebhookUrl: string | undefined;
+}
 
-// Jobs here are for the night: looking now and then is enough, and the embedded database has one backend for everybody.
+const tasksOf = ({ refreshCrl, renewals, alertWebhookUrl }: JobDependencies): TaskList => ({
+  alerts__deliver: alertsDeliver(alertWebhookUrl),
+  audit__roll_over: auditRollOver,
+  authorities__retire: authoritiesRetire,
+  certificates__supersede: certificatesSupersede,
+  crl__refresh: crlRefresh(refreshCrl),
+  grants__expire: grantsExpire,
+  peer__renew: peerRenew(renewals),
+  peers__renew_due: peersRenewDue(renewals),
+});
+
+// No job here is in a hurry: looking now and then is enough, and the embedded database has one backend for everybody.
 const POLL_MS = 5_000;
-const CONNECTIONS = 2;
+// A job that waits for another organisation's gateway holds up no other.
+const CONCURRENCY = 4;
+
+/** What a worker stands on. */
+interface WorkerOptions {
+  /** Of an administrator. */
+  connectionString: string;
+  dependencies: JobDependencies;
+  log: Log;
+}
 
 /**
- * Starts a worker on a database; several share the jobs. Its tables are made in the schema `graphile_worker` where there are none.
- *
- * @param options.connectionString of an administrator
+ * Starts a worker on a database; several share the jobs. Its tables are made in the schema `graphile_worker` where there are none. Once
+ * started, it outlives any time for which the database is away.
  */
-export async function startWorker(options: { connectionString: string; log: Log }): Promise<Worker> {
+export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const { connectionString, log } = options;
+  const stopping = new AbortController();
+  const isStopping = (): boolean => stopping.signal.aborted;
+  let current = await begin(options);
+  const beginAgain = async (poolId: string): Promise<Pool> => {
+    for (;;) {
+      try {
+        const utils = await makeWorkerUtils({ connectionString, logger: loggerTo(log) });
+        // How its last jobs ended is not written down: they are done again.
+        await utils.forceUnlockWorkers([poolId]);
+        await utils.release();
+        return await begin(options);
+      } catch (error) {
+        log.warn({ err: error }, "the worker's database is away");
+        await sleep(POLL_MS, undefined, { signal: stopping.signal });
+      }
+    }
+  };
+  const keepRunning = async (): Promise<void> => {
+    for (;;) {
+      await current.runner.promise;
+      if (isStopping() || !current.isBroken()) {
+        return;
+      }
+      log.warn("the worker lost its database, and begins again");
+      current = await beginAgain(current.id());
+      if (isStopping()) {
+        await current.runner.stop();
+      }
+    }
+  };
+  const ended = keepRunning().catch((error: unknown) => {
+    if (!isStopping()) {
+      throw error;
+    }
+  });
+  // Whoever runs the worker may look at it later.
+  ended.catch(() => undefined);
+  return {
+    ended,
+    stop: async () => {
+      stopping.abort();
+      // One that is broken has stopped.
+      await (current.isBroken() ? undefined : current.runner.stop());
+      await ended;
+    },
+  };
+}
+
+/** A run of graphile-worker: it ends by itself when it cannot write down how a job ended. */
+interface Pool {
+  runner: Runner;
+  id(): string;
+  isBroken(): boolean;
+}
+
+async function begin({ connectionString, dependencies, log }: WorkerOptions): Promise<Pool> {
+  const events: WorkerEvents = new EventEmitter();
+  let id = "";
+  let broken = false;
+  events.on("pool:create", ({ workerPool }) => {
+    ({ id } = workerPool);
+  });
+  events.on("pool:fatalError", () => {
+    broken = true;
+  });
   const runner = await run({
     connectionString,
-    maxPoolSize: CONNECTIONS,
-    concurrency: 1,
+    maxPoolSize: CONCURRENCY,
+    concurrency: CONCURRENCY,
     pollInterval: POLL_MS,
     // On the embedded database the names of all clients meet in one backend.
     noPreparedStatements: true,
     noHandleSignals: true,
-    taskList: TASKS,
+    taskList: tasksOf(dependencies),
     crontab: CRONTAB,
-    logger: new Logger(() => (level, message) => {
-      log[level === "warning" ? "warn" : level](message);
-    }),
+    logger: loggerTo(log),
+    events,
+    // With its default, -1, the promise of this writing is left alone: where the database is away it ends the process (release 0.18.0).
+    preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
   });
   for (const task of AT_START) {
     await runner.addJob(task, {}, { jobKey: task });
   }
-  return { ended: runner.promise, stop: () => runner.stop() };
+  return { runner, id: () => id, isBroken: () => broken };
+}
+
+function loggerTo(log: Log): Logger {
+  return new Logger(() => (level, message) => {
+    log[level === "warning" ? "warn" : level](message);
+  });
 }

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { Argument, Command } from "commander";
 import { asAdministrator } from "../../src/database/administrator.ts";
 import { FederationError } from "../../src/errors.ts";
@@ -6,6 +5,17 @@ import { useDatabase } from "../../src/setup/use-database.ts";
 import { bold, table } from "../output.ts";
 import type { CommonOptions } from "../command.ts";
 import { common, gatewayCommand, integerOption, timeOption } from "../command.ts";
+import {
+  changeGrant,
+  enrollCommand,
+  readScope,
+  resumeCommand,
+  revokeCommand,
+  suspendCommand,
+  updateCommand,
+} from "./grant-change.ts";
+import { explainCommand } from "./grant-explain.ts";
+import { visibleCommand } from "./grant-visible.ts";
 
 interface GrantRow {
   id: string;
@@ -25,9 +35,13 @@ export function grantCommand(): Command {
     .addCommand(createCommand())
     .addCommand(listCommand())
     .addCommand(showCommand())
-    .addCommand(changeCommand("revoke", "End a grant for good, at once.", "revoke_grant"))
-    .addCommand(changeCommand("suspend", "Stop a grant until it is resumed.", "suspend_grant"))
-    .addCommand(changeCommand("resume", "Let a suspended grant serve again.", "resume_grant"))
+    .addCommand(explainCommand())
+    .addCommand(visibleCommand())
+    .addCommand(updateCommand())
+    .addCommand(enrollCommand())
+    .addCommand(suspendCommand())
+    .addCommand(resumeCommand())
+    .addCommand(revokeCommand())
     .addCommand(limitCommand())
     .addCommand(auditModeCommand());
 }
@@ -81,26 +95,6 @@ function createCommand(): Command {
           ].join("\n"),
       );
     });
-}
-
-function readScope(file: string): unknown {
-  let text: string;
-  try {
-    text = readFileSync(file === "-" ? 0 : file, "utf8");
-  } catch (cause) {
-    throw new FederationError("USAGE", `the scope file ${file} cannot be read`, { cause });
-  }
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new FederationError(
-      "SCOPE_INVALID",
-      `the scope is not JSON: ${cause instanceof Error ? cause.message : ""}`,
-      {
-        cause,
-      },
-    );
-  }
 }
 
 async function readGrants(directory: string): Promise<GrantRow[]> {
@@ -197,36 +191,4 @@ function auditModeCommand(): Command {
       await changeGrant(id, options, "set_grant_audit", [mode]);
       common(options).output.result({ grantId: id, auditMode: mode }, () => `Grant ${id} is audited ${mode}.`);
     });
-}
-
-/** Calls an admin function whose first argument is a grant. */
-async function changeGrant(
-  id: string,
-  options: CommonOptions,
-  adminFunction: string,
-  values: unknown[],
-): Promise<void> {
-  if (!/^[0-9a-f-]{36}$/.test(id)) {
-    throw new FederationError("USAGE", "a grant is named by its id, a UUID");
-  }
-  const placeholders = ["$1", ...values.map((_, index) => `$${index + 2}`)].join(", ");
-  await useDatabase(common(options).directory, ({ adminUrl }) =>
-    asAdministrator(adminUrl, (client) =>
-      client.query(`select federation.${adminFunction}(${placeholders})`, [id, ...values]),
-    ),
-  );
-}
-
-function changeCommand(name: string, description: string, adminFunction: string): Command {
-  const command = gatewayCommand(name, description, [`federation grant ${name} 0190b6e2-…`]).argument(
-    "<id>",
-    "the grant's id",
-  );
-  if (name === "revoke") {
-    command.option("--reason <text>", "why, for the record");
-  }
-  return command.action(async (id: string, options: CommonOptions & { reason?: string }) => {
-    await changeGrant(id, options, adminFunction, options.reason === undefined ? [] : [options.reason]);
-    common(options).output.result({ grantId: id, done: name }, () => `Done: ${name} ${id}.`);
-  });
 }

@@ -19,13 +19,16 @@ interface BindOptions extends CommonOptions {
   memberships?: string;
   memberUserColumn?: string;
   memberTeamColumn?: string;
+  userDeletedColumn?: string;
+  memberDeletedColumn?: string;
 }
 
 function bindCommand(): Command {
   return gatewayCommand(
     "bind",
-    "Name the tables of users and memberships. Deleting a user then revokes their grants.",
+    "Name the tables of users and memberships. Deleting a user then revokes their grants, as does taking them out of the last team of a grant of team rows only.",
     [
+      "identity bind --users app.users --user-column id --user-deleted-column deleted_at",
       "identity bind --users app.users --user-column id --memberships app.memberships --member-user-column user_id --member-team-column team_id",
     ],
   )
@@ -34,16 +37,21 @@ function bindCommand(): Command {
     .option("--memberships <table>", "the table of memberships")
     .option("--member-user-column <column>", "the user in it")
     .option("--member-team-column <column>", "the team in it")
+    .option("--user-deleted-column <column>", "a boolean, or a time: a user with true or any time in it is deleted")
+    .option("--member-deleted-column <column>", "the same for a membership")
     .action(async (options: BindOptions) => {
       const { directory, output } = common(options);
       await useDatabase(directory, ({ adminUrl }) =>
         asAdministrator(
           adminUrl,
-          (client) =>
-            client.query(
+          (client) => {
+            client.on("notice", ({ message }) => {
+              output.warn(message ?? "");
+            });
+            return client.query(
               `select federation.bind_identity(
                  users_table => $1::regclass, user_column => $2, memberships_table => $3::regclass, member_user_column => $4,
-                 member_team_column => $5
+                 member_team_column => $5, user_deleted_column => $6, member_deleted_column => $7
                )`,
               [
                 options.users,
@@ -51,8 +59,11 @@ function bindCommand(): Command {
                 options.memberships ?? null,
                 options.memberUserColumn ?? null,
                 options.memberTeamColumn ?? null,
+                options.userDeletedColumn ?? null,
+                options.memberDeletedColumn ?? null,
               ],
-            ),
+            );
+          },
           "own",
         ),
       );
@@ -70,7 +81,8 @@ function showCommand(): Command {
       const bound = await useDatabase(directory, ({ adminUrl }) =>
         asAdministrator(adminUrl, async (client) => {
           const { rows } = await client.query<Record<string, string>>(
-            `select users_table::text, user_column::text, memberships_table::text, member_user_column::text, member_team_column::text
+            `select users_table::text, user_column::text, memberships_table::text, member_user_column::text, member_team_column::text,
+             user_deleted_column::text, member_deleted_column::text
            from federation.bound_identity()`,
           );
           return rows[0] ?? null;

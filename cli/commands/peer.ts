@@ -1,10 +1,11 @@
 import { Command, Option } from "commander";
+import { addPeer } from "../../src/client/add-peer.ts";
 import { parseEnrollmentUrl } from "../../src/client/enrollment-url.ts";
-import { enroll } from "../../src/client/enroll.ts";
-import { storePeer } from "../../src/client/store-peer.ts";
 import { asAdministrator } from "../../src/database/administrator.ts";
 import { FederationError } from "../../src/errors.ts";
+import { createLog } from "../../src/observability/log.ts";
 import { askHome } from "../../src/setup/ask-home.ts";
+import { jobDependencies } from "../../src/setup/job-dependencies.ts";
 import type { UsedGateway } from "../../src/setup/use-database.ts";
 import { useDatabase } from "../../src/setup/use-database.ts";
 import { bold, table } from "../output.ts";
@@ -18,6 +19,9 @@ interface PeerRow {
   state: string;
   grant_id: string;
   certificate_not_after: Date;
+  renewal_failures: number;
+  renewal_failed_at: Date | null;
+  renewal_failure_code: string | null;
   answer?: string;
 }
 
@@ -27,6 +31,7 @@ export function peerCommand(): Command {
     .description("Remote gateways whose rows our users read.")
     .addCommand(addCommand())
     .addCommand(listCommand())
+    .addCommand(renewCommand())
     .addCommand(cacheCommand())
     .addCommand(removeCommand());
 }
@@ -40,13 +45,9 @@ function addCommand(): Command {
     .action(async (text: string, options: CommonOptions & { user: string }) => {
       const { directory, output } = common(options);
       const url = parseEnrollmentUrl(text);
-      const enrolled = await useDatabase(directory, async ({ adminUrl, keyring, config }) => {
-        // Asked before the token is spent on a user who is not there.
-        await asAdministrator(adminUrl, (client) => client.query("select federation.require_user($1)", [options.user]));
+      const enrolled = await useDatabase(directory, ({ adminUrl, keyring, config }) => {
         output.progress(`enrolling with ${url.publicUrl}`);
-        const got = await enroll(url, config.limits.peerTimeoutMs);
-        await asAdministrator(adminUrl, (client) => storePeer(client, keyring, options.user, got));
-        return got;
+        return addPeer({ adminUrl, keyring, userId: options.user, url, timeoutMs: config.limits.peerTimeoutMs });
       });
       const source = `federated:${enrolled.host}`;
       output.result(
@@ -88,13 +89,16 @@ function listCommand(): Command {
         peers.length === 0
           ? "No peer yet. Add one with: mosaic federation peer add --help"
           : table(
-              ["peer", "user", "state", "grant", "certificate until", ...(options.check ? ["answers"] : [])],
+              ["peer", "user", "state", "grant", "certificate until", "renewal", ...(options.check ? ["answers"] : [])],
               peers.map((peer) => [
                 peer.host,
                 peer.owner_user_id,
                 peer.state,
                 peer.grant_id,
                 peer.certificate_not_after.toISOString().slice(0, 10),
+                peer.renewal_failure_code === null
+                  ? ""
+                  : `failed ${peer.renewal_failures}×: ${peer.renewal_failure_code}`,
                 ...(options.check ? [peer.answer] : []),
               ]),
             ),
@@ -126,6 +130,43 @@ async function askPeers(gateway: UsedGateway, peers: PeerRow[]): Promise<Map<str
     );
     return new Map(answers.flat());
   });
+}
+
+function renewCommand(): Command {
+  return gatewayCommand("renew", "Renew our certificate for a peer now. The worker does so by itself before it ends.", [
+    "federation peer renew work.example --user alice",
+  ])
+    .argument("<host>", "the peer's host")
+    .requiredOption("--user <id>", "the local user whose peer it is")
+    .action(async (host: string, options: CommonOptions & { user: string }) => {
+      const { directory, output } = common(options);
+      const outcome = await useDatabase(directory, async ({ adminUrl, config, paths }) => {
+        const peer = (await readPeers(adminUrl)).find((one) => one.host === host && one.owner_user_id === options.user);
+        if (peer === undefined) {
+          throw new FederationError("PEER_UNKNOWN", `${options.user} has no peer ${host}`);
+        }
+        if (peer.state === "revoked") {
+          throw new FederationError(
+            "GRANT_REVOKED",
+            `${host} has ended the grant; "mosaic federation peer add" takes a new one`,
+          );
+        }
+        output.progress(`asking ${host} for a new certificate`);
+        const { renewals } = jobDependencies({ adminUrl, config, paths, log: createLog("silent") });
+        return renewals.renew(peer.id, { now: true });
+      });
+      if (outcome.status === "failed") {
+        throw new FederationError(outcome.code, outcome.message);
+      }
+      if (outcome.status !== "renewed") {
+        throw new FederationError("CONFLICT", "another worker has renewed this certificate just now");
+      }
+      output.result(
+        { host, user: options.user, certificateSerial: outcome.serial, certificateNotAfter: outcome.notAfter },
+        () =>
+          `The certificate of ${options.user} for ${host} is good until ${outcome.notAfter.toISOString().slice(0, 10)}.`,
+      );
+    });
 }
 
 function cacheCommand(): Command {

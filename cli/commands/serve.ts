@@ -1,5 +1,7 @@
 import type { Command } from "commander";
+import { gatewayPaths } from "../../src/config/paths.ts";
 import { createLog } from "../../src/observability/log.ts";
+import { jobDependencies } from "../../src/setup/job-dependencies.ts";
 import type { Worker } from "../../worker/run.ts";
 import { bold } from "../output.ts";
 import type { CommonOptions } from "../command.ts";
@@ -39,7 +41,12 @@ export function serveCommand(): Command {
       try {
         if (options.worker) {
           const { startWorker } = await import("../../worker/run.ts");
-          worker = await startWorker({ connectionString: gateway.adminUrl, log });
+          const { adminUrl, config, refreshCrl } = gateway;
+          const dependencies = {
+            ...jobDependencies({ adminUrl, config, paths: gatewayPaths(directory), log }),
+            refreshCrl,
+          };
+          worker = await startWorker({ connectionString: adminUrl, dependencies, log });
         }
         await Promise.race([signal.promise, gateway.failed, ...(worker === undefined ? [] : [worker.ended])]);
       } finally {

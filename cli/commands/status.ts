@@ -19,6 +19,10 @@ interface PeerStatus {
   lastFailureAt: string | null;
   lastFailureCode: string | null;
   offlineSince: string | null;
+  renewalFailures: number;
+  renewalFailedAt: string | null;
+  /** Null where no renewal failed, or one is running. */
+  renewalFailureCode: string | null;
 }
 
 interface GatewayStatus {
@@ -131,7 +135,17 @@ function gatewaysForPeople(gateways: GatewayStatus[]): string {
 
 function peersForPeople(peers: PeerStatus[]): string {
   return table(
-    ["user", "host", "state", "circuit", "last success", "last failure", "offline since", "certificate until"],
+    [
+      "user",
+      "host",
+      "state",
+      "circuit",
+      "last success",
+      "last failure",
+      "offline since",
+      "certificate until",
+      "renewal",
+    ],
     peers.map((peer) => [
       peer.user,
       peer.host,
@@ -141,6 +155,11 @@ function peersForPeople(peers: PeerStatus[]): string {
       peer.lastFailureAt === null ? "" : `${second(peer.lastFailureAt)} ${peer.lastFailureCode ?? ""}`,
       peer.offlineSince === null ? "" : new Styled(red(second(peer.offlineSince))),
       peer.certificateUntil.slice(0, 10),
+      peer.renewalFailureCode === null
+        ? ""
+        : new Styled(
+            yellow(`failed ${peer.renewalFailures}×, last ${second(peer.renewalFailedAt)} ${peer.renewalFailureCode}`),
+          ),
     ]),
   );
 }

@@ -1,5 +1,6 @@
 -- Guarantees: a session opens only for a grant that is active now, for the subject the grant names, under a certificate recorded
--- for it. What it checks is checked again by every policy; here it yields the code that the caller is told.
+-- for it, and while that subject is there. What it checks of grant and certificate is checked again by every policy; here it yields the code that
+-- the caller is told.
 create or replace function federation.enter_as_peer(grant_id uuid, subject text, serial text) returns void
 language plpgsql
 volatile
@@ -18,13 +19,17 @@ begin
     raise exception 'The certificate speaks for another subject than its grant.' using errcode = 'MF002';
   end if;
   perform federation.require_status_active(the_grant.status, the_grant.expires_at);
+  -- A subject that goes takes its grants along, by trigger; but not one whose creation it could not see yet, nor where a partition was dropped.
+  if not coalesce(federation.subject_exists(subject), false) then
+    raise exception 'The subject of the grant is not there.' using errcode = 'MF021';
+  end if;
   select c.* into certificate
   from federation.federation_certificates c
   where c.serial = enter_as_peer.serial and c.grant_id = the_grant.id;
-  if not found then
+  if not found and not exists (select from federation.federation_restored_revocations r where r.serial = enter_as_peer.serial) then
     raise exception 'The certificate was not issued for this grant.' using errcode = 'MF401';
   end if;
-  if certificate.revoked_at is not null or certificate.not_after <= statement_timestamp() then
+  if certificate.serial is null or certificate.revoked_at is not null or certificate.not_after <= statement_timestamp() then
     raise exception 'The certificate has been revoked or has ended.' using errcode = 'MF007';
   end if;
   perform federation.open_session(jsonb_build_object('kind', 'peer', 'grant', the_grant.id, 'serial', certificate.serial));
@@ -34,4 +39,4 @@ $$;
 revoke all on function federation.enter_as_peer(uuid, text, text) from public;
 grant execute on function federation.enter_as_peer(uuid, text, text) to federation_gateway;
 comment on function federation.enter_as_peer(uuid, text, text) is
-  'Opens a peer''s session for the rest of the transaction. Raises MF001 to MF007 and MF401.';
+  'Opens a peer''s session for the rest of the transaction. Raises MF001 to MF007, MF021 and MF401.';

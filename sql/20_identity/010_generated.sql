@@ -1,5 +1,16 @@
 -- Guarantees: who exists and who is in which team is read live from the application's own tables, never from a copy.
--- Relies on: federation_identity. Both functions are written from that row, so that their plans are kept; without a row they say no.
+-- Relies on: federation_identity. The three functions are written from that row, so that their plans are kept; without a row they say no.
+create or replace function federation.is_there(row_alias text, deleted_column name) returns text
+language sql
+immutable
+set search_path = ''
+as $$
+  -- True and any time mean deleted; false and null do not: one comparison for both kinds of columns.
+  select case when deleted_column is null then 'true' else format('coalesce(%s.%I::text, ''false'') = ''false''', row_alias, deleted_column) end;
+$$;
+revoke all on function federation.is_there(text, name) from public;
+comment on function federation.is_there(text, name) is 'The condition, as SQL text, that a row is not marked as deleted; true where no column marks it.';
+
 create or replace function federation.rebuild_identity_functions() returns void
 language plpgsql
 volatile
@@ -9,20 +20,25 @@ as $$
 declare
   bound federation.federation_identity;
   exists_body text := 'false';
+  key_body text := 'null';
   teams_body text := 'array[]::text[]';
 begin
   select i.* into bound from federation.federation_identity i;
   if bound.users_table is not null then
     exists_body := format(
-      'exists (select from %s u where u.%I = $1::%s)', bound.users_table, bound.user_column,
-      federation.column_type(bound.users_table, bound.user_column)
+      'exists (select from %s u where u.%I = $1::%s and %s)', bound.users_table, bound.user_column,
+      federation.column_type(bound.users_table, bound.user_column), federation.is_there('u', bound.user_deleted_column)
+    );
+    key_body := format(
+      '(select u.%I::text from %s u where u.%I = $1::%s and %s limit 1)', bound.user_column, bound.users_table, bound.user_column,
+      federation.column_type(bound.users_table, bound.user_column), federation.is_there('u', bound.user_deleted_column)
     );
   end if;
   if bound.memberships_table is not null then
     teams_body := format(
-      '(select coalesce(array_agg(distinct m.%I::text) filter (where m.%I is not null), array[]::text[]) from %s m where m.%I = $1::%s)',
+      '(select coalesce(array_agg(distinct m.%I::text) filter (where m.%I is not null), array[]::text[]) from %s m where m.%I = $1::%s and %s)',
       bound.member_team_column, bound.member_team_column, bound.memberships_table, bound.member_user_column,
-      federation.column_type(bound.memberships_table, bound.member_user_column)
+      federation.column_type(bound.memberships_table, bound.member_user_column), federation.is_there('m', bound.member_deleted_column)
     );
   end if;
   execute format(
@@ -36,6 +52,15 @@ begin
     'begin return ' || exists_body || '; exception when data_exception then return false; end'
   );
   execute format(
+    $f$create or replace function federation.subject_key(subject text) returns text
+      language plpgsql
+      stable strict
+      security definer -- no other role may read the users table through the federation
+      set search_path = ''
+      as %L$f$,
+    'begin return ' || key_body || '; exception when data_exception then return null; end'
+  );
+  execute format(
     $f$create or replace function federation.subject_teams(subject text) returns text[]
       language plpgsql
       stable strict
@@ -44,13 +69,15 @@ begin
       as %L$f$,
     'begin return ' || teams_body || '; exception when data_exception then return array[]::text[]; end'
   );
-  revoke all on function federation.subject_exists(text), federation.subject_teams(text) from public;
-  comment on function federation.subject_exists(text) is 'Whether the bound users table holds this user. Written by federation.bind_identity.';
+  revoke all on function federation.subject_exists(text), federation.subject_key(text), federation.subject_teams(text) from public;
+  comment on function federation.subject_exists(text) is 'Whether the bound users table holds this user, not marked as deleted. Written by federation.bind_identity.';
+  comment on function federation.subject_key(text) is
+    'The key of a user as its row says it: 5 for "05" where keys are numbers; null for nobody. Written by federation.bind_identity.';
   comment on function federation.subject_teams(text) is 'The teams of a user, from the bound memberships table. Written by federation.bind_identity.';
 end;
 $$;
 revoke all on function federation.rebuild_identity_functions() from public;
-comment on function federation.rebuild_identity_functions() is 'Writes subject_exists and subject_teams from the bound identity.';
+comment on function federation.rebuild_identity_functions() is 'Writes subject_exists, subject_key and subject_teams from the bound identity.';
 
 create or replace function federation.column_type(table_id regclass, column_name name) returns text
 language sql

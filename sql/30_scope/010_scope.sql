@@ -62,3 +62,19 @@ $$;
 revoke all on function federation.scope_cap() from public;
 grant execute on function federation.scope_cap() to federation_peer;
 comment on function federation.scope_cap() is 'The most rows one query may return under the active grant: 100 where the scope is silent.';
+
+create or replace function federation.scope_names_team(scope jsonb, teams text[]) returns boolean
+language sql
+immutable
+set search_path = ''
+as $$
+  select coalesce(
+    case jsonb_typeof(scope -> 'include_teams')
+      when 'array' then scope -> 'include_teams' ?| teams
+      when 'string' then cardinality(array_remove(teams, null)) > 0
+    end,
+    false
+  );
+$$;
+revoke all on function federation.scope_names_team(jsonb, text[]) from public;
+comment on function federation.scope_names_team(jsonb, text[]) is 'Whether a stored scope includes one of these teams: "*" includes any.';

@@ -11,12 +11,15 @@ security definer -- administrators write grants through this function only
 set search_path = ''
 as $$
 #variable_conflict use_column
+declare
+  -- As the row says it: what is compared with it when the row goes.
+  subject constant text := federation.subject_key(create_grant.subject_user_id);
 begin
   if not exists (select from federation.federation_identity) then
     raise exception 'No users table is bound yet.'
       using errcode = 'MF023', hint = 'Call federation.bind_identity first.';
   end if;
-  if not coalesce(federation.subject_exists(create_grant.subject_user_id), false) then
+  if subject is null then
     raise exception 'There is no such user.' using errcode = 'MF021', detail = '{"path": "subject_user_id"}';
   end if;
   if create_grant.peer_host is null or create_grant.peer_host !~ '^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$' then
@@ -28,7 +31,7 @@ begin
   end if;
   perform federation.check_scope(create_grant.scope);
   insert into federation.federation_grants (subject_user_id, peer_host, scope, expires_at)
-  values (create_grant.subject_user_id, create_grant.peer_host, create_grant.scope, create_grant.expires_at)
+  values (subject, create_grant.peer_host, create_grant.scope, create_grant.expires_at)
   returning id into grant_id;
   return query
   select create_grant.grant_id, t.enrollment_token, t.token_expires_at, t.enrollment_url

@@ -32,10 +32,6 @@ begin
     end if;
     raise exception 'There is no such grant.' using errcode = 'MF011';
   end if;
-  perform pg_notify(
-    'federation_grants',
-    jsonb_build_object('grant', grant_id, 'status', case when suspended then 'suspended' else 'active' end)::text
-  );
 end;
 $$;
 revoke all on function federation.set_grant_suspended(uuid, boolean) from public;

@@ -20,11 +20,11 @@ as $$
     select c.serial, c.not_after
     from federation.federation_certificates c
     where c.grant_id = g.id
-    order by c.issued_at desc
+    order by c.revoked_at is not null, c.issued_at desc, c.not_after desc
     limit 1
   ) c on true
   order by g.created_at desc, g.id;
 $$;
 revoke all on function federation.list_grants() from public;
 grant execute on function federation.list_grants() to federation_admin;
-comment on function federation.list_grants() is 'Every grant with its newest certificate, newest first.';
+comment on function federation.list_grants() is 'Every grant with its newest certificate, one that is not revoked if there is any; newest first.';

@@ -26,13 +26,15 @@ begin
     id = excluded.id, federation_url = excluded.federation_url, public_url = excluded.public_url, grant_id = excluded.grant_id,
     root_certificate_der = excluded.root_certificate_der, certificate_chain_der = excluded.certificate_chain_der,
     certificate_serial = excluded.certificate_serial, certificate_not_after = excluded.certificate_not_after,
-    sealed_key = excluded.sealed_key, state = 'active', updated_at = now()
-  where p.root_certificate_der = excluded.root_certificate_der;
+    sealed_key = excluded.sealed_key, state = 'active', trusted_roots_der = '{}', renewal_failures = 0, renewal_failed_at = null,
+    renewal_failure_code = null, ended_because = null, updated_at = now()
+  where excluded.root_certificate_der = any (p.root_certificate_der || p.trusted_roots_der);
   -- Any gateway can call itself by any host: the first that the user enrolled with under a name keeps it.
   if not found then
     raise exception 'The user has a peer of this host already, of another certificate authority.'
       using errcode = 'MF031', hint = 'If the host has a new authority, remove the peer first: select federation.remove_peer(user, host).';
   end if;
+  perform federation.resolve_renewal_alerts(add_peer.host, add_peer.owner_user_id);
 end;
 $$;
 revoke all on function federation.add_peer(uuid, text, text, text, text, uuid, bytea, bytea[], text, timestamptz, bytea) from public;
@@ -43,7 +45,8 @@ comment on function federation.add_peer(uuid, text, text, text, text, uuid, byte
 create or replace function federation.list_peers()
 returns table (
   id uuid, owner_user_id text, host text, state text, federation_url text, public_url text, grant_id uuid, certificate_serial text,
-  certificate_not_after timestamptz, created_at timestamptz, updated_at timestamptz
+  certificate_not_after timestamptz, created_at timestamptz, updated_at timestamptz, renewal_failures integer, renewal_failed_at timestamptz,
+  renewal_failure_code text, ended_because text
 )
 language sql
 stable
@@ -52,7 +55,7 @@ set search_path = ''
 as $$
   select
     p.id, p.owner_user_id, p.host, p.state, p.federation_url, p.public_url, p.grant_id, p.certificate_serial, p.certificate_not_after,
-    p.created_at, p.updated_at
+    p.created_at, p.updated_at, p.renewal_failures, p.renewal_failed_at, p.renewal_failure_code, p.ended_because
   from federation.federation_peers p
   order by p.owner_user_id, p.host;
 $$;
@@ -71,6 +74,7 @@ begin
   if not found then
     raise exception 'There is no such peer.' using errcode = 'MF011';
   end if;
+  perform federation.resolve_renewal_alerts(remove_peer.host, remove_peer.owner_user_id);
 end;
 $$;
 revoke all on function federation.remove_peer(text, text) from public;
@@ -102,7 +106,11 @@ as $$
   -- Only under the certificate that the news was about: a peer that enrolled again in between stays as it is. And an ended grant stays ended.
   update federation.federation_peers p
   set state = set_peer_state.state, updated_at = now()
-  where p.id = peer_id and p.certificate_serial = serial and p.state not in ('revoked', set_peer_state.state);
+  where p.id = peer_id
+    and p.certificate_serial = serial
+    and p.state not in ('revoked', set_peer_state.state)
+    -- That it answers verbs says nothing of whether its certificate can be renewed.
+    and not (set_peer_state.state = 'active' and p.renewal_failures > 0);
 $$;
 revoke all on function federation.set_peer_state(uuid, text, text) from public;
 grant execute on function federation.set_peer_state(uuid, text, text) to federation_gateway;

@@ -19,7 +19,7 @@ comment on function federation.health_of_my_peers() is 'How the peers of the loc
 create or replace view home_api.peers with (security_barrier) as
 select
   p.id, p.host, p.state, p.certificate_not_after, p.created_at, p.cache_ttl_seconds, h.circuit, h.last_success_at, h.last_failure_at,
-  h.last_failure_code, h.offline_since
+  h.last_failure_code, h.offline_since, p.renewal_failed_at, p.renewal_failure_code
 from federation.peers_of_current_user() p
 left join federation.health_of_my_peers() h on h.peer_id = p.id;
 revoke all on home_api.peers from public;

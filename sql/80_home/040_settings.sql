@@ -12,4 +12,4 @@ as $$
 $$;
 revoke all on function federation.publish_settings(jsonb) from public;
 grant execute on function federation.publish_settings(jsonb) to federation_gateway, federation_admin;
-comment on function federation.publish_settings(jsonb) is 'Writes the host, URLs and root fingerprint of this gateway.';
+comment on function federation.publish_settings(jsonb) is 'Writes the host and URLs of this gateway.';

@@ -9,6 +9,10 @@ as $$
 begin
   -- Gateways that start at once on one database agree on one authority.
   perform pg_advisory_xact_lock(hashtext('federation_authorities'));
+  if add_authority.kind = 'step-ca' and (select count(*) from federation.federation_authorities a where a.retired_at is null) > 1 then
+    raise exception 'A rotation of the embedded authority has not ended, and step-ca would know one of the two roots only.'
+      using errcode = 'MF031', hint = 'It ends by itself a day after the last certificate of the older root: mosaic ca status.';
+  end if;
   -- The same root in other hands: a certificate server that stands below the root which signed before. Its key stays for going back.
   update federation.federation_authorities a set kind = add_authority.kind
   where a.fingerprint = add_authority.fingerprint and a.retired_at is null;
@@ -43,11 +47,13 @@ stable
 security definer -- the gateway has no right on the table
 set search_path = ''
 as $$
-  select a.* from federation.federation_authorities a order by a.retired_at is not null, a.created_at desc;
+  select a.*
+  from federation.federation_authorities a
+  order by a.retired_at is not null, a.id is distinct from federation.signing_authority(), a.created_at desc, a.id;
 $$;
 revoke all on function federation.list_authorities() from public;
 grant execute on function federation.list_authorities() to federation_gateway, federation_admin;
-comment on function federation.list_authorities() is 'Every authority, the one that signs first.';
+comment on function federation.list_authorities() is 'Every authority: the one that signs first, then the others that are trusted, then those that are retired, newest first.';
 
 create or replace function federation.sealed_values() returns table (kind text, id uuid, sealed bytea)
 language sql

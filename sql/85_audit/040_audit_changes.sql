@@ -61,8 +61,8 @@ begin
       ('federation_certificates', 'certificate', '{}'),
       ('federation_resources', 'resource', '{}'),
       ('federation_identity', 'identity', '{}'),
-      ('federation_peers', 'peer', '{sealed_key,root_certificate_der,certificate_chain_der}'),
-      ('federation_authorities', 'authority', '{sealed_key,certificate_der}'),
+      ('federation_peers', 'peer', '{sealed_key,root_certificate_der,certificate_chain_der,trusted_roots_der}'),
+      ('federation_authorities', 'authority', '{sealed_key,certificate_der,cross_certificate_der}'),
       ('federation_user_tokens', 'token', '{token_hash}')
     ) as v (table_name, what, left_out)
   loop

@@ -13,7 +13,8 @@ as $$
           jsonb_build_object(
             'user', p.owner_user_id, 'host', p.host, 'state', p.state, 'certificateUntil', p.certificate_not_after,
             'cacheTtlSeconds', p.cache_ttl_seconds, 'circuit', h.circuit, 'lastSuccessAt', h.last_success_at,
-            'lastFailureAt', h.last_failure_at, 'lastFailureCode', h.last_failure_code, 'offlineSince', h.offline_since
+            'lastFailureAt', h.last_failure_at, 'lastFailureCode', h.last_failure_code, 'offlineSince', h.offline_since,
+            'renewalFailures', p.renewal_failures, 'renewalFailedAt', p.renewal_failed_at, 'renewalFailureCode', p.renewal_failure_code
           )
           order by p.host, p.owner_user_id
         )

@@ -33,8 +33,8 @@ export interface Circuits {
   run<T>(peer: Peer, deadline: Deadline, attempt: () => Promise<T>): Promise<T>;
   /** By the peer's id; of those that were asked. */
   health(): Map<string, PeerHealth>;
-  /** Forgets a peer that has another certificate now, or is gone. */
-  forget(peerId: string): void;
+  /** Forgets a peer that has another certificate now, or is gone; what is known of it under another one stays. */
+  forget(peer: Pick<Peer, "id" | "certificateSerial">): void;
 }
 
 /** When a peer is given up, and for how long. */
@@ -60,6 +60,8 @@ const STATES = {
 } as const;
 
 interface Line {
+  /** The certificate that it is asked by. */
+  serial: string;
   breaker: CircuitBreakerPolicy;
   /** By `performance.now()`: a clock that somebody sets must not keep a circuit open. */
   opensAgainAt: number;
@@ -72,7 +74,7 @@ export function createCircuits(options: CircuitOptions): Circuits {
 
   const lineOf = (peer: Peer): Line => {
     const known = lines.get(peer.id);
-    if (known !== undefined) {
+    if (known?.serial === peer.certificateSerial) {
       return known;
     }
     const breaker = circuitBreaker(
@@ -85,6 +87,7 @@ export function createCircuits(options: CircuitOptions): Circuits {
       },
     );
     const line: Line = {
+      serial: peer.certificateSerial,
       breaker,
       opensAgainAt: 0,
       health: {
@@ -175,8 +178,10 @@ export function createCircuits(options: CircuitOptions): Circuits {
     },
     health: () =>
       new Map([...lines].map(([id, { breaker, health }]) => [id, { ...health, circuit: STATES[breaker.state] }])),
-    forget: (peerId) => {
-      lines.delete(peerId);
+    forget: ({ id, certificateSerial }) => {
+      if (lines.get(id)?.serial === certificateSerial) {
+        lines.delete(id);
+      }
     },
   };
 }

@@ -1,13 +1,12 @@
-import { Client } from "undici";
-import type { buildConnector } from "undici";
 import { z } from "zod";
 import { FederationError } from "../errors.ts";
 import { createCsr } from "../pki/csr.ts";
-import { pemToDer } from "../pki/der.ts";
+import { derToPem, pemBlocks, pemToDer } from "../pki/der.ts";
 import { generateKeyPair } from "../pki/keys.ts";
+import type { KeyPair } from "../pki/keys.ts";
 import { fingerprintOf, verifyIssued } from "../pki/verify.ts";
 import type { EnrollmentUrl } from "./enrollment-url.ts";
-import { fromTransportError } from "./transport-error.ts";
+import { requestOnce } from "./request-once.ts";
 
 /** What enrolling brings: our key and certificate for one grant of a remote gateway. Nothing of it is stored yet. */
 export interface Enrolled {
@@ -25,8 +24,6 @@ export interface Enrolled {
   privateKeyDer: Buffer;
 }
 
-const MAX_ANSWER_BYTES = 65_536;
-
 const httpsUrl = z.url({ protocol: /^https$/ });
 
 const enrollmentAnswer = z.object({
@@ -41,28 +38,33 @@ const enrollmentAnswer = z.object({
 const refusal = z.object({ errors: z.array(z.object({ extensions: z.object({ code: z.string() }) })).min(1) });
 
 /**
- * Exchanges an enrollment URL for a certificate, trusting nobody on first use: the root that the server shows must have the
- * fingerprint of the URL before the token is sent, and must vouch for the server that takes it.
+ * Exchanges an enrollment URL for a certificate, trusting nobody on first use: one of the roots that the server shows must
+ * have the fingerprint of the URL before the token is sent, and must vouch for the server that takes it.
  *
  * @param timeoutMs what each of the two requests may take
+ * @param keyPair with the same one it may be said again, while the URL is good: an answer that was lost costs nothing
  * @throws FederationError PEER_UNTRUSTED, PEER_UNREACHABLE, PEER_PROTOCOL, TOKEN_SPENT, CERTIFICATE_INVALID
  */
-export async function enroll(url: EnrollmentUrl, timeoutMs: number): Promise<Enrolled> {
+export async function enroll(
+  url: EnrollmentUrl,
+  timeoutMs: number,
+  { privateKeyPem, privateKeyDer }: KeyPair = generateKeyPair(),
+): Promise<Enrolled> {
   const { hostname } = new URL(url.publicUrl);
   // Nothing is sent on this connection and nothing that comes over it is believed but what the fingerprint proves.
-  const shown = await request(url.publicUrl, { rejectUnauthorized: false }, timeoutMs, {
+  const shown = await requestOnce(url.publicUrl, { rejectUnauthorized: false }, timeoutMs, {
     method: "GET",
     path: "/root.pem",
   });
-  const rootDer = shown.status === 200 ? rootOf(shown.text) : undefined;
-  if (rootDer === undefined || fingerprintOf(rootDer) !== url.rootFingerprint) {
+  const rootDer = shown.status === 200 ? rootOf(shown.text, url.rootFingerprint) : undefined;
+  if (rootDer === undefined) {
     throw new FederationError(
       "PEER_UNTRUSTED",
       `${hostname} does not show the root certificate that the enrollment URL names; ask its administrator for a new URL`,
     );
   }
-  const { privateKeyPem, privateKeyDer } = generateKeyPair();
-  const answer = await request(url.publicUrl, { ca: shown.text }, timeoutMs, {
+  const rootPem = derToPem(rootDer, "CERTIFICATE");
+  const answer = await requestOnce(url.publicUrl, { ca: rootPem }, timeoutMs, {
     method: "POST",
     path: "/enroll",
     headers: { "content-type": "application/json" },
@@ -78,7 +80,7 @@ export async function enroll(url: EnrollmentUrl, timeoutMs: number): Promise<Enr
   const identity = verifyIssued({
     certificatePem: enrolled.certificate,
     chainPem: enrolled.chain,
-    rootPem: shown.text,
+    rootsPem: [rootPem],
     privateKeyPem,
     oidArc: enrolled.oidArc,
   });
@@ -101,27 +103,6 @@ export async function enroll(url: EnrollmentUrl, timeoutMs: number): Promise<Enr
   };
 }
 
-async function request(
-  origin: string,
-  tls: buildConnector.BuildOptions,
-  timeoutMs: number,
-  options: { method: "GET" | "POST"; path: string; headers?: Record<string, string>; body?: string },
-): Promise<{ status: number; text: string }> {
-  const client = new Client(origin, {
-    connect: { ...tls, minVersion: "TLSv1.3", timeout: timeoutMs },
-    maxResponseSize: MAX_ANSWER_BYTES,
-    allowH2: false,
-  });
-  try {
-    const { statusCode, body } = await client.request({ ...options, signal: AbortSignal.timeout(timeoutMs) });
-    return { status: statusCode, text: await body.text() };
-  } catch (error) {
-    throw fromTransportError(error, new URL(origin).hostname);
-  } finally {
-    await client.destroy();
-  }
-}
-
 function refusalOf(answer: { status: number; text: string }, hostname: string): FederationError {
   const code = parsed(refusal, answer.text)?.errors[0]?.extensions.code;
   if (code === "TOKEN_SPENT") {
@@ -139,13 +120,18 @@ function refusalOf(answer: { status: number; text: string }, hostname: string): 
   return new FederationError("PEER_PROTOCOL", `${hostname} refused the enrollment (${answer.status})`);
 }
 
-function rootOf(pem: string): Buffer | undefined {
-  try {
-    return pemToDer(pem, "CERTIFICATE", "CERTIFICATE_INVALID");
-  } catch {
-    // What is no certificate has no fingerprint, so it is refused like one with the wrong fingerprint.
-    return undefined;
-  }
+/** The root of a fingerprint among those that are shown; what is no certificate has none. */
+function rootOf(pem: string, fingerprint: string): Buffer | undefined {
+  return pemBlocks(pem, "CERTIFICATE")
+    .flatMap((block) => {
+      try {
+        return [pemToDer(block, "CERTIFICATE", "CERTIFICATE_INVALID")];
+      } catch {
+        // It is refused like one with the wrong fingerprint.
+        return [];
+      }
+    })
+    .find((der) => fingerprintOf(der) === fingerprint);
 }
 
 function parsed<T>(schema: z.ZodType<T>, text: string): T | undefined {

@@ -44,14 +44,15 @@ const answerBody = z.object({
  */
 export function createPeerConnections(options: { keyring: () => Keyring; timeoutMs: number }): PeerConnections {
   // A pool has the private key in memory.
-  const pools = createPerPeer<{ serial: string; pool: Pool }>(({ pool }) => void pool.close());
+  const pools = createPerPeer<{ serial: string; origin: string; pool: Pool }>(({ pool }) => void pool.close());
 
   const poolOf = (peer: Peer): Pool => {
     const known = pools.get(peer.id);
-    if (known?.serial === peer.certificateSerial) {
+    const { origin } = new URL(peer.federationUrl);
+    if (known?.serial === peer.certificateSerial && known.origin === origin) {
       return known.pool;
     }
-    const pool = new Pool(new URL(peer.federationUrl).origin, {
+    const pool = new Pool(origin, {
       connections: CONNECTIONS_PER_PEER,
       pipelining: 1,
       allowH2: false,
@@ -59,8 +60,8 @@ export function createPeerConnections(options: { keyring: () => Keyring; timeout
       headersTimeout: options.timeoutMs,
       bodyTimeout: options.timeoutMs,
       connect: {
-        // Nobody but the root that was pinned at enrollment vouches for this peer.
-        ca: peer.rootPem,
+        // Nobody but the root that was pinned at enrollment, and those that it led to, vouches for this peer.
+        ca: [peer.rootPem, ...peer.trustedRootsPem],
         cert: peer.certificateChainPem.join(""),
         key: keyPem(unseal(options.keyring(), peer.sealedKey, peer.id)),
         minVersion: "TLSv1.3",
@@ -68,7 +69,7 @@ export function createPeerConnections(options: { keyring: () => Keyring; timeout
         maxCachedSessions: 0,
       },
     });
-    pools.set(peer.id, { serial: peer.certificateSerial, pool });
+    pools.set(peer.id, { serial: peer.certificateSerial, origin, pool });
     return pool;
   };
 
@@ -136,11 +137,12 @@ const REFUSALS = [
   ...(["IDENTITY_MALFORMED", "CERTIFICATE_UNKNOWN", "CERTIFICATE_REVOKED", "SUBJECT_MISMATCH"] as const),
   ...(["GRANT_UNKNOWN", "GRANT_PENDING", "GRANT_SUSPENDED", "GRANT_REVOKED", "GRANT_EXPIRED"] as const),
   ...(["RESOURCE_DENIED", "NOT_FOUND", "BAD_REQUEST", "METHOD_NOT_ALLOWED", "BODY_TOO_LARGE"] as const),
-  ...(["UNSUPPORTED_MEDIA_TYPE", "REQUEST_TIMEOUT", "RATE_LIMITED"] as const),
+  ...(["UNSUPPORTED_MEDIA_TYPE", "REQUEST_TIMEOUT", "RATE_LIMITED", "RENEWAL_LIMITED"] as const),
+  ...(["CONFLICT", "CSR_INVALID", "SUBJECT_UNKNOWN"] as const),
 ] satisfies ErrorCode[];
 
 /** The peer's refusal under its code; its words stay out, for they are another's text. */
-function refusalOf(host: string, code: string | undefined, status: number): FederationError {
+export function refusalOf(host: string, code: string | undefined, status: number): FederationError {
   const details = { status };
   const said = REFUSALS.find((known) => known === code);
   if (said !== undefined && status >= 400 && status < 500) {

@@ -41,6 +41,8 @@ export interface CacheStats {
  * 4. An entry is served only where its epoch is the peer's, so what a flush does not find it still outdates. That it is removed as well frees
  *    its memory.
  * 5. A rotation that another process made shows by the serial that a question brings from the database: the first such question flushes.
+ *    A straggler of the certificate before (`flushOf`) flushes nothing of the one that is used since: otherwise each of them would send those
+ *    who ask by the new one away again.
  * 6. Who comes after a flush never joins a request from before it: a request that runs is found under the epoch of its start.
  */
 export interface ResponseCache {
@@ -55,6 +57,8 @@ export interface ResponseCache {
   answer<T>(question: CacheQuestion, deadline: Deadline, ask: (deadline: Deadline) => Promise<T>): Promise<Cached<T>>;
   /** Forgets everything of a peer, and what is on its way from it. */
   flush(peerId: string): void;
+  /** The same, unless a question came with another certificate since: then this has been done. */
+  flushOf(peerId: string, certificateSerial: string): void;
   stats(): CacheStats;
 }
 
@@ -193,6 +197,11 @@ export function createResponseCache(options: { bytes: number; now?: () => number
       }
     },
     flush,
+    flushOf: (peerId, certificateSerial) => {
+      if (serials.get(peerId) === undefined || serials.get(peerId) === certificateSerial) {
+        flush(peerId);
+      }
+    },
     stats: () => ({ entries: entries?.size ?? 0, bytes: entries?.calculatedSize ?? 0, hits, misses }),
   };
 }

@@ -38,6 +38,15 @@ export function peerTimeout(host: string, cause: unknown): FederationError {
   return new FederationError("PEER_TIMEOUT", `${host} did not answer in time`, { cause });
 }
 
+/** Our certificate for a peer has ended; no renewal brings it back. */
+export function certificateExpired(host: string, cause: unknown): FederationError {
+  return new FederationError(
+    "CERTIFICATE_EXPIRED",
+    `our certificate for ${host} has ended; ask its administrator for a new enrollment URL, then: mosaic federation peer add <url>`,
+    { cause },
+  );
+}
+
 function codeOf(error: unknown): string | undefined {
   if (!(error instanceof Error)) {
     return undefined;

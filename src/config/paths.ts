@@ -19,6 +19,8 @@ export interface GatewayPaths {
   valkeyUrl: string;
   /** Private JWK of step-ca's provisioner (tier `federated`). */
   stepCaKey: string;
+  /** What was last published of revocations: what a database that is restored must not take back. */
+  publishedRevocations: string;
   /** Where `init` puts the root that is pinned for step-ca; the configuration may name another file. */
   stepCaRoot: string;
 }
@@ -46,6 +48,7 @@ export function gatewayPaths(directory: string): GatewayPaths {
     auditSigningKey: join(secrets, "audit-signing-key.json"),
     valkeyUrl: join(secrets, "valkey-url"),
     stepCaKey: join(secrets, "step-ca-key.json"),
+    publishedRevocations: join(directory, "revocations.json"),
     stepCaRoot: join(directory, "step-ca-root.pem"),
   };
 }

@@ -18,6 +18,15 @@ const homeListener = listener(8445).refine((home) => ["127.0.0.1", "::1", "local
   error: "the home listener speaks plain HTTP and stays on loopback: 127.0.0.1, ::1 or localhost",
 });
 
+/** Alerts name users and hosts: they cross a network only encrypted. */
+const webhookUrl = z.url({ protocol: /^https?$/ }).refine(
+  (text) => {
+    const url = URL.parse(text);
+    return url?.protocol === "https:" || ["127.0.0.1", "[::1]", "localhost"].includes(url?.hostname ?? "");
+  },
+  { error: "https, or http on loopback: 127.0.0.1, [::1] or localhost" },
+);
+
 const jwt = z.strictObject({
   jwksUrl: z
     .url({ protocol: /^https$/ })
@@ -120,6 +129,17 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe("Answers of peers that are kept in memory for a short time."),
+  crl: z
+    .strictObject({
+      whenStale: z
+        .enum(["refuse", "allow"])
+        .default("refuse")
+        .describe(
+          "Whether peers are let in while the newest list of revoked certificates is past its next update. Each request is checked against the database in any case.",
+        ),
+    })
+    .prefault({})
+    .describe("The list of revoked certificates."),
   circuit: z
     .strictObject({
       failures: z.int().min(1).max(1_000).default(5).describe("Failures in a row after which a peer is left alone."),
@@ -132,6 +152,14 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe("When a peer that does not answer is left alone."),
+  alerts: z
+    .strictObject({
+      webhookUrl: webhookUrl
+        .optional()
+        .describe("Where each new alert is posted to as JSON; https, or http on loopback."),
+    })
+    .prefault({})
+    .describe("Whom alerts are told to, beside `mosaic federation alerts list` and /metrics."),
   telemetry: z
     .strictObject({
       otlpUrl: z

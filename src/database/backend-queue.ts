@@ -29,16 +29,27 @@ const TERMINATE = 0x58;
 /**
  * @param options.idleMs how long a connection may keep the backend without a word
  * @param options.evict ends a connection that did
+ * @param options.listen a channel that the backend listens on, whoever uses it, and who is told what comes
  */
 export function createBackendQueue(
   db: PGlite,
-  options: { idleMs: number; evict: (connection: number) => void },
+  options: {
+    idleMs: number;
+    evict: (connection: number) => void;
+    listen: { channel: string; onNotification: (payload: string) => void };
+  },
 ): BackendQueue {
   let waiting: Entry[] = [];
   let owner: number | undefined;
   let lastOwner: number | undefined;
   let running = false;
   let idleTimer: NodeJS.Timeout | undefined;
+
+  const onNotification = (channel: string, payload: string): void => {
+    if (channel === options.listen.channel) {
+      options.listen.onNotification(payload);
+    }
+  };
 
   const send = async (message: Uint8Array, onData: (data: Uint8Array) => void): Promise<void> => {
     await db.runExclusive(() => db.execProtocolRawStream(message, { onRawData: onData }));
@@ -85,13 +96,13 @@ export function createBackendQueue(
           connection,
           drop: reject,
           run: async () => {
-            const scanner = createReadyScanner();
+            const scanner = createReadyScanner(onNotification);
             let bytes = 0;
             try {
               if (owner === undefined && lastOwner !== connection) {
                 await sendQuietly(simpleQuery("discard all"));
                 // PGlite's sessions begin without one to go back to, so "discard all" leaves it as it was set.
-                await sendQuietly(simpleQuery("set session authorization postgres"));
+                await sendQuietly(simpleQuery(`set session authorization postgres; listen ${options.listen.channel}`));
               }
               owner = connection;
               lastOwner = connection;

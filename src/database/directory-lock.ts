@@ -1,5 +1,5 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { lock } from "proper-lockfile";
 import { FederationError } from "../errors.ts";
@@ -11,6 +11,8 @@ export interface DirectoryLock {
 
 // A lock that was not renewed for this long was left by a process that was killed.
 const STALE_MS = 10_000;
+/** Process id files of the directories that this process holds. */
+const held = new Set<string>();
 
 /**
  * Takes a gateway's directory for this process, so that no two run on the same files. A lock left behind by a killed process is
@@ -20,7 +22,7 @@ const STALE_MS = 10_000;
  * @throws FederationError GATEWAY_RUNNING where a living process holds it
  */
 export async function lockDirectory(directory: string, onLost: (cause: Error) => void): Promise<DirectoryLock> {
-  const pidFile = join(directory, "gateway.pid");
+  const pidFile = resolve(directory, "gateway.pid");
   const deadline = Date.now() + STALE_MS + 2_000;
   for (;;) {
     try {
@@ -30,10 +32,12 @@ export async function lockDirectory(directory: string, onLost: (cause: Error) =>
         update: STALE_MS / 4,
         onCompromised: onLost,
       });
+      held.add(pidFile);
       writeFileSync(pidFile, `${process.pid}\n`);
       return {
         release: async () => {
           rmSync(pidFile, { force: true });
+          held.delete(pidFile);
           await release();
         },
       };
@@ -61,6 +65,10 @@ function livingOwner(pidFile: string): number | undefined {
   } catch {
     // Another process has the lock and has not written the file yet: the next look will tell.
     return undefined;
+  }
+  if (pid === process.pid) {
+    // In a container each process is the first: the one that was killed had our id.
+    return held.has(pidFile) ? pid : undefined;
   }
   try {
     process.kill(pid, 0);

@@ -18,6 +18,8 @@ export interface Embedded {
   connectionString: string;
   /** Settles when the database has ended, whether asked to or not. */
   ended: Promise<void>;
+  /** Told the payload of each NOTIFY of a change of grants, from its commit on. */
+  onNotice(listener: (payload: string) => void): void;
   /**
    * The statements by which pg_dump makes the database's schema again: before its rows, or after them. To be called while nobody is
    * connected, because pg_dump takes the one backend without waiting.
@@ -31,6 +33,9 @@ export type DumpSection = "pre-data" | "post-data";
 
 /** What the worker answers to a request for a dump. */
 export type DumpAnswer = { dump: string } | { fault: string };
+
+/** What the worker says. A notice is the payload of a NOTIFY. */
+export type EmbeddedMessage = "ready" | DumpAnswer | { notice: string };
 
 /** The file name by which libpq and pg find a server in a folder (PostgreSQL documentation, libpq, `host`). */
 const SOCKET_NAME = ".s.PGSQL.5432";
@@ -103,15 +108,27 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
   return {
     connectionString: socketConnectionString(options.socketFolder),
     ended,
+    onNotice: (listener) => {
+      worker.on("message", (message: EmbeddedMessage) => {
+        if (typeof message === "object" && "notice" in message) {
+          listener(message.notice);
+        }
+      });
+    },
     dumpSchema: (section) =>
       new Promise((resolve, reject) => {
-        worker.once("message", (answer: DumpAnswer) => {
+        const onAnswer = (answer: EmbeddedMessage): void => {
+          if (answer === "ready" || "notice" in answer) {
+            return;
+          }
+          worker.off("message", onAnswer);
           if ("dump" in answer) {
             resolve(answer.dump);
           } else {
             reject(new Error(answer.fault));
           }
-        });
+        };
+        worker.on("message", onAnswer);
         void ended.then(() => {
           reject(new FederationError("UNAVAILABLE", "the embedded database has ended"));
         });

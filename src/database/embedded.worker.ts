@@ -7,7 +7,8 @@ import { vector } from "@electric-sql/pglite-pgvector";
 import { PGLiteSocketHandler } from "@electric-sql/pglite-socket";
 import type { PGLiteSocketHandlerOptions } from "@electric-sql/pglite-socket";
 import { createBackendQueue } from "./backend-queue.ts";
-import type { DumpAnswer, DumpSection, EmbeddedOptions } from "./embedded.ts";
+import { CHANNEL } from "./notice-channel.ts";
+import type { DumpAnswer, DumpSection, EmbeddedMessage, EmbeddedOptions } from "./embedded.ts";
 
 // The embedded database computes on the thread that it runs on, so it has one of its own: timers, TLS and signals go on meanwhile.
 const IDLE_MS = 60_000;
@@ -18,6 +19,12 @@ const sockets = new Map<number, Socket>();
 const queue = createBackendQueue(db, {
   idleMs: IDLE_MS,
   evict: (connection) => sockets.get(connection)?.destroy(),
+  listen: {
+    channel: CHANNEL,
+    onNotification: (notice) => {
+      parentPort?.postMessage({ notice } satisfies EmbeddedMessage);
+    },
+  },
 });
 
 const server = createServer((socket) => {
@@ -66,10 +73,10 @@ parentPort?.on("message", (message: "close" | { dump: DumpSection }) => {
   if (message === "close") {
     void close();
   } else {
-    void dump(message.dump).then((answer) => parentPort?.postMessage(answer));
+    void dump(message.dump).then((answer) => parentPort?.postMessage(answer satisfies EmbeddedMessage));
   }
 });
 
 server.listen(socketFile, () => {
-  parentPort?.postMessage("ready");
+  parentPort?.postMessage("ready" satisfies EmbeddedMessage);
 });

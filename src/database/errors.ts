@@ -7,6 +7,11 @@ const BY_SQLSTATE = new Map<string, ErrorCode>(
   ),
 );
 
+/** Our code of a SQLSTATE of ours; undefined for any other. */
+export function codeOfSqlstate(sqlstate: string): ErrorCode | undefined {
+  return BY_SQLSTATE.get(sqlstate);
+}
+
 // PostgreSQL documentation, appendix A: connection exceptions, lack of resources, operator intervention, query cancelled.
 const AWAY = /^(08|53|57)/;
 const SOCKET_FAULTS = new Set(["ECONNREFUSED", "ECONNRESET", "ENOENT", "EPIPE", "ETIMEDOUT", "ENOTFOUND", "EAI_AGAIN"]);
@@ -22,9 +27,10 @@ export function fromDatabaseError(error: unknown): FederationError {
   const sqlstate = codeOf(error);
   const code = sqlstate === undefined ? undefined : BY_SQLSTATE.get(sqlstate);
   if (code !== undefined && error instanceof Error) {
+    const retryAfter = code === "UNAVAILABLE" ? 5 : retryAfterOf(error);
     return new FederationError(code, error.message, {
       cause: error,
-      ...(code === "UNAVAILABLE" ? { retryAfter: 5 } : {}),
+      ...(retryAfter === undefined ? {} : { retryAfter }),
     });
   }
   const connectionLost =
@@ -37,6 +43,13 @@ export function fromDatabaseError(error: unknown): FederationError {
     });
   }
   return new FederationError("INTERNAL", "The request failed.", { cause: error });
+}
+
+/** The seconds that the database says, in the detail of its error: `{"retryAfter": 60}`. */
+function retryAfterOf(error: Error): number | undefined {
+  const detail = "detail" in error && typeof error.detail === "string" ? error.detail : "";
+  const seconds = /"retryAfter": (\d{1,6})\b/.exec(detail)?.[1];
+  return seconds === undefined ? undefined : Number(seconds);
 }
 
 function codeOf(error: unknown): string | undefined {

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Logger } from "@graphile/logger";
 import { migrate } from "graphile-migrate";
-import { Client } from "pg";
+import { Client, DatabaseError } from "pg";
 import { packageRoot } from "../config/package-root.ts";
 import { FederationError } from "../errors.ts";
 import { applySql, isApplied, readSqlFiles } from "./apply-sql.ts";
@@ -42,6 +42,7 @@ export async function migrateDatabase(options: {
     if (await applySql(client, readSqlFiles(join(root, "sql")))) {
       log?.("functions, policies and triggers applied");
     }
+    await bindAgain(client, log);
   } finally {
     await client.query("select pg_advisory_unlock($1)", [MIGRATION_LOCK]).catch(() => undefined);
     await client.end();
@@ -65,6 +66,34 @@ async function makeTrigrams(client: Client, log?: (line: string) => void): Promi
     await client.query("create extension if not exists pg_trgm schema public");
   } else {
     log?.("searches tolerate no typos: the extension pg_trgm is not installed in this database");
+  }
+}
+
+/** For how long the application's own transactions are waited for, ms: while we wait, those that come later wait for us. */
+const LOCK_MS = 3_000;
+// PostgreSQL documentation, appendix A: insufficient privilege, duplicate object, lock not available; and ours, RESOURCE_INVALID.
+const NOT_BOUND: readonly (string | undefined)[] = ["42501", "42710", "55P03", "MF022"];
+
+/** Puts the triggers of this release on the tables of users and memberships that an earlier one bound. Where it cannot, `mosaic doctor` says so. */
+async function bindAgain(client: Client, log?: (line: string) => void): Promise<void> {
+  const { rows: gaps } = await client.query("select from federation.identity_gaps()");
+  if (gaps.length === 0) {
+    return;
+  }
+  await client.query("begin");
+  try {
+    await client.query(`set local lock_timeout = ${LOCK_MS}`);
+    await client.query("select federation.rebind_identity()");
+    await client.query("commit");
+    log?.("the tables of users and memberships are bound again: they lacked triggers");
+  } catch (error) {
+    await client.query("rollback");
+    if (!(error instanceof DatabaseError && NOT_BOUND.includes(error.code))) {
+      throw error;
+    }
+    log?.(
+      `the tables of users and memberships lack triggers, and must be bound again by their owner: ${error.message}`,
+    );
   }
 }
 

@@ -10,6 +10,8 @@ export interface GatewayDatabase {
   gatewayUrl: string;
   /** For migrations and admin functions. */
   adminUrl: string;
+  /** Of an embedded database, which needs no connection to listen: told the payload of each change of grants. */
+  onNotice?(listener: (payload: string) => void): void;
   /** Settles if the database ends by itself; only an embedded one can. */
   ended: Promise<void>;
   close(): Promise<void>;
@@ -27,6 +29,9 @@ export async function openDatabase(config: Config, paths: GatewayPaths): Promise
       gatewayUrl: embedded.connectionString,
       adminUrl: embedded.connectionString,
       ended: embedded.ended,
+      onNotice: (listener) => {
+        embedded.onNotice(listener);
+      },
       close: () => embedded.close(),
     };
   }

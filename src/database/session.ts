@@ -17,7 +17,7 @@ export interface PeerSession extends Pick<CertificateIdentity, "grantId" | "subj
  */
 export interface Sessions {
   /** As the gateway itself: enrollment, audit, settings. Read-write. */
-  asGateway<T>(work: (client: PoolClient) => Promise<T>): Promise<T>;
+  asGateway<T>(work: (client: PoolClient) => Promise<T>, deadline?: Deadline): Promise<T>;
   /** As a peer under a grant. Read-only. Throws the grant's state as its code. */
   asPeer<T>(session: PeerSession, work: (client: PoolClient) => Promise<T>, deadline?: Deadline): Promise<T>;
   /** As a local user. Read-only. */
@@ -145,7 +145,8 @@ export function createSessions(
     }
   };
   return {
-    asGateway: (work) => transaction("begin", (client) => client.query("set local role federation_gateway"), work),
+    asGateway: (work, deadline) =>
+      transaction("begin", (client) => client.query("set local role federation_gateway"), work, deadline),
     asPeer: (session, work, deadline) =>
       transaction(
         "begin read only",

@@ -1,8 +1,7 @@
 import { request } from "undici";
+import { addPeer as enrollUser } from "../client/add-peer.ts";
 import { parseEnrollmentUrl } from "../client/enrollment-url.ts";
-import { enroll } from "../client/enroll.ts";
 import type { Enrolled } from "../client/enroll.ts";
-import { storePeer } from "../client/store-peer.ts";
 import { configSchema } from "../config/schema.ts";
 import { asAdministrator } from "../database/administrator.ts";
 import { createCsr } from "../pki/csr.ts";
@@ -49,11 +48,9 @@ export async function revokeGrant(directory: string, grantId: string): Promise<v
 
 /** Home's administrator: enrolls a local user by the URL, as `mosaic federation peer add` does. */
 export async function addPeer(directory: string, user: string, url: string): Promise<Enrolled> {
-  return useDatabase(directory, async ({ adminUrl, keyring }) => {
-    const enrolled = await enroll(parseEnrollmentUrl(url), TIMEOUT_MS);
-    await asAdministrator(adminUrl, (client) => storePeer(client, keyring, user, enrolled));
-    return enrolled;
-  });
+  return useDatabase(directory, ({ adminUrl, keyring }) =>
+    enrollUser({ adminUrl, keyring, userId: user, url: parseEnrollmentUrl(url), timeoutMs: TIMEOUT_MS }),
+  );
 }
 
 /** Home's administrator: a bearer token of a local user. */

@@ -13,6 +13,8 @@ import type { Sessions } from "../database/session.ts";
 import { FederationError } from "../errors.ts";
 import type { Asked } from "../source/asked.ts";
 import type { HomeQueries } from "../source/home-queries.ts";
+import { createOwnGrants } from "../explain/for-subject.ts";
+import { ownGrantsPlugin } from "./own-grants.ts";
 import { pgClientOf } from "./pg-client.ts";
 
 /** A GraphQL request of a local user. */
@@ -96,7 +98,7 @@ const typeDefs = gql`
 `;
 
 /**
- * The GraphQL of local users: PostGraphile over the schema `home_api`, and the queries over sources beside it.
+ * The GraphQL of local users: PostGraphile over the schema `home_api`, the queries over sources and the explanations of grants beside it.
  *
  * @param pool reads the catalogue when the schema is built
  */
@@ -126,6 +128,7 @@ export async function createHomeExecutor(pool: Pool, sessions: Sessions, queries
           },
         },
       }),
+      ownGrantsPlugin(createOwnGrants(sessions)),
     ],
     pgServices: [makePgService({ pool, schemas: ["home_api"], pubsub: false })],
   });

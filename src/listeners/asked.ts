@@ -51,8 +51,8 @@ export function askedOf(
         log.error({ err: error.cause, requestId, traceId: span.traceId }, "a request failed");
       }
     },
-    tell: (source, online) => {
-      const signal = options.signals.note(session, source, online);
+    tell: (source, state) => {
+      const signal = options.signals.note(session, source, state);
       if (signal !== undefined) {
         asked.signals.push(signal);
       }

@@ -3,15 +3,17 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
 import type { Server } from "node:https";
 import type { Duplex } from "node:stream";
-import type { SecureContextOptions } from "node:tls";
+import type { SecureContextOptions, TLSSocket } from "node:tls";
 import type { Bucket, Limits } from "../admission/bucket.ts";
+import type { AuditEntry } from "../audit/entry.ts";
 import { asFederationError, FederationError } from "../errors.ts";
 import { unrecordedSpan } from "../observability/span.ts";
 import type { PeerIdentity } from "../pki/identity.ts";
+import { isSignedByOne } from "../pki/verify.ts";
 import { newEntry } from "./audited.ts";
 import { createConnectionLimit } from "./connection-limit.ts";
 import { endWith } from "./http.ts";
-import { createPeerRequests } from "./peer-requests.ts";
+import { createPeerRequests, revocationOf } from "./peer-requests.ts";
 import type { CertifiedIdentity, PeerRequestsOptions } from "./peer-requests.ts";
 import type { ServerIdentity } from "./server-identity.ts";
 
@@ -21,6 +23,12 @@ const MOST_CONNECTIONS_OF_ONE = 500;
 
 /** Refused handshakes that the audit log keeps of each minute. */
 const HANDSHAKES: Limits = { requestsPerMinute: 60, burst: null };
+
+/** What a request under a revoked certificate gets to be told so, ms, before its connection is cut. */
+const FAREWELL_MS = 25;
+
+/** Whose handshake was refused, where its certificate says it. */
+type HandshakeIdentity = Pick<AuditEntry, "grant_id" | "subject_user_id" | "certificate_serial">;
 
 /** What the federation listener stands on. */
 export interface FederationListenerOptions extends PeerRequestsOptions {
@@ -38,10 +46,14 @@ export interface FederationListener {
   server: Server;
   /** Settles when every request has its audit row in the queue, those whose connection was cut, too. */
   settled(): Promise<void>;
+  /** Ends the connections whose certificates are revoked by now, and what runs on them. */
+  endRevoked(): void;
+  /** Takes another server certificate and other roots, PEM. Where one is no longer among these, the connections whose certificates are of none of them end. */
+  retrust(options: { identity: ServerIdentity; trustedRoots: string[] }): void;
 }
 
 /** What a change of the server certificate replaces, and what stays with it. */
-export function federationTls(options: { identity: ServerIdentity; trustedRoots: string[] }): SecureContextOptions {
+function federationTls(options: { identity: ServerIdentity; trustedRoots: string[] }): SecureContextOptions {
   return {
     cert: options.identity.certificate,
     key: options.identity.key,
@@ -62,6 +74,10 @@ export function createFederationListener(options: FederationListenerOptions): Fe
   // Read once a connection: the certificate cannot change under it.
   const identities = new WeakMap<object, Exclude<CertifiedIdentity, undefined>>();
   const last = new WeakMap<object, IncomingMessage>();
+  const open = new Map<TLSSocket, PeerIdentity>();
+  let trusted = options.trustedRoots;
+  // Only our own authority's, which signs the certificates of peers itself. What step-ca signs comes by intermediates, and its root stays.
+  let hasRetiredRoot = false;
   const server = createServer(
     {
       ...federationTls(options),
@@ -78,21 +94,28 @@ export function createFederationListener(options: FederationListenerOptions): Fe
     },
     (request, response) => {
       last.set(request.socket, request);
-      keepRunning(requests.answer(request, response, identities.get(request.socket)));
+      keepRunning(request.socket, requests.answer(request, response, identities.get(request.socket)));
     },
   );
-  const running = new Set<Promise<void>>();
-  const keepRunning = (answering: Promise<void>): void => {
-    running.add(answering);
+  // Each with its connection.
+  const running = new Map<Promise<void>, Duplex>();
+  const keepRunning = (socket: Duplex, answering: Promise<void>): void => {
+    running.set(answering, socket);
     void answering.finally(() => running.delete(answering));
   };
 
   server.maxConnections = MOST_CONNECTIONS;
   const connections = createConnectionLimit(MOST_CONNECTIONS_OF_ONE);
   server.on("secureConnection", (socket) => {
+    const certificate = socket.getPeerX509Certificate();
+    // A handshake that began before a root was retired ends by the roots of then.
+    if (hasRetiredRoot && certificate !== undefined && !isSignedByOne(certificate, trusted)) {
+      putDownHandshake("TLS_REFUSED", {}, "RETIRED_ROOT");
+      socket.destroy();
+      return;
+    }
     let identity: CertifiedIdentity;
     try {
-      const certificate = socket.getPeerX509Certificate();
       identity = certificate === undefined ? undefined : options.readIdentity(certificate.raw);
     } catch (error) {
       identity = asFederationError(error);
@@ -100,17 +123,25 @@ export function createFederationListener(options: FederationListenerOptions): Fe
     if (identity !== undefined) {
       identities.set(socket, identity);
     }
-    const grantId = identity instanceof FederationError ? undefined : identity?.grantId;
-    if (!connections.take(grantId ?? "none", socket)) {
-      putDownHandshake("RATE_LIMITED", { grant_id: grantId });
+    const known = identity instanceof FederationError ? undefined : identity;
+    const refusal = known === undefined ? undefined : options.revocations.refusalOf(known);
+    if (refusal !== undefined || !connections.take(known?.grantId ?? "none", socket)) {
+      putDownHandshake(refusal?.code ?? "RATE_LIMITED", {
+        grant_id: known?.grantId,
+        subject_user_id: known?.subjectUserId,
+        certificate_serial: known?.serial,
+      });
       socket.destroy();
+    } else if (known !== undefined) {
+      open.set(socket, known);
+      socket.once("close", () => open.delete(socket));
     }
   });
   server.on("tlsClientError", (error) => {
     putDownHandshake("TLS_REFUSED", {}, errorCode(error));
   });
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
-    keepRunning(requests.answer(request, response, identities.get(request.socket)));
+    keepRunning(request.socket, requests.answer(request, response, identities.get(request.socket)));
   });
   server.on("connect", (_request, socket) => {
     refuseOn(socket, new FederationError("METHOD_NOT_ALLOWED", "Verbs are sent by POST."));
@@ -130,7 +161,7 @@ export function createFederationListener(options: FederationListenerOptions): Fe
   });
 
   /** Anybody can fail a handshake, as often as the network lets them: the log keeps some of each minute. */
-  function putDownHandshake(code: string, who: { grant_id?: string | undefined }, reason?: string): void {
+  function putDownHandshake(code: string, who: HandshakeIdentity, reason?: string): void {
     void options.handshakes.take("refused", HANDSHAKES).then(({ allowed }) => {
       if (allowed) {
         options.audit.push({ ...newEntry(unrecordedSpan()), ...who, verb: "handshake", outcome: "denied", code });
@@ -159,10 +190,42 @@ export function createFederationListener(options: FederationListenerOptions): Fe
     );
   }
 
+  function endRevoked(): void {
+    requests.endRevoked();
+    const answering = new Set(running.values());
+    for (const [socket, identity] of open) {
+      if (revocationOf(options.revocations, identity) === undefined) {
+        continue;
+      }
+      if (answering.has(socket)) {
+        // What ran is being answered with the reason; that gets a moment to leave.
+        setTimeout(() => socket.destroy(), FAREWELL_MS).unref();
+      } else {
+        socket.destroy();
+      }
+    }
+  }
+
   return {
     server,
+    endRevoked,
+    retrust: (next) => {
+      server.setSecureContext(federationTls(next));
+      const isLess = trusted.some((root) => !next.trustedRoots.includes(root));
+      trusted = next.trustedRoots;
+      if (!isLess) {
+        return;
+      }
+      hasRetiredRoot = true;
+      for (const socket of open.keys()) {
+        const certificate = socket.getPeerX509Certificate();
+        if (certificate === undefined || !isSignedByOne(certificate, next.trustedRoots)) {
+          socket.destroy();
+        }
+      }
+    },
     settled: async () => {
-      await Promise.allSettled(running);
+      await Promise.allSettled(running.keys());
     },
   };
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { SpanKind } from "@opentelemetry/api";
 import type { Logger } from "pino";
+import { z } from "zod";
 import { takeToken } from "../admission/admit.ts";
 import type { Admission } from "../admission/admit.ts";
 import { rateLimited } from "../admission/bucket.ts";
@@ -10,6 +11,8 @@ import type { Terms } from "../admission/terms.ts";
 import type { AuditEntry } from "../audit/entry.ts";
 import type { AuditQueue } from "../audit/queue.ts";
 import { startDeadline, timeoutOf, TIMEOUT_HEADER } from "../deadline.ts";
+import type { Deadline } from "../deadline.ts";
+import type { Renewal } from "../enrollment/renew.ts";
 import { asFederationError, FederationError } from "../errors.ts";
 import type { VerbExecutor } from "../graphile/verb-schema.ts";
 import type { Metrics } from "../observability/metrics.ts";
@@ -17,10 +20,10 @@ import { unrecordedSpan } from "../observability/span.ts";
 import type { Span } from "../observability/span.ts";
 import type { Tracing } from "../observability/tracing.ts";
 import type { PeerIdentity } from "../pki/identity.ts";
+import type { Revocations } from "../revocation/revocations.ts";
 import { resourceOf, rowCount } from "../verbs/outcome.ts";
 import { queryHash } from "../verbs/query-hash.ts";
 import { readVerbRequest } from "../verbs/variables.ts";
-import type { VerbRequest } from "../verbs/variables.ts";
 import { createAuditing, newEntry } from "./audited.ts";
 import { errorAnswer, jsonAnswer, readJsonBody, sendAnswer, whenClosed } from "./http.ts";
 import type { Answer } from "./http.ts";
@@ -39,11 +42,14 @@ export interface PeerRequestsOptions {
   bucket: Bucket;
   terms: Terms;
   verbs: VerbExecutor;
+  renewal: Renewal;
   tracing: Tracing;
   /** What a verb may take from its turn on, ms. */
   mostMs: number;
   audit: AuditQueue;
   metrics: Pick<Metrics, "countRequest">;
+  /** What is known of revoked certificates. */
+  revocations: Pick<Revocations, "lost" | "refusalOf">;
   log: Logger;
 }
 
@@ -53,11 +59,41 @@ export interface PeerRequests {
   answer(request: IncomingMessage, response: ServerResponse, identity: CertifiedIdentity): Promise<void>;
   /** The answer to a request that could not be read; it costs a token like any other. */
   refuse(identity: CertifiedIdentity, refusal: FederationError): Promise<Answer>;
+  /** Ends what runs under certificates that are revoked by now, statements included: it is answered as a refusal. */
+  endRevoked(): void;
 }
+
+/** Why a connection is not to stay open; undefined where it may. A list that is stale keeps new ones out and ends none. */
+export function revocationOf(
+  revocations: Pick<Revocations, "refusalOf">,
+  identity: PeerIdentity,
+): FederationError | undefined {
+  const refusal = revocations.refusalOf(identity);
+  return refusal?.code === "UNAVAILABLE" ? undefined : refusal;
+}
+
+/** A request that was let in, and what is known of it. */
+interface Admitted {
+  request: IncomingMessage;
+  identity: PeerIdentity;
+  /** What its answer is audited by. */
+  entry: AuditEntry;
+  deadline: Deadline;
+  span: Span;
+}
+
+/** What a path is answered with. */
+type Route = (admitted: Admitted, inTurn: InTurn) => Promise<{ status: number; body: unknown }>;
+
+/** Runs what needs the database when it is the grant's turn. */
+type InTurn = <T>(work: () => Promise<T>) => Promise<T>;
+
+const renewBody = z.strictObject({ csr: z.string().max(8_192) });
 
 /** The way of a request, from its certificate to its audit row. */
 export function createPeerRequests(options: PeerRequestsOptions): PeerRequests {
   const audited = createAuditing(options);
+  const running = new Map<Deadline, PeerIdentity>();
 
   async function answer(
     request: IncomingMessage,
@@ -74,9 +110,8 @@ export function createPeerRequests(options: PeerRequestsOptions): PeerRequests {
     let ready: Answer;
     let refusal: FederationError | undefined;
     try {
-      const { verbRequest, result } = await serve(request, response, identity, entry, admission, span);
-      entry.row_count = rowCount(verbRequest, result);
-      ready = jsonAnswer(200, { data: { [verbRequest.verb]: result } }, { "x-request-id": entry.request_id });
+      const { status, body } = await serve(request, response, identity, entry, admission, span);
+      ready = jsonAnswer(status, body, { "x-request-id": entry.request_id });
     } catch (error) {
       refusal = asFederationError(error);
       ready = errorAnswer(refusal, entry.request_id);
@@ -129,55 +164,93 @@ export function createPeerRequests(options: PeerRequestsOptions): PeerRequests {
     return identity;
   }
 
+  const routes: Record<string, Route> = {
+    "/federation": async ({ request, identity, entry, deadline, span }, inTurn) => {
+      const verbRequest = readVerbRequest(await bodyOf(request, deadline));
+      entry.verb = verbRequest.verb;
+      entry.query_hash = queryHash(verbRequest.variables);
+      entry.resource = resourceOf(verbRequest);
+      const result = await inTurn(async () => {
+        const querying = span.child("federation.sql");
+        try {
+          return await options.verbs.execute(verbRequest, identity, deadline);
+        } finally {
+          querying.end();
+        }
+      });
+      entry.row_count = rowCount(verbRequest, result);
+      return { status: 200, body: { data: { [verbRequest.verb]: result } } };
+    },
+    "/renew": async ({ request, identity, entry, deadline }, inTurn) => {
+      entry.verb = "renew";
+      const body = renewBody.safeParse(await bodyOf(request, deadline));
+      if (!body.success) {
+        throw new FederationError("BAD_REQUEST", "The body is {csr}.");
+      }
+      return { status: 201, body: await inTurn(() => options.renewal.renew(identity, body.data.csr, deadline)) };
+    },
+    "/renew/confirm": async ({ identity, entry, deadline }, inTurn) => {
+      entry.verb = "renew.confirm";
+      await inTurn(() => options.renewal.confirm(identity, deadline));
+      return { status: 200, body: { confirmed: identity.serial } };
+    },
+  };
+
   async function serve(
     request: IncomingMessage,
     response: ServerResponse,
-    identity: CertifiedIdentity,
+    certified: CertifiedIdentity,
     entry: AuditEntry,
     admission: { granted?: Admission },
     span: Span,
-  ): Promise<{ verbRequest: VerbRequest; result: unknown }> {
+  ): Promise<{ status: number; body: unknown }> {
     const admitting = span.child("federation.admission");
-    const { grantId, ...session } = await admit(identity, entry, admission).finally(() => {
+    const identity = await admit(certified, entry, admission).finally(() => {
       admitting.end();
     });
+    if (options.revocations.lost !== undefined) {
+      throw options.revocations.lost;
+    }
     if (!options.audit.hasRoom || admission.granted?.terms.known !== true) {
       throw new FederationError("UNAVAILABLE", "The gateway is busy.", { retryAfter: 5 });
     }
-    if (request.url !== "/federation") {
+    const path = request.url ?? "";
+    const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
+    if (route === undefined) {
       throw new FederationError("NOT_FOUND", "There is nothing at this path.");
     }
     if (request.method !== "POST") {
       throw new FederationError("METHOD_NOT_ALLOWED", "Verbs are sent by POST.");
     }
+    const turn = { grant: identity.grantId, peer: admission.granted.terms.peerHost ?? identity.grantId };
     const deadline = startDeadline(timeoutOf(request.headers[TIMEOUT_HEADER], options.mostMs));
     whenClosed(response, () => {
       deadline.cancel();
     });
+    running.set(deadline, identity);
     try {
       deadline.signal.throwIfAborted();
-      const body = await readJsonBody(request, { bytes: MAX_BODY_BYTES, ms: Math.min(BODY_MS, deadline.left()) });
-      const verbRequest = readVerbRequest(body);
-      entry.verb = verbRequest.verb;
-      entry.query_hash = queryHash(verbRequest.variables);
-      entry.resource = resourceOf(verbRequest);
-      const result = await options.capacity.run(
-        { grant: grantId, peer: admission.granted.terms.peerHost ?? grantId },
-        async () => {
-          const querying = span.child("federation.sql");
-          try {
-            return await options.verbs.execute(verbRequest, { grantId, ...session }, deadline);
-          } finally {
-            querying.end();
-          }
-        },
-        deadline.signal,
+      return await route({ request, identity, entry, deadline, span }, (work) =>
+        options.capacity.run(turn, work, deadline.signal),
       );
-      return { verbRequest, result };
     } finally {
+      running.delete(deadline);
       deadline.end();
     }
   }
 
-  return { answer, refuse };
+  function endRevoked(): void {
+    for (const [deadline, identity] of running) {
+      const refusal = revocationOf(options.revocations, identity);
+      if (refusal !== undefined) {
+        deadline.cancel(refusal);
+      }
+    }
+  }
+
+  return { answer, refuse, endRevoked };
+}
+
+function bodyOf(request: IncomingMessage, deadline: Deadline): Promise<unknown> {
+  return readJsonBody(request, { bytes: MAX_BODY_BYTES, ms: Math.min(BODY_MS, deadline.left()) });
 }

@@ -12,24 +12,29 @@ import type { AuditQueue } from "../audit/queue.ts";
 import type { Enrollment } from "../enrollment/enroll.ts";
 import { asFederationError, FederationError } from "../errors.ts";
 import { remoteSpan, unrecordedSpan } from "../observability/span.ts";
+import type { SignedCrl } from "../pki/authority.ts";
+import { createCrlSender } from "./send-crl.ts";
 import { readJsonBody, sendError, sendJson } from "./http.ts";
 import type { ServerIdentity } from "./server-identity.ts";
 
 /** What the public listener stands on. */
 export interface PublicListenerOptions {
   identity: ServerIdentity;
-  /** The root that peers pin, PEM. */
-  rootPem: string;
+  /** The roots of which peers pin one, PEM. */
+  roots: () => string[];
   enrollment: Enrollment;
   /** How often one address may try to enroll. */
   attempts: Bucket;
-  /** The current CRL, signed. */
-  crl(): Promise<{ der: Buffer; pem: string }>;
+  /** The newest revocation lists, that of the authority which signs first. */
+  crls(): Promise<[SignedCrl, ...SignedCrl[]]>;
   /** Whether the database answers. */
   healthy(): Promise<boolean>;
   audit: AuditQueue;
   log: Logger;
 }
+
+/** Connections that are open at once. */
+const MOST_CONNECTIONS = 1_000;
 
 /** Attempts to enroll that one address may make in a minute. */
 const ATTEMPTS: Limits = { requestsPerMinute: 60, burst: null };
@@ -41,7 +46,7 @@ export function publicTls({ certificate, key }: ServerIdentity): SecureContextOp
   return { cert: certificate, key, minVersion: "TLSv1.3" };
 }
 
-/** The listener for anybody: enrollment, the root, the CRL and health. It knows no rows. */
+/** The listener for anybody: enrollment, the roots, the CRLs and health. It knows no rows. */
 export function createPublicListener(options: PublicListenerOptions): Server {
   const server = createServer(
     {
@@ -57,6 +62,9 @@ export function createPublicListener(options: PublicListenerOptions): Server {
       void answer(request, response);
     },
   );
+
+  server.maxConnections = MOST_CONNECTIONS;
+  const sendCrl = createCrlSender();
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const requestId = randomUUID();
@@ -82,13 +90,11 @@ export function createPublicListener(options: PublicListenerOptions): Server {
         return;
       }
       case "GET /root.pem":
-        response.writeHead(200, { "content-type": "application/x-pem-file" }).end(options.rootPem);
+        response.writeHead(200, { "content-type": "application/x-pem-file" }).end(options.roots().join(""));
         return;
       case "GET /crl":
-        response.writeHead(200, { "content-type": "application/pkix-crl" }).end((await options.crl()).der);
-        return;
       case "GET /crl.pem":
-        response.writeHead(200, { "content-type": "application/x-pem-file" }).end((await options.crl()).pem);
+        sendCrl(request, response, await options.crls(), path === "/crl.pem" ? "pem" : "der");
         return;
       case "POST /enroll":
         await enroll(request, response, requestId);

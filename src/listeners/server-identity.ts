@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import { federationUrl, publicUrl } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
-import type { CertificateAuthority } from "../pki/authority.ts";
+import type { CertificateIssuer } from "../pki/authority.ts";
 import { createCsr } from "../pki/csr.ts";
 import { generateKeyPair } from "../pki/keys.ts";
 
@@ -16,7 +16,7 @@ export interface ServerIdentity {
 /** A certificate lives for 30 days, and a new one is made at every start and long before its end. */
 export const SERVER_LIFETIME_SECONDS = 30 * 86_400;
 
-/** After a failure it is tried again this often in what is left of the certificate's life, but no more often than each second. */
+/** After a failure it is tried again this often in what is left of the certificate's life, at least each minute and at most each second. */
 const TRIES = 20;
 
 /**
@@ -25,7 +25,7 @@ const TRIES = 20;
  * @throws FederationError UNAVAILABLE where the authority is away
  */
 export async function createServerIdentity(
-  authority: CertificateAuthority,
+  authority: CertificateIssuer,
   config: Config,
   lifetimeSeconds: number,
 ): Promise<ServerIdentity> {
@@ -39,49 +39,85 @@ export async function createServerIdentity(
   return { certificate: [certificatePem, ...chainPem].join(""), key: privateKeyPem, notBefore, notAfter };
 }
 
+/** How often it is looked whether it is time, ms: a timer knows nothing of a clock that has jumped. */
+const LOOK_MS = 60_000;
+
+/** What keeps a server certificate good. */
+export interface KeptServerIdentity {
+  /** Replaces it now, because another authority signs; if that fails, it is tried again. */
+  renewNow(): void;
+  close(): Promise<void>;
+}
+
 /**
- * Replaces a server certificate before it ends, for as long as the gateway runs: after two thirds of its life, and again and again if
- * that fails. Connections that are open keep the one that they were made with.
+ * Replaces a server certificate before it ends, for as long as the gateway runs: after two thirds of its life, or where the clock was set back
+ * to before it, and again and again if that fails. Connections that are open keep the one that they were made with.
  *
  * @param options.apply gives the new one to the listeners
- * @returns what ends it
  */
 export function keepServerIdentity(options: {
   first: ServerIdentity;
   make: () => Promise<ServerIdentity>;
   apply: (identity: ServerIdentity) => void;
   log: Logger;
-}): () => void {
-  const { first, make, apply, log } = options;
+}): KeptServerIdentity {
+  const { make, apply, log } = options;
+  let current = options.first;
   let timer: NodeJS.Timeout | undefined;
   let ended = false;
-  const after = (ms: number, identity: ServerIdentity): void => {
-    timer = setTimeout(() => void renew(identity), ms);
+  let renewing: Promise<void> | undefined;
+  const after = (ms: number, next: () => void): void => {
+    clearTimeout(timer);
+    if (!ended) {
+      timer = setTimeout(next, ms);
+    }
   };
-  const renew = async (current: ServerIdentity): Promise<void> => {
+  const look = (): void => {
+    if (isDue(current)) {
+      renew();
+    } else {
+      after(lookIn(current), look);
+    }
+  };
+  const renewOnce = async (): Promise<void> => {
     try {
       const next = await make();
       if (!ended) {
+        current = next;
         apply(next);
         log.info({ notAfter: next.notAfter.toISOString() }, "the server certificate was renewed");
-        after(renewalIn(next), next);
+        after(lookIn(next), look);
       }
     } catch (error) {
       const left = current.notAfter.getTime() - Date.now();
       log.warn({ err: error, leftMs: left }, "the server certificate could not be renewed; it is tried again");
-      if (!ended) {
-        after(Math.max(left / TRIES, 1_000), current);
-      }
+      after(Math.min(Math.max(left / TRIES, 1_000), 60_000), renew);
     }
   };
-  after(renewalIn(first), first);
-  return () => {
-    ended = true;
-    clearTimeout(timer);
+  // One after the other: what was asked for last is by whoever signs now.
+  const renew = (): void => {
+    renewing = (renewing ?? Promise.resolve()).then(renewOnce);
+  };
+  after(lookIn(current), look);
+  return {
+    renewNow: renew,
+    close: () => {
+      ended = true;
+      clearTimeout(timer);
+      return Promise.resolve();
+    },
   };
 }
 
-function renewalIn({ notBefore, notAfter }: ServerIdentity): number {
-  const life = notAfter.getTime() - notBefore.getTime();
-  return Math.max(notBefore.getTime() + (life * 2) / 3 - Date.now(), 1_000);
+/** When two thirds of its life are over, ms since 1970. */
+function dueAt({ notBefore, notAfter }: ServerIdentity): number {
+  return notBefore.getTime() + ((notAfter.getTime() - notBefore.getTime()) * 2) / 3;
+}
+
+function isDue(identity: ServerIdentity): boolean {
+  return Date.now() >= dueAt(identity) || Date.now() < identity.notBefore.getTime();
+}
+
+function lookIn(identity: ServerIdentity): number {
+  return Math.min(Math.max(dueAt(identity) - Date.now(), 1_000), LOOK_MS);
 }

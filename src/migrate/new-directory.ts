@@ -38,7 +38,7 @@ export function readStaged(directory: string): Staged | undefined {
   }
 }
 
-/** Writes everything but the configuration: the source's sealing keys, and how the target is reached. */
+/** Writes everything but the configuration: the source's sealing keys, what it has published as revoked, and how the target is reached. */
 export function stage(
   directory: string,
   options: { source: GatewayPaths; adminUrl: string; gatewayUrl: string; id: string; report: MoveReport },
@@ -51,9 +51,11 @@ export function stage(
   const staged: Staged = { id, config, report };
   // First, because it says that the others are ours to take away.
   writeFileSync(stagedFile(directory), JSON.stringify(staged), { mode: 0o600, flush: true });
-  // Absent where the keys come from the environment.
-  if (existsSync(source.sealKeys)) {
-    writeFileSync(paths.sealKeys, readFileSync(source.sealKeys), { mode: 0o600, flush: true });
+  // The keys are absent where they come from the environment; nothing may have been revoked yet.
+  for (const file of ["sealKeys", "publishedRevocations"] as const) {
+    if (existsSync(source[file])) {
+      writeFileSync(paths[file], readFileSync(source[file]), { mode: 0o600, flush: true });
+    }
   }
   writeFileSync(paths.adminDatabaseUrl, `${adminUrl}\n`, { mode: 0o600, flush: true });
   writeFileSync(paths.gatewayDatabaseUrl, `${gatewayUrl}\n`, { mode: 0o600, flush: true });
@@ -69,8 +71,8 @@ export function finish(directory: string, staged: Pick<Staged, "config">): void 
 
 /** Takes away what a move that did not commit left. */
 export function unstage(directory: string): void {
-  const paths = gatewayPaths(directory);
-  for (const file of [paths.sealKeys, paths.adminDatabaseUrl, paths.gatewayDatabaseUrl, stagedFile(directory)]) {
+  const { sealKeys, publishedRevocations, adminDatabaseUrl, gatewayDatabaseUrl } = gatewayPaths(directory);
+  for (const file of [sealKeys, publishedRevocations, adminDatabaseUrl, gatewayDatabaseUrl, stagedFile(directory)]) {
     rmSync(file, { force: true });
   }
 }

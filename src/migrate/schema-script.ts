@@ -6,24 +6,27 @@ import type { Queryable } from "./session.ts";
 export interface SchemaEntry {
   kind: string;
   name: string;
+  /** Absent where it is in none. */
+  schema: string | undefined;
   /** The role that owns it; absent where it has no owner. */
   owner: string | undefined;
   text: string;
 }
 
 // pg_dump writes this comment before each entry, with line breaks in names taken out.
-const HEADER = /^--\n-- Name: (.*); Type: (.*); Schema: .*; Owner: (.*)\n--\n/gm;
+const HEADER = /^--\n-- Name: (.*); Type: (.*); Schema: (.*); Owner: (.*)\n--\n/gm;
 const FOOTER = "--\n-- PostgreSQL database dump complete\n--\n";
 
 /** The entries of a script that pg_dump wrote, in order. What is before the first one are settings, which a move has of its own. */
 export function readSchemaScript(script: string): SchemaEntry[] {
   const headers = [...script.matchAll(HEADER)];
   return headers.map((header, index) => {
-    const [all, name = "", kind = "", owner = ""] = header;
+    const [all, name = "", kind = "", schema = "", owner = ""] = header;
     const end = headers[index + 1]?.index ?? script.lastIndexOf(FOOTER);
     return {
       kind,
       name,
+      schema: schema === "" || schema === "-" ? undefined : schema,
       owner: owner === "" || owner === "-" ? undefined : owner,
       text: script.slice(header.index + all.length, end).trim(),
     };
@@ -60,7 +63,7 @@ export async function applySchema(
 ): Promise<void> {
   for (const entry of entries) {
     try {
-      await target.query(forAdministrator(entry, administrator).text);
+      await givingAway(target, entry, () => target.query(forAdministrator(entry, administrator).text));
     } catch (cause) {
       throw new FederationError(
         "MOVE_FAILED",
@@ -69,4 +72,23 @@ export async function applySchema(
       );
     }
   }
+}
+
+/**
+ * Makes a function while its owner may create in its schema, which ALTER FUNCTION asks of the new owner unless a superuser alters it
+ * (PostgreSQL documentation).
+ */
+async function givingAway(
+  target: Queryable,
+  { kind, schema, owner }: SchemaEntry,
+  make: () => Promise<unknown>,
+): Promise<void> {
+  if (kind !== "FUNCTION" || schema !== "federation" || owner === undefined || owner === "federation_owner") {
+    await make();
+    return;
+  }
+  const role = escapeIdentifier(owner);
+  await target.query(`grant create on schema federation to ${role}`);
+  await make();
+  await target.query(`revoke create on schema federation from ${role}`);
 }

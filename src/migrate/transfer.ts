@@ -3,6 +3,7 @@ import { FederationError } from "../errors.ts";
 import { differences, readCatalogue } from "./catalogue.ts";
 import { contentOf } from "./content-hash.ts";
 import { copyRows } from "./copy-rows.ts";
+import { joinRoles } from "./join-roles.ts";
 import { PRIVILEGES_TABLE, readObjectNames, replaceObjectIds } from "./object-ids.ts";
 import type { MoveProgress, MoveReport } from "./report.ts";
 import { readRoles } from "./roles.ts";
@@ -37,7 +38,10 @@ export async function transfer(options: {
   progress.step("making roles, schemas, types, functions and tables");
   const owners = new Set([...before, ...after].flatMap(({ owner }) => owner ?? []));
   owners.delete(SOURCE_ADMINISTRATOR);
+  // Policies bind whoever is in these: the administrator is not to stay there.
+  const passing = ["federation_peer", "federation_user"].filter((role) => owners.delete(role));
   const roles = await writeRoles(target, await readRoles(source.client, "source"), [...owners, "federation_admin"]);
+  const leave = await joinRoles(target, passing);
   await applySchema(target, before, facts.administrator);
 
   const tables = await moveRows(options);
@@ -55,6 +59,7 @@ export async function transfer(options: {
 
   progress.step("making indexes, constraints, triggers and policies");
   await applySchema(target, after, facts.administrator);
+  await leave();
   // A view is filled as its owner, whom policies may bind.
   await target.query("set local row_security = on");
   for (const { name } of views) {

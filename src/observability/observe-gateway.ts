@@ -5,19 +5,32 @@ import type { PeerHealth } from "../client/circuit.ts";
 import type { PeerAccess } from "../source/peer-source.ts";
 import type { Metrics, Reading } from "./metrics.ts";
 
+/** What of a gateway can be seen. */
+export interface Observed {
+  audit: AuditQueue;
+  access: PeerAccess;
+  certificate: () => { notAfter: Date };
+  capacity: Pick<Capacity, "waiting">;
+  /** Absent where the gateway shares nothing. */
+  shared: Pick<Shared, "away"> | undefined;
+  alerts: () => Reading[];
+  /** Whether changes of grants are told, and until when the newest list of revoked certificates is good; undefined where there is none. */
+  revocations: { readonly listening: boolean; readonly crlUntil: Date | undefined };
+}
+
 /** What is read of a running gateway whenever somebody asks for its metrics. */
-export function observeGateway(
-  metrics: Metrics,
-  of: {
-    audit: AuditQueue;
-    access: PeerAccess;
-    certificate: () => { notAfter: Date };
-    capacity: Pick<Capacity, "waiting">;
-    /** Absent where the gateway shares nothing. */
-    shared: Pick<Shared, "away"> | undefined;
-  },
-): void {
-  const { audit, access, certificate, capacity, shared } = of;
+export function observeGateway(metrics: Metrics, of: Observed): void {
+  const { audit, access, certificate, capacity, shared, alerts, revocations } = of;
+  metrics.observe("mosaic_listening", "gauge", "Whether changes of grants are told: 1, otherwise 0.", () =>
+    Number(revocations.listening),
+  );
+  metrics.observe(
+    "mosaic_crl_expiry_seconds",
+    "gauge",
+    "Seconds until the newest list of revoked certificates is stale; 0 where there is none.",
+    () => (revocations.crlUntil === undefined ? 0 : (revocations.crlUntil.getTime() - Date.now()) / 1_000),
+  );
+  metrics.observe("mosaic_alerts_open", "gauge", "Open alerts of the whole database.", alerts);
   metrics.observe("mosaic_audit_queue_rows", "gauge", "Audit rows that wait to be written.", () => audit.depth);
   metrics.observe("mosaic_audit_dropped", "counter", "Audit rows that were dropped.", () => audit.dropped);
   metrics.observe("mosaic_requests_waiting", "gauge", "Requests of peers that wait for their turn.", () => {

@@ -12,6 +12,8 @@ export interface GatewayReport {
   audit: { waiting: number; dropped: number };
   /** When the gateway's own certificate ends. */
   certificateUntil: string;
+  /** Whether changes of grants are told. */
+  listening: boolean;
 }
 
 /** How often a gateway reports, ms. Readers take it for gone after 30 s (federation.live_gateways). */

@@ -4,7 +4,7 @@ import type { CertificateIdentity } from "./identity.ts";
 export interface IssuedCertificate {
   certificatePem: string;
   certificateDer: Buffer;
-  /** Intermediates up to the root, without it, PEM. */
+  /** Intermediates up to the root, without it, PEM; or what leads from an older root to it. */
   chainPem: string[];
   /** Hex, lower case. */
   serial: string;
@@ -23,17 +23,20 @@ export interface RevokedCertificate {
   reason: string;
 }
 
-/**
- * Signs what proves identity at the trust boundary: the embedded authority, or step-ca. Which certificates were revoked, the database
- * says; an authority tells others.
- *
- * Each call throws FederationError UNAVAILABLE where the authority is away.
- */
-export interface CertificateAuthority {
-  /** What peers pin. */
-  rootPem: string;
-  /** SHA-256 of the root's DER, hex. */
-  rootFingerprint: string;
+/** A revocation list that was signed. */
+export interface SignedCrl {
+  der: Buffer;
+  /** SHA-256 of the certificate whose key signed it, hex: the root's, or an intermediate's. */
+  issuer: string;
+  /** Only ever grows among the lists of one issuer (RFC 5280 §5.2.3). */
+  number: number;
+  thisUpdate: Date;
+  /** From then on nobody should take it for the newest. */
+  nextUpdate: Date;
+}
+
+/** Signs certificates. Each call throws FederationError UNAVAILABLE where the authority is away. */
+export interface CertificateIssuer {
   /**
    * A certificate by which a peer speaks for one grant. Names in the CSR are ignored.
    *
@@ -55,10 +58,35 @@ export interface CertificateAuthority {
     names: readonly string[];
     lifetimeSeconds: number;
   }): Promise<IssuedCertificate>;
+}
+
+/** Signs revocation lists. */
+export interface CrlIssuer {
+  /** How the list is signed: with the root's key, or by step-ca's intermediate. */
+  kind: "embedded" | "step-ca";
   /**
    * A certificate revocation list (RFC 5280 §5) that names each of these.
    *
    * @param request.revoked every certificate that is revoked and has not ended
+   * @param request.number what the list is to be numbered; step-ca numbers its lists itself, from 1 on
    */
-  publishCrl(request: { revoked: readonly RevokedCertificate[] }): Promise<{ der: Buffer; pem: string }>;
+  publishCrl(request: { revoked: readonly RevokedCertificate[]; number: number }): Promise<SignedCrl>;
+}
+
+/**
+ * Signs what proves identity at the trust boundary: the embedded authority, or step-ca. Which certificates were revoked, the database
+ * says; an authority tells others.
+ *
+ * Each call throws FederationError UNAVAILABLE where the authority is away.
+ */
+export interface CertificateAuthority extends CertificateIssuer, CrlIssuer {
+  /** What peers pin. */
+  rootPem: string;
+  /** SHA-256 of the root's DER, hex. */
+  rootFingerprint: string;
+  /**
+   * Who signed with the same root's key before: who holds a certificate of it finds out by its list, and by no other's, that this one was
+   * revoked (RFC 5280 §6.3.3 (f)).
+   */
+  before?: CrlIssuer;
 }

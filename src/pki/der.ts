@@ -4,6 +4,7 @@ import { X509Certificate } from "node:crypto";
 import forge from "node-forge";
 import { FederationError } from "../errors.ts";
 import type { ErrorCode } from "../errors.ts";
+import { positiveInteger } from "./der-bytes.ts";
 
 /** One value of an ASN.1 structure, as node-forge reads it. */
 export type Asn1 = forge.asn1.Asn1;
@@ -70,6 +71,11 @@ export function pemToDer(pem: string, label: string, code: ErrorCode): Buffer {
     throw malformed(code);
   }
   return der;
+}
+
+/** The blocks of one kind in a PEM text, each as its own text; whatever else the text holds is left out. */
+export function pemBlocks(pem: string, label: string): string[] {
+  return pem.match(new RegExp(`-----BEGIN ${label}-----[A-Za-z0-9+/=\\r\\n]+-----END ${label}-----`, "g")) ?? [];
 }
 
 /** DER as PEM (RFC 7468). */
@@ -141,19 +147,8 @@ export const write = {
   bits: (bytes: Buffer, unused = 0): Asn1 =>
     asn1.create(UNIVERSAL, TAG.BITSTRING, false, String.fromCharCode(unused) + bytes.toString("binary")),
   /** A positive INTEGER from its big-endian bytes. */
-  integer: (bytes: Buffer): Asn1 => {
-    const trimmed = bytes.subarray(
-      Math.max(
-        0,
-        Math.min(
-          bytes.findIndex((byte) => byte !== 0),
-          bytes.length - 1,
-        ),
-      ),
-    );
-    const positive = (trimmed[0] ?? 0) >= 0x80 ? Buffer.concat([Buffer.of(0), trimmed]) : trimmed;
-    return asn1.create(UNIVERSAL, TAG.INTEGER, false, positive.toString("binary"));
-  },
+  integer: (bytes: Buffer): Asn1 =>
+    asn1.create(UNIVERSAL, TAG.INTEGER, false, positiveInteger(bytes).toString("binary")),
   enumerated: (value: number): Asn1 => asn1.create(UNIVERSAL, TAG.ENUMERATED, false, String.fromCharCode(value)),
   /** UTCTime up to 2049 and GeneralizedTime from then on (RFC 5280 §4.1.2.5). */
   time: (at: Date): Asn1 =>

@@ -1,4 +1,5 @@
 import { createPrivateKey } from "node:crypto";
+import type { X509Certificate } from "node:crypto";
 import { FederationError } from "../errors.ts";
 import type { CertificateAuthority, IssuedCertificate } from "./authority.ts";
 import { nameOf, serverAltName, signCertificate, subjectNameOf } from "./certificate.ts";
@@ -12,7 +13,8 @@ import { fingerprintOf } from "./verify.ts";
 
 // Clocks of two organisations disagree a little.
 const BACKDATED_MS = 60_000;
-const CRL_LIFETIME_SECONDS = 86_400;
+/** Twice as long as a clock may jump. */
+const CRL_LIFETIME_MS = 2 * 86_400_000;
 
 /**
  * A self-signed root, which signs leaves and CRLs itself.
@@ -41,10 +43,46 @@ export function createRoot(options: { commonName: string; lifetimeDays: number; 
   return { certificateDer, privateKeyDer };
 }
 
+/**
+ * Certifies a root's key by the root before it (RFC 4210 §4.4, "NewWithOld"): who trusts only that one is led to the new one by this
+ * certificate in a chain. It says the same subject and the same key, allows no authority below, and ends with the sooner of both.
+ *
+ * @param predecessor a root that allows an authority below it
+ * @returns DER
+ */
+export function crossCertify(
+  root: { commonName: string; certificateDer: Buffer },
+  predecessor: { certificateDer: Buffer; privateKeyDer: Buffer },
+): Buffer {
+  const next = readX509(root.certificateDer, "CERTIFICATE_INVALID");
+  const before = readX509(predecessor.certificateDer, "CERTIFICATE_INVALID");
+  const sooner = Math.min(new Date(next.validTo).getTime(), new Date(before.validTo).getTime());
+  return signCertificate(
+    {
+      commonName: root.commonName,
+      publicKeyDer: next.publicKey.export({ type: "spki", format: "der" }),
+      notBefore: new Date(next.validFrom),
+      notAfter: new Date(sooner),
+      usage: "authority",
+    },
+    issuerOf(before, predecessor.privateKeyDer),
+  );
+}
+
+function issuerOf(certificate: X509Certificate, privateKeyDer: Buffer): Issuer {
+  return {
+    nameDer: subjectNameOf(certificate.raw),
+    publicKeyDer: certificate.publicKey.export({ type: "spki", format: "der" }),
+    privateKeyDer,
+  };
+}
+
 /** An authority within the gateway's own process. */
 export function createEmbeddedAuthority(options: {
   certificateDer: Buffer;
   privateKeyDer: Buffer;
+  /** Its key as the root before it certified it: goes with each certificate, for who has pinned that one. */
+  crossCertificateDer?: Buffer | undefined;
   oidArc: string;
   /** Where the list of revoked certificates is published. */
   crlUrl: string;
@@ -55,11 +93,14 @@ export function createEmbeddedAuthority(options: {
     throw new FederationError("CONFIG_INVALID", "the root certificate and its key do not belong together");
   }
   const rootEnds = new Date(root.validTo).getTime();
-  const issuer: Issuer = {
-    nameDer: subjectNameOf(certificateDer),
-    publicKeyDer: root.publicKey.export({ type: "spki", format: "der" }),
-    privateKeyDer,
-  };
+  const issuer = issuerOf(root, privateKeyDer);
+  const cross =
+    options.crossCertificateDer === undefined
+      ? undefined
+      : readX509(options.crossCertificateDer, "CERTIFICATE_INVALID");
+  /** Once the older root has ended, nobody is led from it any more. */
+  const chainPem = (): string[] =>
+    cross !== undefined && new Date(cross.validTo).getTime() > Date.now() ? [derToPem(cross.raw, "CERTIFICATE")] : [];
 
   const issue = (
     csrPem: string,
@@ -77,7 +118,7 @@ export function createEmbeddedAuthority(options: {
     return {
       certificatePem: derToPem(der, "CERTIFICATE"),
       certificateDer: der,
-      chainPem: [],
+      chainPem: chainPem(),
       serial: readX509(der, "CERTIFICATE_INVALID").serialNumber.toLowerCase(),
       notBefore,
       notAfter,
@@ -85,9 +126,11 @@ export function createEmbeddedAuthority(options: {
     };
   };
 
+  const rootFingerprint = fingerprintOf(certificateDer);
   return {
+    kind: "embedded",
     rootPem: derToPem(certificateDer, "CERTIFICATE"),
-    rootFingerprint: fingerprintOf(certificateDer),
+    rootFingerprint,
     issueClientCertificate: async ({ csrPem, identity, lifetimeSeconds }) =>
       Promise.resolve(
         issue(csrPem, lifetimeSeconds, {
@@ -105,10 +148,12 @@ export function createEmbeddedAuthority(options: {
           subjectAltName: serverAltName(names),
         }),
       ),
-    publishCrl: async ({ revoked }) => {
-      // Numbers only have to grow (RFC 5280 §5.2.3).
-      const der = buildCrl({ revoked, number: Date.now(), lifetimeSeconds: CRL_LIFETIME_SECONDS }, issuer);
-      return Promise.resolve({ der, pem: derToPem(der, "X509 CRL") });
+    publishCrl: async ({ revoked, number }) => {
+      // X.509 counts whole seconds.
+      const thisUpdate = new Date(Math.floor(Date.now() / 1000) * 1000);
+      const nextUpdate = new Date(thisUpdate.getTime() + CRL_LIFETIME_MS);
+      const der = buildCrl({ revoked, number, thisUpdate, nextUpdate }, issuer);
+      return Promise.resolve({ der, issuer: rootFingerprint, number, thisUpdate, nextUpdate });
     },
   };
 }

@@ -1,3 +1,4 @@
+import type { X509Certificate } from "node:crypto";
 import { FederationError } from "../errors.ts";
 import { bytesOf, children, isContext, oidOf, readDer, readX509, TAG, write, writeDer } from "./der.ts";
 import type { Asn1 } from "./der.ts";
@@ -15,6 +16,8 @@ export interface PeerIdentity extends CertificateIdentity {
   /** Hex, lower case. */
   serial: string;
   commonName: string;
+  /** SubjectPublicKeyInfo. */
+  publicKeyDer: Buffer;
 }
 
 const CODE = "IDENTITY_MALFORMED";
@@ -77,7 +80,17 @@ export function readPeerIdentity(certificateDer: Buffer, oidArc: string): PeerId
   if (!/^(?:[0-9a-f]{2}){1,20}$/.test(serial)) {
     throw malformed();
   }
-  return { grantId, subjectUserId, host, serial, commonName };
+  const publicKeyDer = readPublicKey(certificate);
+  return { grantId, subjectUserId, host, serial, commonName, publicKeyDer };
+}
+
+function readPublicKey(certificate: X509Certificate): Buffer {
+  try {
+    return certificate.publicKey.export({ type: "spki", format: "der" });
+  } catch (cause) {
+    // The key is read only now.
+    throw malformed(cause);
+  }
 }
 
 function readExtensions(fields: Asn1[]): Map<string, Buffer> {

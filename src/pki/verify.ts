@@ -14,39 +14,77 @@ export function fingerprintOf(der: Buffer): string {
 }
 
 /**
- * Checks that the root vouches for a certificate, through intermediates where there are some: each signs the one before it, is an
- * authority and is valid now (RFC 5280 §6, without what TLS checks again).
+ * Whether a root vouches for a certificate, through intermediates where there are some: each of these signs the one before it, is an
+ * authority and is valid now, as the root is (RFC 5280 §6, without what TLS checks again). Of the certificate itself only who signed it counts. The root may vouch for any of them: a chain may go on to an older root
+ * than the one that is trusted.
+ *
+ * @throws FederationError CERTIFICATE_INVALID where one of them is no certificate
+ */
+export function isVouchedFor(options: {
+  certificateDer: Buffer;
+  chainPem: readonly string[];
+  rootPem: string;
+}): boolean {
+  const read = (pem: string): X509Certificate => readX509(pemToDer(pem, "CERTIFICATE", CODE), CODE);
+  const root = read(options.rootPem);
+  let below = readX509(options.certificateDer, CODE);
+  for (const issuer of options.chainPem.map(read)) {
+    if (vouches(root, below)) {
+      return true;
+    }
+    if (!vouches(issuer, below)) {
+      return false;
+    }
+    below = issuer;
+  }
+  return vouches(root, below);
+}
+
+/**
+ * Checks that a root vouches for a certificate.
  *
  * @throws FederationError CERTIFICATE_INVALID
  */
 export function verifyChain(options: { certificateDer: Buffer; chainPem: readonly string[]; rootPem: string }): void {
-  const above = [...options.chainPem, options.rootPem].map((pem) => readX509(pemToDer(pem, "CERTIFICATE", CODE), CODE));
-  let below = readX509(options.certificateDer, CODE);
-  for (const issuer of above) {
-    if (!issuer.ca || !isValidNow(issuer) || !below.checkIssued(issuer) || !below.verify(issuer.publicKey)) {
-      throw refused("it is not signed by the root that the enrollment URL names");
-    }
-    below = issuer;
+  if (!isVouchedFor(options)) {
+    throw refused("it is not signed by a root that is trusted");
   }
 }
 
 /**
- * What an enrolling gateway checks of the certificate it was given: the pinned root signed it, the key is ours, it is valid now, and
- * it says who it speaks for.
+ * Whether one of some roots signed a certificate itself. Of the intermediates that came with it by TLS 1.3, Node keeps nothing on the side of
+ * the server: one that they vouch for is not recognised.
+ *
+ * @param rootsPem PEM
+ */
+export function isSignedByOne(certificate: X509Certificate, rootsPem: readonly string[]): boolean {
+  return rootsPem.some((pem) => vouches(readX509(pem, CODE), certificate));
+}
+
+function vouches(issuer: X509Certificate, below: X509Certificate): boolean {
+  return issuer.ca && isValidNow(issuer) && below.checkIssued(issuer) && below.verify(issuer.publicKey);
+}
+
+/**
+ * What an enrolling gateway checks of the certificate it was given: a root that it trusts signed it, the key is ours, it is valid now,
+ * and it says who it speaks for.
  *
  * @param options.chainPem intermediates up to the root
+ * @param options.rootsPem any of these may vouch for it
  * @throws FederationError CERTIFICATE_INVALID
  */
 export function verifyIssued(options: {
   certificatePem: string;
   chainPem: readonly string[];
-  rootPem: string;
+  rootsPem: readonly string[];
   privateKeyPem: string;
   oidArc: string;
 }): PeerIdentity & { notAfter: Date } {
   const der = pemToDer(options.certificatePem, "CERTIFICATE", CODE);
   const certificate = readX509(der, CODE);
-  verifyChain({ certificateDer: der, chainPem: options.chainPem, rootPem: options.rootPem });
+  if (!options.rootsPem.some((rootPem) => isVouchedFor({ certificateDer: der, chainPem: options.chainPem, rootPem }))) {
+    throw refused("it is not signed by a root that is trusted");
+  }
   if (!certificate.publicKey.export({ type: "spki", format: "der" }).equals(publicKeyOf(options.privateKeyPem))) {
     throw refused("it is for another key");
   }
@@ -60,7 +98,8 @@ export function verifyIssued(options: {
   }
 }
 
-function isValidNow(certificate: X509Certificate): boolean {
+/** Whether a certificate has begun and not ended. */
+export function isValidNow(certificate: X509Certificate): boolean {
   const now = Date.now();
   return new Date(certificate.validFrom).getTime() <= now && new Date(certificate.validTo).getTime() > now;
 }

@@ -6,16 +6,19 @@ import { publicUrl, readSecret } from "../config/load.ts";
 import { SECRET_VARIABLES } from "../config/paths.ts";
 import type { GatewayPaths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
+import type { Sessions } from "../database/session.ts";
 import { FederationError } from "../errors.ts";
 import type { CertificateAuthority } from "../pki/authority.ts";
 import { pemToDer } from "../pki/der.ts";
 import { createEmbeddedAuthority, createRoot } from "../pki/embedded-authority.ts";
 import { fingerprintOf } from "../pki/verify.ts";
+import { loadKeyring } from "../seal/keyring.ts";
 import type { Keyring } from "../seal/keyring.ts";
 import { seal, unseal } from "../seal/seal.ts";
 import { createStepCaAuthority } from "../step-ca/authority.ts";
 
-const ROOT_LIFETIME_DAYS = 3650;
+/** How long a root is good, days. */
+export const ROOT_LIFETIME_DAYS = 3650;
 
 /** A root whose key the gateway holds itself. */
 export interface EmbeddedRoot {
@@ -24,39 +27,103 @@ export interface EmbeddedRoot {
   privateKeyDer: Buffer;
 }
 
+/** What embedded authorities are opened with. */
+interface AuthorityOptions {
+  config: Config;
+  keyring: Keyring;
+}
+
 /**
- * The certificate authority of a gateway: step-ca in tier `federated`, else the embedded one, which is made on first use.
+ * The certificate authorities of a gateway, the one that signs first: step-ca in tier `federated`, beside which what signed by the same root
+ * before goes on to sign its revocation list, else the embedded ones that are trusted,
+ * of which the first is made on first use, and of which there are two while one takes over from the other.
  *
  * @param client in a transaction of an administrator
  * @throws FederationError SEAL_BROKEN where the sealing keys are not those of this database, CONFIG_INVALID where step-ca's files are not
  * usable; the database's MF031 where peers have pinned another root
  */
-export async function openAuthority(
+export async function openAuthorities(
   client: ClientBase,
-  options: { config: Config; paths: GatewayPaths; keyring: Keyring; log: (line: string) => void },
-): Promise<CertificateAuthority> {
+  options: AuthorityOptions & { paths: GatewayPaths; log: (line: string) => void },
+): Promise<CertificateAuthority[]> {
   const { config, paths, keyring, log } = options;
   if (config.tier === "federated") {
     const authority = await openStepCa(config, paths);
     await addAuthority(client, "step-ca", pemToDer(authority.rootPem, "CERTIFICATE", "CONFIG_INVALID"));
-    return authority;
+    const [before] = await readEmbeddedAuthorities(client, options);
+    return [before === undefined ? authority : { ...authority, before }];
   }
   // Two gateways that start at once on a new database agree on one authority.
   await client.query("select pg_advisory_xact_lock(hashtext('federation_authorities'))");
-  let root = await readEmbeddedRoot(client, keyring);
+  const root = await readEmbeddedRoot(client, keyring);
   if (root === undefined) {
-    root = createRoot({ commonName: `${config.host} federation root`, lifetimeDays: ROOT_LIFETIME_DAYS });
+    const made = createRoot({ commonName: `${config.host} federation root`, lifetimeDays: ROOT_LIFETIME_DAYS });
     const id = randomUUID();
-    await addAuthority(client, "embedded", root.certificateDer, {
+    await addAuthority(client, "embedded", made.certificateDer, {
       id,
-      sealedKey: seal(keyring, root.privateKeyDer, id),
+      sealedKey: seal(keyring, made.privateKeyDer, id),
     });
     log("certificate authority made");
   } else {
     // It may have been step-ca's root for a while.
     await addAuthority(client, "embedded", root.certificateDer);
   }
-  return createEmbeddedAuthority({ ...root, oidArc: config.oidArc, crlUrl: `${publicUrl(config)}/crl` });
+  return readEmbeddedAuthorities(client, options);
+}
+
+interface Row {
+  id: string;
+  certificate_der: Buffer;
+  fingerprint: string;
+  sealed_key: Buffer;
+  cross_certificate_der: Buffer | null;
+}
+
+const EMBEDDED = `select id, certificate_der, fingerprint, sealed_key, cross_certificate_der
+  from federation.list_authorities() where sealed_key is not null and retired_at is null`;
+
+/**
+ * Reads the authorities again for a gateway that runs; step-ca stays the one that it was. The sealing keys are read anew, too: they may have
+ * been rotated since the start.
+ */
+export function authoritiesReader(options: {
+  config: Config;
+  paths: GatewayPaths;
+  sessions: Sessions;
+}): (known: readonly CertificateAuthority[]) => Promise<readonly CertificateAuthority[]> {
+  const { config, paths, sessions } = options;
+  return (known) =>
+    config.tier === "federated"
+      ? Promise.resolve(known)
+      : sessions.asGateway((client) =>
+          readEmbeddedAuthorities(client, { config, keyring: loadKeyring(paths.sealKeys) }, known),
+        );
+}
+
+/**
+ * The embedded authorities that are trusted, the one that signs first.
+ *
+ * @param client of a gateway or an administrator
+ * @param known those that were opened before: their keys are not unsealed again
+ * @throws FederationError SEAL_BROKEN
+ */
+async function readEmbeddedAuthorities(
+  client: ClientBase,
+  { config, keyring }: AuthorityOptions,
+  known: readonly CertificateAuthority[] = [],
+): Promise<CertificateAuthority[]> {
+  const { rows } = await client.query<Row>(EMBEDDED);
+  return rows.map(
+    (row) =>
+      known.find(({ rootFingerprint }) => rootFingerprint === row.fingerprint) ??
+      createEmbeddedAuthority({
+        certificateDer: row.certificate_der,
+        privateKeyDer: unseal(keyring, row.sealed_key, row.id),
+        crossCertificateDer: row.cross_certificate_der ?? undefined,
+        oidArc: config.oidArc,
+        crlUrl: `${publicUrl(config)}/crl`,
+      }),
+  );
 }
 
 /**
@@ -66,9 +133,7 @@ export async function openAuthority(
  * @throws FederationError SEAL_BROKEN
  */
 export async function readEmbeddedRoot(client: ClientBase, keyring: Keyring): Promise<EmbeddedRoot | undefined> {
-  const { rows } = await client.query<{ id: string; certificate_der: Buffer; sealed_key: Buffer }>(
-    "select id, certificate_der, sealed_key from federation.list_authorities() where sealed_key is not null and retired_at is null",
-  );
+  const { rows } = await client.query<Row>(EMBEDDED);
   const row = rows[0];
   return row === undefined
     ? undefined

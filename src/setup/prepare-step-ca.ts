@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { asAdministrator } from "../database/administrator.ts";
 import { FederationError } from "../errors.ts";
 import { makeStepCaFiles, stepCaConfig } from "../step-ca/prepare.ts";
+import { overlapOf, readAuthorityStatus } from "./authority-status.ts";
 import { readEmbeddedRoot } from "./open-authority.ts";
 import type { EmbeddedRoot } from "./open-authority.ts";
 import { useDatabase } from "./use-database.ts";
@@ -12,7 +13,7 @@ import { useDatabase } from "./use-database.ts";
  *
  * @param options.below the directory of a gateway whose own root is to stay the one that peers pin
  * @returns the names of the files that were written
- * @throws FederationError CONFLICT where the folder holds something, CONFIG_INVALID where that gateway has no root of its own
+ * @throws FederationError CONFLICT where the folder holds something or while that gateway's root is rotated, CONFIG_INVALID where that gateway has no root of its own
  */
 export async function prepareStepCa(options: {
   folder: string;
@@ -64,7 +65,16 @@ export async function prepareStepCa(options: {
 
 async function rootOf(directory: string): Promise<EmbeddedRoot> {
   const root = await useDatabase(directory, ({ adminUrl, keyring }) =>
-    asAdministrator(adminUrl, (client) => readEmbeddedRoot(client, keyring)),
+    asAdministrator(adminUrl, async (client) => {
+      const overlap = overlapOf(await readAuthorityStatus(client));
+      if (overlap !== undefined) {
+        throw new FederationError(
+          "CONFLICT",
+          `a rotation of the root is on, and step-ca would know one of the two only: the older retires ${overlap.retires} (mosaic ca status)`,
+        );
+      }
+      return readEmbeddedRoot(client, keyring);
+    }),
   );
   if (root === undefined) {
     throw new FederationError("CONFIG_INVALID", `the gateway of ${directory} has no root of its own`);

@@ -5,12 +5,13 @@ import { asAdministrator } from "../database/administrator.ts";
 import { migrateDatabase } from "../database/migrate.ts";
 import type { CertificateAuthority } from "../pki/authority.ts";
 import type { Keyring } from "../seal/keyring.ts";
-import { openAuthority } from "./open-authority.ts";
+import { openAuthorities } from "./open-authority.ts";
 
 /**
- * Makes a database ready to serve: migrates it, opens the gateway's certificate authority (making it on first use), and publishes
+ * Makes a database ready to serve: migrates it, opens the gateway's certificate authorities (making one on first use), and publishes
  * the gateway's addresses for SQL to write into enrollment URLs.
  *
+ * @returns the authorities that are trusted, the one that signs first
  * @throws FederationError SEAL_BROKEN where the sealing keys are not those of this database, CONFIG_INVALID, CONFLICT, UNAVAILABLE
  */
 export async function prepareDatabase(options: {
@@ -19,19 +20,18 @@ export async function prepareDatabase(options: {
   paths: GatewayPaths;
   keyring: Keyring;
   log: (line: string) => void;
-}): Promise<CertificateAuthority> {
+}): Promise<CertificateAuthority[]> {
   const { adminUrl, config, log } = options;
   await migrateDatabase({ connectionString: adminUrl, log });
   return asAdministrator(adminUrl, async (client) => {
-    const authority = await openAuthority(client, options);
+    const authorities = await openAuthorities(client, options);
     await client.query("select federation.publish_settings($1)", [
       JSON.stringify({
         host: config.host,
         federation_url: federationUrl(config),
         public_url: publicUrl(config),
-        root_fingerprint: authority.rootFingerprint,
       }),
     ]);
-    return authority;
+    return authorities;
   });
 }

@@ -10,8 +10,8 @@ export interface Asked {
   span: Span;
   /** Puts a fault of ours in the log, with the request's id and trace; what else failed is an answer, and is not put down. */
   fault: (error: FederationError) => void;
-  /** Tells the user's session that a peer answers, or does not. */
-  tell: (source: string, online: boolean) => void;
+  /** Tells the user's session that a peer answers, does not, or has ended the grant. */
+  tell: (source: string, state: Signal["state"]) => void;
   /** What the session has not been told before. */
   signals: Signal[];
 }

@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import { createCircuits } from "../client/circuit.ts";
 import { createPeerConnections } from "../client/peer-connections.ts";
 import { createResponseCache } from "../client/response-cache.ts";
+import { createRevocationNews } from "../client/revocation-news.ts";
 import type { Config } from "../config/schema.ts";
 import type { Sessions } from "../database/session.ts";
 import type { Metrics } from "../observability/metrics.ts";
@@ -41,6 +42,7 @@ export function openPeerAccess(options: {
       },
     }),
     cache: createResponseCache({ bytes: config.cache.bytes }),
+    news: createRevocationNews(),
     sessions,
     metrics,
     timeoutMs,

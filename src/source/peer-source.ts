@@ -1,11 +1,11 @@
 import { SpanKind } from "@opentelemetry/api";
-import { z } from "zod";
 import type { Circuits } from "../client/circuit.ts";
 import type { PeerConnections } from "../client/peer-connections.ts";
 import type { Peer } from "../client/peer.ts";
 import { Flushed } from "../client/response-cache.ts";
 import type { Cached, ResponseCache } from "../client/response-cache.ts";
-import { peerTimeout } from "../client/transport-error.ts";
+import type { RevocationNews } from "../client/revocation-news.ts";
+import { certificateExpired, peerTimeout } from "../client/transport-error.ts";
 import type { Sessions } from "../database/session.ts";
 import { startDeadline } from "../deadline.ts";
 import type { Deadline } from "../deadline.ts";
@@ -16,50 +16,19 @@ import type { Span } from "../observability/span.ts";
 import { outcomeOf, resourceOf } from "../verbs/outcome.ts";
 import { queryHash } from "../verbs/query-hash.ts";
 import type { VerbVariables } from "../verbs/variables.ts";
+import { ANSWERS } from "./answers.ts";
+import type { AnswerTo } from "./answers.ts";
 import type { Asked } from "./asked.ts";
 import { setPeerState } from "./peer-state.ts";
 import { peerOfUser } from "./peers-of-user.ts";
 import type { QuerySource, Row } from "./query-source.ts";
-
-const row = z.record(z.string(), z.unknown());
-
-// The alphabet of our own cursors (sql/60_rows/030_cursor.sql): people print and paste them.
-const cursor = z
-  .string()
-  .max(8192)
-  .regex(/^[\w-]+$/);
-
-const ANSWERS = {
-  list: z.object({ rows: z.array(row).max(10_000), nextCursor: cursor.nullable(), capped: z.boolean() }),
-  get: row,
-  search: z.object({
-    hits: z
-      .array(
-        z.object({
-          resource: z.string().max(50),
-          id: z.string().max(8192),
-          rank: z.number(),
-          snippet: z
-            .object({
-              column: z.string().max(63),
-              parts: z.array(z.object({ text: z.string().max(65_536), match: z.boolean() })).max(1_000),
-            })
-            .nullable(),
-          row,
-        }),
-      )
-      .max(10_000),
-    nextCursor: cursor.nullable(),
-    capped: z.boolean(),
-  }),
-  capabilities: row,
-};
 
 /** How the gateway asks peers: what all questions share. */
 export interface PeerAccess {
   connections: PeerConnections;
   circuits: Circuits;
   cache: ResponseCache;
+  news: RevocationNews;
   sessions: Sessions;
   metrics: Pick<Metrics, "countPeerRequest">;
   /** What a peer may take to answer, ms. */
@@ -70,10 +39,13 @@ export interface PeerAccess {
 
 // After these the grant cannot come back: asking again would only bring the same answer.
 const ENDED: readonly ErrorCode[] = ["GRANT_REVOKED", "GRANT_EXPIRED", "CERTIFICATE_REVOKED"];
-// By these a peer says that it does not, or not any more, let us have what was asked for.
-const DENIED: readonly number[] = [401, 403];
+/** Whether a peer says that it does not, or not any more, let us have what was asked for. */
+const isDenial = ({ code, details: { status = 0 } }: FederationError): boolean =>
+  status === 401 || status === 403 || (code === "SUBJECT_UNKNOWN" && status > 0);
 // The peer does not answer: that is news for the session. Any other refusal is an answer.
 const OFFLINE: readonly ErrorCode[] = ["PEER_UNREACHABLE", "PEER_TIMEOUT", "CIRCUIT_OPEN"];
+/** What a request may fail with because its certificate was renewed and superseded under it, or has ended. */
+const OUTDATED: readonly ErrorCode[] = ["PEER_UNREACHABLE", "PEER_UNTRUSTED", "CERTIFICATE_REVOKED"];
 /** How often a question is asked anew because the peer changed while its answer was on its way. */
 const CHANGES = 3;
 /** What is left of a caller's time for the answer to be put together and sent, ms. */
@@ -84,7 +56,7 @@ const LAST_MS = 25;
  * memory; nothing of a peer is kept beyond that, but for the news that the grant has ended, which `peer list` shows.
  */
 export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked): QuerySource {
-  const { connections, circuits, cache, sessions } = access;
+  const { connections, circuits, cache, news, sessions } = access;
   const name = `federated:${known.host}`;
 
   /** Asks the peer itself. The answer counts only if the peer is still who it was when it was asked. */
@@ -94,29 +66,31 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
     variables: unknown,
     deadline: Deadline,
     span: Span,
-  ): Promise<z.output<(typeof ANSWERS)[V]>> => {
+  ): Promise<AnswerTo<V>> => {
     const checked = await circuits.run(peer, deadline, async () => {
-      const answer = await connections.request(peer, verb, variables, deadline, span);
+      const answer = await connections.request(peer, verb, variables, deadline, span).catch(async (error: unknown) => {
+        throw await news.explain(peer, asFederationError(error), deadline);
+      });
       const read = ANSWERS[verb].safeParse(answer);
       if (!read.success) {
         throw new FederationError("PEER_PROTOCOL", `${peer.host} answered with what is no answer to ${verb}`);
       }
-      return read.data as z.output<(typeof ANSWERS)[V]>;
+      return read.data as AnswerTo<V>;
     });
     if (!isSame(peer, await peerOfUser(sessions, asked.userId, peer.id, deadline))) {
       forget(peer);
       throw new Flushed();
     }
     if (peer.state === "degraded") {
-      // It may have been written by a process that has ended since.
+      // It may have been written by a process that has ended since. Where renewing still fails, the database leaves it.
       await setPeerState(sessions, peer, "active");
     }
     return checked;
   };
 
   const forget = (peer: Peer): void => {
-    cache.flush(peer.id);
-    circuits.forget(peer.id);
+    cache.flushOf(peer.id, peer.certificateSerial);
+    circuits.forget(peer);
   };
 
   const answerOf = async <V extends keyof typeof ANSWERS>(
@@ -125,7 +99,7 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
     variables: VerbVariables[V],
     deadline: Deadline,
     span: Span,
-  ): Promise<Cached<z.output<(typeof ANSWERS)[V]>>> => {
+  ): Promise<Cached<AnswerTo<V>>> => {
     if (peer.state === "revoked") {
       cache.flush(peer.id);
       throw new FederationError(
@@ -149,7 +123,16 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
       };
       return await cache.answer(question, deadline, (shared) => ask(peer, verb, variables, shared, span));
     } catch (error) {
-      if (error instanceof FederationError && DENIED.includes(error.details["status"] ?? 0)) {
+      if (error instanceof FederationError && OUTDATED.includes(error.code)) {
+        if (!isSame(peer, await peerOfUser(sessions, asked.userId, peer.id, deadline))) {
+          forget(peer);
+          throw new Flushed();
+        }
+        if (peer.certificateEnded) {
+          throw certificateExpired(peer.host, error);
+        }
+      }
+      if (error instanceof FederationError && isDenial(error)) {
         // Suspended, narrowed or not ours any more: what it answered before it might not answer now.
         cache.flush(peer.id);
       }
@@ -164,7 +147,7 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
   const say = async <V extends keyof typeof ANSWERS>(
     verb: V,
     variables: VerbVariables[V],
-  ): Promise<Cached<z.output<(typeof ANSWERS)[V]>>> => {
+  ): Promise<Cached<AnswerTo<V>>> => {
     const started = performance.now();
     const span = asked.span.child("federation.request", SpanKind.CLIENT);
     // Whoever asked waits no longer than the peer may take, and gets what the others answered in time.
@@ -178,7 +161,7 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
           cached = answer.ageMs !== null;
           // An answer from memory says nothing of whether the peer is there.
           if (!cached) {
-            asked.tell(name, true);
+            asked.tell(name, "online");
           }
           return answer;
         } catch (error) {
@@ -194,7 +177,9 @@ export function createPeerSource(known: Peer, access: PeerAccess, asked: Asked):
       const failure = told.code === "DEADLINE_EXCEEDED" ? peerTimeout(known.host, told) : told;
       refusal = failure;
       if (OFFLINE.includes(failure.code)) {
-        asked.tell(name, false);
+        asked.tell(name, "offline");
+      } else if (ENDED.includes(failure.code)) {
+        asked.tell(name, "ended");
       }
       throw failure;
     } finally {

@@ -4,7 +4,7 @@ import { LRUCache } from "lru-cache";
 export interface Signal {
   /** `federated:<host>` */
   source: string;
-  state: "offline" | "online";
+  state: "offline" | "online" | "ended";
   message: string;
 }
 
@@ -15,7 +15,7 @@ export interface Signals {
    * @param source `federated:<host>`
    * @returns news, where the session has not been told
    */
-  note(session: string, source: string, online: boolean): Signal | undefined;
+  note(session: string, source: string, state: Signal["state"]): Signal | undefined;
 }
 
 /** Sessions that are remembered at once; of more, those that were quiet longest are told again. */
@@ -23,24 +23,26 @@ const SESSIONS = 10_000;
 /** A session that says nothing for so long is over, ms. */
 const IDLE_MS = 30 * 60_000;
 
-/** Tells each session once that a peer is offline, and once that it is back. */
+/** Tells each session once that a peer is offline, once that it is back, and once that it has ended the grant. */
 export function createSignals(): Signals {
-  const offline = new LRUCache<string, Set<string>>({ max: SESSIONS, ttl: IDLE_MS, updateAgeOnGet: true });
+  const told = new LRUCache<string, Map<string, "offline" | "ended">>({
+    max: SESSIONS,
+    ttl: IDLE_MS,
+    updateAgeOnGet: true,
+  });
   return {
-    note: (session, source, online) => {
-      const known = offline.get(session) ?? new Set<string>();
+    note: (session, source, state) => {
+      const known = told.get(session) ?? new Map<string, "offline" | "ended">();
       const host = source.replace(/^federated:/, "");
-      if (online) {
-        return known.delete(source)
-          ? { source, state: "online", message: `federation back online for ${host}` }
-          : undefined;
+      if (state === "online") {
+        return known.delete(source) ? { source, state, message: `federation back online for ${host}` } : undefined;
       }
-      if (known.has(source)) {
+      if (known.get(source) === state) {
         return undefined;
       }
-      known.add(source);
-      offline.set(session, known);
-      return { source, state: "offline", message: `federation offline for ${host}` };
+      known.set(source, state);
+      told.set(session, known);
+      return { source, state, message: `federation ${state === "ended" ? "ended by" : "offline for"} ${host}` };
     },
   };
 }

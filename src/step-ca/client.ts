@@ -1,6 +1,7 @@
 import { Client } from "undici";
 import { z } from "zod";
 import { FederationError } from "../errors.ts";
+import { MAX_CRL_BYTES } from "../pki/crl.ts";
 
 /** The part of step-ca's HTTP interface that a gateway uses. Each call throws FederationError UNAVAILABLE where it is refused or not answered. */
 export interface StepCaClient {
@@ -15,8 +16,6 @@ export interface StepCaClient {
 }
 
 const TIMEOUT_MS = 5_000;
-// A revocation list is the largest answer.
-const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
 
 const signed = z.object({ crt: z.string(), certChain: z.array(z.string()).min(1).max(8) });
 const intermediates = z.object({ crts: z.array(z.string()).min(1).max(16) });
@@ -28,7 +27,8 @@ export function createStepCaClient(options: { url: string; rootPem: string }): S
   const ask = async (path: string, body?: unknown): Promise<{ status: number; bytes: Buffer; requestId: unknown }> => {
     const client = new Client(options.url, {
       connect: { ca: options.rootPem, minVersion: "TLSv1.3", timeout: TIMEOUT_MS },
-      maxResponseSize: MAX_ANSWER_BYTES,
+      // A revocation list is the largest answer.
+      maxResponseSize: MAX_CRL_BYTES,
       allowH2: false,
     });
     try {

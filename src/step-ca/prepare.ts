@@ -66,7 +66,10 @@ export async function makeStepCaFiles(options: {
     },
     issuer,
   );
-  const rootCrl = buildCrl({ revoked: [], number: 1, lifetimeSeconds: Math.floor((rootEnds - now) / 1000) }, issuer);
+  const rootCrl = buildCrl(
+    { revoked: [], number: 1, thisUpdate: new Date(now), nextUpdate: new Date(rootEnds) },
+    issuer,
+  );
   return {
     root: derToPem(root.certificateDer, "CERTIFICATE"),
     ...(below === undefined ? { rootKey: derToPem(root.privateKeyDer, "PRIVATE KEY") } : {}),
@@ -115,7 +118,7 @@ export function stepCaConfig(place: StepCaPlace, provisioner: string, provisione
     dnsNames: place.dnsNames,
     logger: { format: "json" },
     db: { type: "bbolt", dataSource: place.database },
-    crl: { enabled: true, generateOnRevoke: true, cacheDuration: "24h", renewPeriod: "16h", idpURL: place.crlUrl },
+    crl: { enabled: true, generateOnRevoke: true, cacheDuration: "48h", renewPeriod: "16h", idpURL: place.crlUrl },
     authority: {
       enableAdmin: false,
       provisioners: [

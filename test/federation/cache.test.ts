@@ -143,7 +143,7 @@ describe("acceptance 3: what is in memory", () => {
     await expect(list({ first: 1 })).rejects.toThrow("GRANT_REVOKED");
   });
 
-  test("is gone when the peer says that the grant is suspended, or that its scope leaves the resource out", async () => {
+  test("is gone when the peer says that the grant is suspended, that its subject is not there, or that its scope leaves the resource out", async () => {
     const notes = () => homeQuery(home, "alice-at-home", `{ list(resource: "notes", source: "${SOURCE}") { rows } }`);
     await list();
     expect((await notes()).data).not.toBeNull();
@@ -151,6 +151,16 @@ describe("acceptance 3: what is in memory", () => {
     await expect(list({ first: 2 })).rejects.toThrow("GRANT_SUSPENDED");
     await expect(list()).rejects.toThrow("GRANT_SUSPENDED");
     await work.pool.query("select federation.resume_grant($1)", [grant.grantId]);
+    expect(isFresh(await list())).toBe(true);
+    const rename = (from: string, to: string): Promise<unknown> =>
+      work.pool.query(
+        `alter table app.users disable trigger all; update app.users set id = '${to}' where id = '${from}';
+         alter table app.users enable trigger all`,
+      );
+    await rename("alice", "nobody");
+    await expect(list({ first: 2 })).rejects.toThrow("SUBJECT_UNKNOWN");
+    await expect(list()).rejects.toThrow("SUBJECT_UNKNOWN");
+    await rename("nobody", "alice");
     expect(isFresh(await list())).toBe(true);
     await notes();
     await work.pool.query("update federation.federation_grants set scope = $2 where id = $1", [

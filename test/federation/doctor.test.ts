@@ -96,6 +96,21 @@ describe("mosaic doctor, of a gateway that runs and whose peer runs", () => {
     }
   });
 
+  test("says where the tables of users and memberships lack triggers by which grants end", async () => {
+    const NAME = "users and memberships";
+    expect(found(await doctor("--local"), NAME)).toMatchObject({ status: "green" });
+    await home.pool.query("drop trigger _900_federation_memberships_deleted on app.memberships");
+    const examination = await doctor("--local");
+    expect(found(examination, NAME)).toMatchObject({
+      status: "yellow",
+      detail: expect.stringContaining("app.memberships") as unknown,
+      remedy: expect.stringContaining("federation.rebind_identity()") as unknown,
+    });
+    expect(examination.ok).toBe(true);
+    await home.pool.query("select federation.rebind_identity()");
+    expect(found(await doctor("--local"), NAME)).toMatchObject({ status: "green" });
+  });
+
   test("asks no peer with --local", async () => {
     const examination = await doctor("--local");
     expect(examination.findings.filter(({ scope }) => scope === "remote")).toEqual([]);

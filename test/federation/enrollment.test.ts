@@ -1,4 +1,4 @@
-import { X509Certificate } from "node:crypto";
+import { createHash, X509Certificate } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseEnrollmentUrl } from "../../src/client/enrollment-url.ts";
 import { enroll } from "../../src/client/enroll.ts";
@@ -122,6 +122,27 @@ describe("acceptance 3: a token", () => {
       grant_id: null,
       resource: null,
     });
+  });
+
+  test("is good again for the same key, whose certificate before is superseded: an answer that was lost ends no enrollment", async () => {
+    const { url, token, grantId } = await createGrant(work, "alice", SCOPE);
+    const keyPair = generateKeyPair();
+    const [lost, second] = [
+      await enroll(parseEnrollmentUrl(url), 10_000, keyPair),
+      await enroll(parseEnrollmentUrl(url), 10_000, keyPair),
+    ];
+    expect(await postEnroll({ token, csr: csr() })).toEqual({ status: 410, code: "TOKEN_SPENT" });
+    // Whoever has the token and knows the key's public half makes no token of both.
+    const mark = createHash("sha256").update(keyPair.publicKeyDer).digest("base64url");
+    expect(await postEnroll({ token: `${token}.${mark}`, csr: csr() })).toEqual({ status: 410, code: "TOKEN_SPENT" });
+    const { rows } = await work.pool.query(
+      "select serial, revocation_reason from federation.list_certificates($1) order by issued_at, revocation_reason nulls last",
+      [grantId],
+    );
+    expect(rows).toEqual([
+      { serial: lost.serial, revocation_reason: "superseded" },
+      { serial: second.serial, revocation_reason: null },
+    ]);
   });
 
   test("that has expired, or never was, is the same 410", async () => {

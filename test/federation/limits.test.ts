@@ -93,10 +93,10 @@ describe("the share of a grant", () => {
         expect(answer.headers["ratelimit"]).toBeDefined();
       }
       expect((await ask(client)).headers["ratelimit"]).toMatch(/r=55;/);
-      await work.pool.query("select federation.revoke_grant($1)", [grant.grantId]);
-      const revoked = await ask(client);
-      expect(revoked.status).toBe(403);
-      expect(revoked.headers["ratelimit"]).toMatch(/r=54;/);
+      await work.pool.query("select federation.suspend_grant($1)", [grant.grantId]);
+      const suspended = await ask(client);
+      expect(suspended.status).toBe(403);
+      expect(suspended.headers["ratelimit"]).toMatch(/r=54;/);
     });
   });
 

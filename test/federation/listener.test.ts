@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { connect as connectTcp } from "node:net";
+import type { Socket } from "node:net";
 import { connect } from "node:tls";
 import type { TLSSocket } from "node:tls";
 import { Client } from "undici";
@@ -337,13 +339,28 @@ describe("the public listener", () => {
     return { status: statusCode, bytes };
   }
 
+  test("has a thousand connections at most, of anybody, and goes on when they end", async () => {
+    const { hostname, port } = new URL(work.gateway.publicUrl);
+    const open = async (): Promise<Socket> => {
+      const socket = connectTcp(Number(port), hostname);
+      await once(socket, "connect");
+      return socket;
+    };
+    const idle = await Promise.all(Array.from({ length: 1_000 }, open));
+    const over = await open();
+    over.resume();
+    await once(over, "close");
+    expect(idle.filter(({ destroyed }) => destroyed)).toEqual([]);
+    idle.forEach((socket) => socket.destroy());
+    await expect.poll(async () => (await get("/healthz")).status, { timeout: 10_000 }).toBe(200);
+  });
+
   test("shows the root, a CRL that its signer signed, and health, and nothing else", async () => {
     const { readCrl } = await import("../../src/pki/crl.ts");
     expect((await get("/root.pem")).bytes.toString()).toBe(tls.ca);
     expect(JSON.parse((await get("/healthz")).bytes.toString())).toEqual({ status: "ok" });
     const grant = await enrollGrant(work, home, "carol", "bob-at-home", { resources: ["tasks"] });
     await work.pool.query("select federation.revoke_grant($1, 'test')", [grant.grantId]);
-    await new Promise((resolve) => setTimeout(resolve, 10_500));
     const signer = await openSigner(work.directory);
     const { revokedSerials } = readCrl((await get("/crl")).bytes, signer.certificateDer);
     expect(revokedSerials).toContain(grant.enrolled.serial);

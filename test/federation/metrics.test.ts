@@ -28,6 +28,9 @@ const valueOf = (of: Sample[], name: string, labels: Record<string, string> = {}
 
 beforeAll(async () => {
   [work, home] = await Promise.all([openTestGateway("work.localhost", WORK), openTestGateway("home.localhost", HOME)]);
+  // Alerts are counted at the start, and then now and again.
+  await work.pool.query("select federation.raise_alert('critical', 'TEST', 'test', 'An alert of the test.')");
+  await work.restart();
   await enrollGrant(work, home, "alice", "alice-at-home", SCOPE);
   // One that is refused, which empties memory, one that work answers, one that memory does.
   await ask("credentials");
@@ -88,13 +91,19 @@ describe("the metrics of a gateway", () => {
     }
   });
 
+  test("count open alerts by code and severity, and say whether changes of grants are told", () => {
+    expect(valueOf(samples.work, "mosaic_alerts_open", { code: "TEST", severity: "critical" })).toBe(1);
+    expect(valueOf(samples.work, "mosaic_listening")).toBe(1);
+    expect(valueOf(samples.work, "mosaic_crl_expiry_seconds")).toBeGreaterThan(23 * 3_600);
+  });
+
   test("tell of Valkey where there is one", () => {
     expect(valueOf(samples.work, "mosaic_valkey_away")).toBe(work.gateway.config.tier === "federated" ? 0 : undefined);
   });
 
   test("have no label that says who asked, or for what", () => {
     const names = [...samples.work, ...samples.home].flatMap(({ labels }) => Object.keys(labels));
-    expect([...new Set(names)].toSorted()).toEqual(["cached", "code", "le", "outcome", "peer", "verb"]);
+    expect([...new Set(names)].toSorted()).toEqual(["cached", "code", "le", "outcome", "peer", "severity", "verb"]);
     const values = [...samples.work, ...samples.home].flatMap(({ labels }) => Object.values(labels));
     expect(values.filter((value) => /alice|tasks|credentials/.test(value))).toEqual([]);
   });

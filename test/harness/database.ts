@@ -14,6 +14,8 @@ export interface TestDatabase {
   connectionString: string;
   /** Of a superuser. */
   pool: Pool;
+  /** Of an embedded database: told the payload of each notice, as a gateway is. */
+  onNotice?: (listener: (payload: string) => void) => void;
   /** Runs statements in a transaction that is always rolled back. */
   transaction<T>(work: (client: PoolClient) => Promise<T>): Promise<T>;
   close(): Promise<void>;
@@ -39,10 +41,16 @@ async function openPGlite(from: "template" | "empty"): Promise<TestDatabase> {
     cpSync(template.folder, join(folder, "data"), { recursive: true });
   }
   const embedded = await openEmbedded({ dataFolder: join(folder, "data"), socketFolder: join(folder, "run") });
-  return testDatabase("pglite", embedded.connectionString, async () => {
+  const database = testDatabase("pglite", embedded.connectionString, async () => {
     await embedded.close();
     rmSync(folder, { recursive: true, force: true });
   });
+  return {
+    ...database,
+    onNotice: (listener) => {
+      embedded.onNotice(listener);
+    },
+  };
 }
 
 async function openPostgres(from: "template" | "empty"): Promise<TestDatabase> {

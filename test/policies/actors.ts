@@ -97,13 +97,13 @@ export async function activate(client: PoolClient, grant: PendingGrant): Promise
   });
 }
 
-/** Records a certificate for a grant, valid for 30 days, and returns its serial. */
-export async function recordCertificate(client: PoolClient, grantId: string): Promise<string> {
+/** Records a certificate for a grant, valid for 30 days and enrolled by a token where one is named, and returns its serial. */
+export async function recordCertificate(client: PoolClient, grantId: string, token?: string): Promise<string> {
   const serial = randomBytes(20).toString("hex");
   const fingerprint = createHash("sha256").update(serial).digest("hex");
   await client.query(
-    "select federation.record_certificate($1, $2, $3, now() - interval '1 minute', now() + interval '30 days')",
-    [serial, grantId, fingerprint],
+    "select federation.record_certificate($1, $2, $3, now() - interval '1 minute', now() + interval '30 days', null, $4)",
+    [serial, grantId, fingerprint, token],
   );
   return serial;
 }

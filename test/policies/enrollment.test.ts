@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { PoolClient } from "pg";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
 import {
@@ -14,6 +14,8 @@ import {
   seedRows,
 } from "./actors.ts";
 import type { Grant } from "./actors.ts";
+import { set, shown } from "./grants.ts";
+import { enrollAgain, redeem } from "./tokens.ts";
 import { only, refusal, visibleIds } from "./verbs.ts";
 
 const SCOPE = { resources: ["tasks"], include_personal: true };
@@ -31,12 +33,6 @@ beforeAll(async () => {
   client.release();
 });
 afterAll(() => database.close());
-
-function redeem(client: PoolClient, token: string | null): Promise<unknown> {
-  return asRole(client, "federation_gateway", () =>
-    client.query("select * from federation.redeem_enrollment_token($1)", [token]),
-  );
-}
 
 function read(client: PoolClient, grant: Pick<Grant, "id" | "serial"> & { subject: string | null }): Promise<string[]> {
   return asPeer(client, grant as Grant, () => visibleIds(client, "tasks"));
@@ -126,22 +122,69 @@ describe("an enrollment token", () => {
     });
   });
 
-  test("that is made anew ends the one before, and an active grant gets none", async () => {
+  test("that is made anew ends the one before", async () => {
     await database.transaction(async (client) => {
       const grant = await createGrant(client, "olga", SCOPE);
-      const anew = await client.query<{ enrollment_token: string }>(
-        "select * from federation.create_enrollment_token($1)",
-        [grant.id],
-      );
+      const anew = await enrollAgain(client, grant.id);
       expect(await refusal(redeem(client, grant.token))).toBe("TOKEN_SPENT");
-      await redeem(client, only(anew.rows).enrollment_token);
-      const third = asRole(client, "federation_admin", () =>
-        client.query("select * from federation.create_enrollment_token($1)", [grant.id]),
+      await redeem(client, anew);
+    });
+  });
+
+  test("of an active grant gives it another certificate and supersedes those before, which serve until then", async () => {
+    await database.transaction(async (client) => {
+      const grant = await activeGrant(client, "olga", SCOPE);
+      const second = { ...grant, serial: await recordCertificate(client, grant.id) };
+      const token = await enrollAgain(client, grant.id);
+      expect([await read(client, grant), await read(client, second)]).toEqual([[row], [row]]);
+      const before = await activatedAt(client, grant.id);
+      const again = await activate(client, { ...grant, token });
+      expect(await read(client, again)).toEqual([row]);
+      for (const old of [grant, second]) {
+        expect(await refusal(read(client, old))).toBe("CERTIFICATE_REVOKED");
+      }
+      const { rows } = await client.query(
+        "select distinct revocation_reason as reason from federation.federation_certificates where serial in ($1, $2)",
+        [grant.serial, second.serial],
       );
-      expect(await refusal(third)).toBe("CONFLICT");
+      expect(rows).toEqual([{ reason: "superseded" }]);
+      expect(await activatedAt(client, grant.id)).toEqual(before);
+      expect(await refusal(redeem(client, token))).toBe("TOKEN_SPENT");
+    });
+  });
+
+  test("of an active grant that cannot be used leaves its certificates as they are", async () => {
+    await database.transaction(async (client) => {
+      const grant = await activeGrant(client, "olga", SCOPE);
+      const first = await enrollAgain(client, grant.id);
+      await enrollAgain(client, grant.id);
+      expect(await refusal(redeem(client, first))).toBe("TOKEN_SPENT");
+      expect(await read(client, grant)).toEqual([row]);
+    });
+  });
+
+  test("is given to no grant that is suspended, has ended or is not there, and is of no use once it is", async () => {
+    await database.transaction(async (client) => {
+      for (const end of [
+        "status = 'suspended'",
+        "expires_at = now()",
+        "status = 'revoked', ended_at = now()",
+        "status = 'expired', ended_at = now()",
+      ]) {
+        const grant = await activeGrant(client, "olga", SCOPE);
+        const token = await enrollAgain(client, grant.id);
+        await set(client, grant.id, end);
+        expect(await refusal(redeem(client, token)), end).toBe("TOKEN_SPENT");
+        expect(await refusal(enrollAgain(client, grant.id)), end).toBe("CONFLICT");
+      }
+      expect(await refusal(enrollAgain(client, "00000000-0000-4000-8000-000000000000"))).toBe("NOT_FOUND");
     });
   });
 });
+
+async function activatedAt(client: PoolClient, id: string): Promise<unknown> {
+  return (await shown(client, id))["activated_at"];
+}
 
 describe("a certificate", () => {
   test("opens the session of its own grant and subject only", async () => {
@@ -225,6 +268,60 @@ describe("the subject's end", () => {
       expect(await read(client, grant)).toEqual([row]);
     });
   });
+
+  test("is felt where no trigger told of it: the peer reads and renews nothing, and nobody enrolls", async () => {
+    await database.transaction(async (client) => {
+      const [grant, pending] = [await activeGrant(client, "olga", SCOPE), await createGrant(client, "olga", SCOPE)];
+      await client.query(`
+        set constraints all immediate;
+        alter table app.users disable trigger all;
+        update app.users set id = 'helga' where id = 'olga'`);
+      expect(await shown(client, grant.id)).toMatchObject({ status: "active" });
+      expect(await refusal(read(client, grant))).toBe("SUBJECT_UNKNOWN");
+      const renewing = asRole(client, "federation_gateway", () =>
+        client.query("select federation.begin_renewal($1, 'olga', $2)", [grant.id, grant.serial]),
+      );
+      expect(await refusal(renewing)).toBe("SUBJECT_UNKNOWN");
+      expect(await refusal(redeem(client, pending.token))).toBe("TOKEN_SPENT");
+      const inviting = asRole(client, "federation_admin", () =>
+        client.query("select federation.create_enrollment_token($1)", [grant.id]),
+      );
+      expect(await refusal(inviting)).toBe("SUBJECT_UNKNOWN");
+      await client.query("update app.users set id = 'olga' where id = 'helga'");
+      expect(await read(client, grant)).toEqual([row]);
+    });
+  });
+
+  // The embedded database has one backend: no two transactions of it are open at once.
+  describe.skipIf(inject("template").kind === "pglite")(
+    "in a transaction beside the one that creates the grant",
+    () => {
+      const seed = (user: string): Promise<unknown> => committed((client) => seedPeople(client, { [user]: [] }));
+      const remove = (client: PoolClient, user: string): Promise<unknown> =>
+        client.query("delete from app.users where id = $1", [user]);
+
+      test("leaves a grant that nobody can enroll for", async () => {
+        await seed("pia");
+        const pending = await committed(async (client) => {
+          const created = await createGrant(client, "pia", SCOPE);
+          await committed((other) => remove(other, "pia"));
+          return created;
+        });
+        expect(await committed((client) => shown(client, pending.id))).toMatchObject({ status: "pending" });
+        expect(await refusal(committed((client) => redeem(client, pending.token)))).toBe("TOKEN_SPENT");
+      });
+
+      test("leaves one that serves nobody, where its peer enrolled before the deletion was committed", async () => {
+        await seed("rosa");
+        const grant = await committed(async (other) => {
+          await remove(other, "rosa");
+          return committed((client) => activeGrant(client, "rosa", SCOPE));
+        });
+        expect(await committed((client) => shown(client, grant.id))).toMatchObject({ status: "active" });
+        expect(await refusal(committed((client) => read(client, grant)))).toBe("SUBJECT_UNKNOWN");
+      });
+    },
+  );
 });
 
 async function committed<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {

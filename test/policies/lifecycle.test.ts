@@ -70,6 +70,40 @@ describe("a grant", () => {
     });
   });
 
+  test("whose time is up is ended for good by the job, once, with its certificate, and no other is", async () => {
+    await database.transaction(async (client) => {
+      const soon = new Date(Date.now() + 3_600_000);
+      const due = [
+        await activate(client, await createGrant(client, "olga", SCOPE, soon)),
+        await createGrant(client, "olga", SCOPE, soon),
+      ];
+      const [later, never] = [await createGrant(client, "olga", SCOPE, soon), await activeGrant(client, "olga", SCOPE)];
+      for (const { id } of due) {
+        await set(client, id, "expires_at = now()");
+      }
+      const expire = (): Promise<{ rows: unknown[] }> =>
+        asRole(client, "federation_admin", () =>
+          client.query("select grant_id as id, peer_host from federation.expire_grants()"),
+        );
+      const ended = await expire();
+      expect(ended.rows).toEqual(
+        due
+          .map(({ id }) => id)
+          .sort()
+          .map((id) => ({ id, peer_host: "home.example.org" })),
+      );
+      expect((await expire()).rows).toEqual([]);
+      for (const { id } of due) {
+        expect(await shown(client, id)).toMatchObject({ status: "expired", ended_at: expect.any(Date) as Date });
+        await set(client, id, "expires_at = null");
+      }
+      const { rows } = await client.query("select grant_id, revocation_reason from federation.revoked_certificates()");
+      expect(rows).toEqual([{ grant_id: due[0]?.id, revocation_reason: "cessationOfOperation" }]);
+      expect(await shown(client, later.id)).toMatchObject({ status: "pending" });
+      expect(await told(client, never)).toEqual([row]);
+    });
+  });
+
   test("that ends while its session is open serves no further row, by verb or by policy", async () => {
     await database.transaction(async (client) => {
       const endings: [string, (id: string) => Promise<unknown>][] = [

@@ -29,6 +29,8 @@ beforeAll(async () => {
     select federation.append_audit('[{"verb": "list", "outcome": "served", "code": "OK"}]');
     insert into federation.federation_search_documents values ('tasks', '1', '', '');
     select federation.report_gateway(gen_random_uuid(), 'here', now(), '{}');
+    insert into federation.federation_crls select id, 'embedded', fingerprint, 1, '\\x00', now(), now() + interval '1 day' from federation.federation_authorities;
+    insert into federation.federation_restored_revocations values ('00', now(), 'unspecified', now());
     insert into federation.federation_alerts (severity, code, subject, message) values ('warning', 'TEST', 'x', 'x');
     create table federation.federation_audit_archive_test partition of federation.federation_audit_archive default;
     insert into federation.federation_audit_archive select * from federation.federation_audit_log;

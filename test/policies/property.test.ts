@@ -5,45 +5,14 @@ import type { PoolClient, QueryResult } from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
-import { seedPeople, seedRows, seedTeams } from "./actors.ts";
 import { MODEL_RESOURCES, served } from "./model.ts";
-import type { ModelResource, ModelScope, World } from "./model.ts";
+import type { ModelResource, ModelScope } from "./model.ts";
 import { only } from "./verbs.ts";
+import { USERS, load, scopes, worlds } from "./worlds.ts";
 
 const SEED = Number(process.env["MOSAIC_TEST_SEED"] ?? 20_261_123);
 const WORLDS = 20;
 const SESSIONS_PER_WORLD = 170;
-const USERS = Array.from({ length: 20 }, (_, n) => `user ${n}`);
-const TEAMS = Array.from({ length: 6 }, (_, n) => `team ${n}`);
-
-const worlds: fc.Arbitrary<World> = fc
-  .record({
-    memberships: fc.array(fc.subarray(TEAMS, { maxLength: 4 }), { minLength: USERS.length, maxLength: USERS.length }),
-    rows: fc.array(
-      fc.record({
-        resource: fc.constantFrom(...MODEL_RESOURCES),
-        owner: fc.constantFrom(...USERS),
-        team: fc.option(fc.constantFrom(...TEAMS), { freq: 4 }),
-      }),
-      { minLength: 150, maxLength: 150 },
-    ),
-  })
-  .map(({ memberships, rows }) => ({
-    memberships: Object.fromEntries(USERS.map((user, n) => [user, memberships[n] ?? []])),
-    rows: rows.map((row, n) => ({ ...row, id: `00000000-0000-4000-8000-${String(n).padStart(12, "0")}` })),
-  }));
-
-const scopes: fc.Arbitrary<ModelScope> = fc.record(
-  {
-    resources: fc.subarray([...MODEL_RESOURCES, "credentials"], { minLength: 1 }),
-    excluded_resources: fc.subarray([...MODEL_RESOURCES, "credentials"], { maxLength: 2 }),
-    include_teams: fc.oneof(fc.constant("*" as const), fc.subarray([...TEAMS, "no team of anyone"])),
-    include_personal: fc.boolean(),
-    max_rows_per_query: fc.constantFrom(3, 10, 100, 10_000),
-  },
-  { requiredKeys: ["resources"] },
-);
-
 interface Session {
   subject: string;
   scope: ModelScope;
@@ -123,18 +92,6 @@ test("the rows served are the rows that a naive model computes, for at least 10 
 
 function sorted(ids: readonly string[] | "denied"): string[] | "denied" {
   return ids === "denied" ? ids : [...ids].sort();
-}
-
-async function load(client: PoolClient, world: World): Promise<void> {
-  await seedTeams(client, TEAMS);
-  await seedPeople(client, world.memberships);
-  for (const resource of MODEL_RESOURCES) {
-    await seedRows(
-      client,
-      resource,
-      world.rows.filter((row) => row.resource === resource),
-    );
-  }
 }
 
 type Answers = Record<ModelResource, { listed: string[] | "denied"; selected: string[] }>;

@@ -31,6 +31,8 @@ export async function initLocal(folder: string, host: string): Promise<string> {
 /** Runs work with a connection of its own. */
 export async function onDatabase<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {
   const client = new Client({ connectionString: url });
+  // A connection that breaks shows at the statement that runs, or at the next one.
+  client.on("error", () => undefined);
   await client.connect();
   try {
     return await work(client);

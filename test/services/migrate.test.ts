@@ -286,6 +286,12 @@ test("an administrator who is no superuser can be the target's", async () => {
       ),
     );
     expect(rows).toEqual([{ owner: "mover" }, { owner: "mover" }]);
+    const { rows: left } = await onDatabase(url.href, (client) =>
+      client.query(
+        "select r from unnest(array['federation_peer', 'federation_user']) as r where pg_has_role(current_user, r, 'usage')",
+      ),
+    );
+    expect(left).toEqual([]);
     const gateway = await startGateway(directory, log);
     await gateway.stop();
   } finally {
@@ -306,7 +312,7 @@ test("a move that ended right after its commit has only its directory left to fi
 
   const run = await move(source, url, "--dir", directory);
   expect((JSON.parse(run.stdout) as MoveReport).resumed).toBe(true);
-  expect(readdirSync(directory).sort()).toEqual(["mosaic.config.json", "secrets"]);
+  expect(readdirSync(directory).sort()).toEqual(["mosaic.config.json", "revocations.json", "secrets"]);
   expect(readFileSync(gatewayPaths(directory).sealKeys)).toEqual(readFileSync(gatewayPaths(source).sealKeys));
   const gateway = await startGateway(directory, log);
   await gateway.stop();

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EventEmitter, once } from "node:events";
@@ -15,7 +15,9 @@ import { addPeer, createGrant, createToken, listTasks } from "../../src/demo/act
 import { freePorts, startGatewayProcess } from "../../src/demo/gateway-process.ts";
 import type { GatewayProcess } from "../../src/demo/gateway-process.ts";
 import { fillWorld, HOME, WORK } from "../../src/demo/world.ts";
-import { readX509 } from "../../src/pki/der.ts";
+import { readCrl } from "../../src/pki/crl.ts";
+import type { Crl } from "../../src/pki/crl.ts";
+import { derToPem, pemBlocks, pemToDer, readX509 } from "../../src/pki/der.ts";
 import { useDatabase } from "../../src/setup/use-database.ts";
 import { MOSAIC, runMosaic } from "../harness/mosaic.ts";
 import type { MosaicRun } from "../harness/mosaic.ts";
@@ -40,6 +42,8 @@ let ownStepCa: ChildProcess | undefined;
 let caPort: number;
 let databaseUrl: string;
 let aliceToken: string;
+let bobToken: string;
+let bob: { grantId: string; serial: string };
 let before: unknown[];
 
 const rowsAtWork = async (token = aliceToken): Promise<unknown[]> => {
@@ -47,6 +51,8 @@ const rowsAtWork = async (token = aliceToken): Promise<unknown[]> => {
   expect(page.sources).toMatchObject([{ status: "ok" }]);
   return page.rows;
 };
+/** What a gateway has published as revoked. */
+const publishedBy = (directory: string): string => readFileSync(join(directory, "revocations.json"), "utf8");
 const start = async (directory: string): Promise<GatewayProcess> => startGatewayProcess(MOSAIC, directory);
 
 /** A step-ca that runs on the folder that `mosaic step-ca prepare` wrote. */
@@ -101,10 +107,21 @@ beforeAll(async () => {
   work = await start(old);
   home = { directory: homeDirectory, process: await start(homeDirectory) };
   await addPeer(home.directory, "alice-at-home", (await createGrant(old, "alice", SCOPE)).url);
+  const ended = await createGrant(old, "carol", SCOPE);
+  const { serial: endedSerial } = await addPeer(home.directory, "bob-at-home", ended.url);
+  expect((await runMosaic(["federation", "grant", "revoke", ended.grantId, "--dir", old])).code).toBe(0);
+  while (!existsSync(join(old, "revocations.json")) || !publishedBy(old).includes(endedSerial)) {
+    await sleep(100);
+  }
+  const { grantId, url } = await createGrant(old, "bob", SCOPE);
+  bob = { grantId, serial: (await addPeer(home.directory, "bob-at-home", url)).serial };
   // What comes from memory would say nothing of the gateway that has moved.
-  const uncached = ["federation", "peer", "cache", "work.localhost", "--user", "alice-at-home", "--ttl", "0"];
-  expect(await runMosaic([...uncached, "--dir", home.directory])).toMatchObject({ code: 0 });
+  for (const user of ["alice-at-home", "bob-at-home"]) {
+    const uncached = ["federation", "peer", "cache", "work.localhost", "--user", user, "--ttl", "0"];
+    expect(await runMosaic([...uncached, "--dir", home.directory])).toMatchObject({ code: 0 });
+  }
   aliceToken = await createToken(home.directory, "alice-at-home");
+  bobToken = await createToken(home.directory, "bob-at-home");
   before = await rowsAtWork();
   await work.stop();
   await onDatabase(postgres.url, (client) =>
@@ -142,6 +159,7 @@ describe("a gateway that began on PGlite and has peers", () => {
     const report = await move(old, databaseUrl, "--dir", moved);
     expect(report).toMatchObject({ code: 0 });
     expect(JSON.parse(report.stdout)).toMatchObject({ tier: "standalone" });
+    expect(publishedBy(moved)).toBe(publishedBy(old));
     const refused = await runMosaic([
       ...["upgrade", "--dir", moved, "--json"],
       ...services(stepCa.rootFile, stepCa.keyFile, stepCa.url),
@@ -186,6 +204,49 @@ describe("a gateway that began on PGlite and has peers", () => {
       client.query<{ kind: string }>("select kind from federation.federation_authorities where retired_at is null"),
     );
     expect(rows).toEqual([{ kind: "step-ca" }]);
+  });
+
+  test("publishes step-ca's lists, whose numbers begin anew, and the root's own for who has its certificates; both name what is revoked from now on, and such a peer learns it", async () => {
+    const [intermediate, root] = ["intermediate.pem", "root.pem"].map((file) =>
+      pemToDer(readFileSync(join(ca, file), "utf8"), "CERTIFICATE", "CERTIFICATE_INVALID"),
+    );
+    if (intermediate === undefined || root === undefined) {
+      throw new Error("step-ca has no certificates");
+    }
+    const dispatcher = new Agent({ connect: { ca: derToPem(root, "CERTIFICATE") } });
+    const get = async (path: string): Promise<Buffer> => {
+      const { body } = await request(`${work?.publicUrl ?? ""}${path}`, { dispatcher });
+      return Buffer.from(await body.arrayBuffer());
+    };
+    /** Of the list of step-ca, and of the root's. */
+    const published = async (): Promise<[Crl, Crl]> => {
+      const lists = pemBlocks((await get("/crl.pem")).toString(), "X509 CRL").map((pem) =>
+        Buffer.from(pem.replace(/-----[^-]+-----/g, ""), "base64"),
+      );
+      const [first = Buffer.alloc(0), second = Buffer.alloc(0)] = lists;
+      expect(lists).toHaveLength(2);
+      expect(first.equals(await get("/crl"))).toBe(true);
+      return [readCrl(first, intermediate), readCrl(second, root)];
+    };
+    const [before, rootsBefore] = await published();
+    expect(before.number).toBeLessThan(1_000);
+    expect(rootsBefore.number).toBeGreaterThan(1_000_000);
+    const ask = async (): Promise<unknown> =>
+      (await listTasks(home.process.homeUrl, bobToken, "federated:work.localhost")).sources;
+    expect(await ask()).toMatchObject([{ status: "ok" }]);
+
+    expect((await runMosaic(["federation", "grant", "revoke", bob.grantId, "--dir", moved])).code).toBe(0);
+    const names = async (): Promise<boolean[]> =>
+      (await published()).map(({ revokedSerials }) => revokedSerials.has(bob.serial));
+    for (let tries = 0; (await names()).includes(false) && tries < 50; tries += 1) {
+      await sleep(100);
+    }
+    expect(await names()).toEqual([true, true]);
+    const [after, rootsAfter] = await published();
+    expect(after.number).toBeGreaterThan(before.number);
+    expect(rootsAfter.number).toBeGreaterThan(rootsBefore.number);
+    await expect(ask()).rejects.toThrow(/^GRANT_REVOKED/);
+    await dispatcher.close();
   });
 
   test("enrolls new peers by certificates of the intermediate, beside the old ones", async () => {

@@ -33,6 +33,7 @@ export interface Enrolled extends Credentials {
 /** Three gateways of tier federated on one database of their own; the test starts them, one on each directory. */
 export interface SeveralGateways {
   directories: string[];
+  databaseUrl: string;
   gateways: Served[];
   at: (index: number) => Served;
   admin: <T extends object>(sql: string, values?: unknown[]) => Promise<T[]>;
@@ -89,6 +90,7 @@ export const layOutSeveral = async (): Promise<SeveralGateways> => {
   };
   return {
     directories: [first, ...others],
+    databaseUrl,
     gateways,
     at,
     admin: (sql, values = []) =>

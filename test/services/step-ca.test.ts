@@ -65,7 +65,7 @@ describe("a client certificate of step-ca", () => {
   test("is what an enrolling gateway accepts, and says who it speaks for", async () => {
     const who = identity();
     const issued = await authority.issueClientCertificate({ csrPem: csr(), identity: who, lifetimeSeconds: 3_600 });
-    const accepted = verifyIssued({ ...issued, rootPem: authority.rootPem, privateKeyPem, oidArc: ARC });
+    const accepted = verifyIssued({ ...issued, rootsPem: [authority.rootPem], privateKeyPem, oidArc: ARC });
     expect(accepted).toMatchObject({ ...who, commonName: who.grantId, serial: issued.serial });
     expect(issued.chainPem).toHaveLength(1);
     const life = issued.notAfter.getTime() - Date.now();
@@ -123,12 +123,13 @@ describe("a client certificate of step-ca", () => {
         ],
         { ...files, "crls.pem": files["crls.pem"] + crl },
       ).output;
-    const before = await authority.publishCrl({ revoked: [] });
-    expect(verify(before.pem)).toContain("leaf.pem: OK");
+    const before = await authority.publishCrl({ number: 1, revoked: [] });
+    expect(verify(derToPem(before.der, "X509 CRL"))).toContain("leaf.pem: OK");
     const after = await authority.publishCrl({
+      number: 1,
       revoked: [{ serial: issued.serial, revokedAt: new Date(), reason: "keyCompromise" }],
     });
-    expect(verify(after.pem)).toContain("certificate revoked");
+    expect(verify(derToPem(after.der, "X509 CRL"))).toContain("certificate revoked");
   });
 
   test("longer than the provisioner allows is refused, and its cause names the limit", async () => {
@@ -189,6 +190,7 @@ describe("step-ca", () => {
     const [first, second] = [await issue(), await issue()];
     expect(first.serial).not.toBe(second.serial);
     const { der } = await authority.publishCrl({
+      number: 1,
       revoked: [{ serial: first.serial, revokedAt: new Date(), reason: "superseded" }],
     });
     const { revokedSerials } = readCrl(der, openIntermediate().certificateDer);
@@ -227,7 +229,10 @@ describe("the list", () => {
     });
     const revoked = [{ serial: issued.serial, revokedAt: new Date(), reason: "superseded" }];
     const other = await createStepCaAuthority(options);
-    const lists = await Promise.all([authority.publishCrl({ revoked }), other.publishCrl({ revoked })]);
+    const lists = await Promise.all([
+      authority.publishCrl({ number: 1, revoked }),
+      other.publishCrl({ number: 1, revoked }),
+    ]);
     const intermediate = openIntermediate();
     for (const { der } of lists) {
       expect(readCrl(der, intermediate.certificateDer).revokedSerials).toContain(issued.serial);
@@ -269,7 +274,10 @@ describe("a certificate server of the pinned root that", () => {
 
   const crlOf = (from: { certificateDer: Buffer; privateKeyDer: Buffer }, lifetimeSeconds: number): Buffer =>
     buildCrl(
-      { revoked: [], number: 1, lifetimeSeconds },
+      {
+        ...{ revoked: [], number: 1 },
+        ...{ thisUpdate: new Date(), nextUpdate: new Date(Date.now() + lifetimeSeconds * 1_000) },
+      },
       {
         nameDer: subjectNameOf(from.certificateDer),
         publicKeyDer: new X509Certificate(from.certificateDer).publicKey.export({ type: "spki", format: "der" }),
@@ -333,14 +341,14 @@ describe("a certificate server of the pinned root that", () => {
     ["that is none", () => Buffer.from("no list"), "CERTIFICATE_INVALID"],
   ])("gives a list %s is refused", async (_, list, code) => {
     const tried = await hostile({ "/1.0/crl": () => Promise.resolve({ status: 200, body: list() }) });
-    expect((await refusal(tried.publishCrl({ revoked: [] }))).code).toBe(code);
+    expect((await refusal(tried.publishCrl({ number: 1, revoked: [] }))).code).toBe(code);
   });
 
   test("keeps a revoked certificate from its list is not believed", async () => {
     const tried = await hostile({ "/1.0/revoke": () => Promise.resolve({ status: 200, body: { status: "ok" } }) });
     const revoked = [{ serial: "0123", revokedAt: new Date(), reason: "keyCompromise" }];
-    expect((await refusal(tried.publishCrl({ revoked }))).code).toBe("UNAVAILABLE");
-    await expect(tried.publishCrl({ revoked: [] })).resolves.toBeDefined();
+    expect((await refusal(tried.publishCrl({ number: 1, revoked }))).code).toBe("UNAVAILABLE");
+    await expect(tried.publishCrl({ number: 1, revoked: [] })).resolves.toBeDefined();
   });
 });
 

@@ -134,6 +134,7 @@ create table federation.federation_alerts (
   subject text not null,
   message text not null,
   resolved_at timestamp with time zone,
+  delivered_at timestamp with time zone,
   constraint federation_alerts_pkey PRIMARY KEY (id),
   constraint federation_alerts_severity CHECK ((severity = ANY (ARRAY['warning'::text, 'critical'::text])))
 ); -- owner federation_owner
@@ -141,6 +142,7 @@ alter table federation.federation_alerts enable row level security;
 alter table federation.federation_alerts force row level security;
 CREATE UNIQUE INDEX federation_alerts_open_idx ON federation.federation_alerts USING btree (code, subject) WHERE (resolved_at IS NULL);
 comment on table federation.federation_alerts is 'Conditions that an administrator should look at, until they are resolved.';
+comment on column federation.federation_alerts.delivered_at is 'When it was handed to the webhook.';
 
 create table federation.federation_audit_archive (
   id bigint not null,
@@ -241,6 +243,7 @@ create table federation.federation_authorities (
   sealed_key bytea,
   created_at timestamp with time zone default now() not null,
   retired_at timestamp with time zone,
+  cross_certificate_der bytea,
   constraint _900_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
   constraint federation_authorities_embedded_key CHECK (((kind <> 'embedded'::text) OR (sealed_key IS NOT NULL))),
   constraint federation_authorities_fingerprint CHECK ((fingerprint ~ '^[0-9a-f]{64}$'::text)),
@@ -252,6 +255,7 @@ alter table federation.federation_authorities enable row level security;
 alter table federation.federation_authorities force row level security;
 comment on table federation.federation_authorities is 'Certificate authorities whose client certificates this gateway accepts. The newest that is not retired signs.';
 comment on column federation.federation_authorities.sealed_key is 'PKCS#8 key of an embedded authority, sealed with the row id as associated data.';
+comment on column federation.federation_authorities.cross_certificate_der is 'Its key, certified by the authority before it: who trusts only that one is led to it (RFC 4210 §4.4).';
 
 create table federation.federation_certificates (
   serial text not null,
@@ -263,7 +267,12 @@ create table federation.federation_certificates (
   renewed_from text,
   revoked_at timestamp with time zone,
   revocation_reason text,
+  authority_id uuid,
+  confirmed_at timestamp with time zone,
+  revocation_epoch bigint,
+  enrollment bytea,
   constraint _900_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
+  constraint federation_certificates_authority_id_fkey FOREIGN KEY (authority_id) REFERENCES federation.federation_authorities(id) ON DELETE RESTRICT,
   constraint federation_certificates_fingerprint CHECK ((fingerprint ~ '^[0-9a-f]{64}$'::text)),
   constraint federation_certificates_fingerprint_key UNIQUE (fingerprint),
   constraint federation_certificates_grant_id_fkey FOREIGN KEY (grant_id) REFERENCES federation.federation_grants(id) ON DELETE RESTRICT,
@@ -276,10 +285,34 @@ create table federation.federation_certificates (
 ); -- owner federation_owner
 alter table federation.federation_certificates enable row level security;
 alter table federation.federation_certificates force row level security;
+CREATE INDEX federation_certificates_authority_id_idx ON federation.federation_certificates USING btree (authority_id);
 CREATE INDEX federation_certificates_grant_id_idx ON federation.federation_certificates USING btree (grant_id);
 CREATE INDEX federation_certificates_renewed_from_idx ON federation.federation_certificates USING btree (renewed_from);
 CREATE INDEX federation_certificates_revoked_at_idx ON federation.federation_certificates USING btree (revoked_at) WHERE (revoked_at IS NOT NULL);
 comment on table federation.federation_certificates is 'Every client certificate that was issued, recorded before it leaves. This record decides; the CRL is published for others.';
+comment on column federation.federation_certificates.authority_id is 'Which authority signed it; null where it was signed before that was recorded.';
+comment on column federation.federation_certificates.confirmed_at is 'When the peer said, by this certificate, that it has it. Only then may the one that it was renewed from be superseded.';
+comment on column federation.federation_certificates.revocation_epoch is 'The count of revocations as of its own; null where it was revoked before they were counted.';
+comment on column federation.federation_certificates.enrollment is 'SHA-256 of the administrator''s token that it was enrolled by, at first or again; null where it was renewed, or enrolled before that was recorded.';
+
+create table federation.federation_crls (
+  authority_id uuid not null,
+  kind text not null,
+  issuer text not null,
+  number bigint not null,
+  der bytea not null,
+  this_update timestamp with time zone not null,
+  next_update timestamp with time zone not null,
+  constraint federation_crls_authority_id_fkey FOREIGN KEY (authority_id) REFERENCES federation.federation_authorities(id) ON DELETE CASCADE,
+  constraint federation_crls_issuer CHECK ((issuer ~ '^[0-9a-f]{64}$'::text)),
+  constraint federation_crls_kind CHECK ((kind = ANY (ARRAY['embedded'::text, 'step-ca'::text]))),
+  constraint federation_crls_life CHECK ((this_update < next_update)),
+  constraint federation_crls_pkey PRIMARY KEY (authority_id, kind)
+); -- owner federation_owner
+alter table federation.federation_crls enable row level security;
+alter table federation.federation_crls force row level security;
+comment on table federation.federation_crls is 'The newest list of revoked certificates of each authority, as it was published (RFC 5280 §5): one of its own signature and one of step-ca below it.';
+comment on column federation.federation_crls.issuer is 'SHA-256 of the certificate whose key signed it: its numbers count for lists of the same only.';
 
 create table federation.federation_enrollment_tokens (
   token_hash bytea not null,
@@ -287,6 +320,8 @@ create table federation.federation_enrollment_tokens (
   created_at timestamp with time zone default now() not null,
   expires_at timestamp with time zone not null,
   used_at timestamp with time zone,
+  again_of bytea,
+  constraint federation_enrollment_tokens_again_of CHECK ((octet_length(again_of) = 32)),
   constraint federation_enrollment_tokens_grant_id_fkey FOREIGN KEY (grant_id) REFERENCES federation.federation_grants(id) ON DELETE CASCADE,
   constraint federation_enrollment_tokens_hash CHECK ((octet_length(token_hash) = 32)),
   constraint federation_enrollment_tokens_life CHECK ((created_at < expires_at)),
@@ -296,6 +331,7 @@ alter table federation.federation_enrollment_tokens enable row level security;
 alter table federation.federation_enrollment_tokens force row level security;
 CREATE INDEX federation_enrollment_tokens_grant_id_idx ON federation.federation_enrollment_tokens USING btree (grant_id);
 comment on table federation.federation_enrollment_tokens is 'One-time tokens by which a peer exchanges a CSR for a certificate; only their SHA-256 is kept.';
+comment on column federation.federation_enrollment_tokens.again_of is 'SHA-256 of the administrator''s token that it was made of, for whoever spent that one; null where it is an administrator''s.';
 
 create table federation.federation_gateways (
   id uuid not null,
@@ -359,6 +395,8 @@ create table federation.federation_identity (
   member_team_column name,
   bound_at timestamp with time zone default now() not null,
   bound_by text default SESSION_USER not null,
+  user_deleted_column name,
+  member_deleted_column name,
   constraint _900_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
   constraint federation_identity_memberships CHECK ((((memberships_table IS NULL) = (member_user_column IS NULL)) AND ((memberships_table IS NULL) = (member_team_column IS NULL)))),
   constraint federation_identity_pkey PRIMARY KEY (singleton),
@@ -367,6 +405,7 @@ create table federation.federation_identity (
 alter table federation.federation_identity enable row level security;
 alter table federation.federation_identity force row level security;
 comment on table federation.federation_identity is 'Which table and columns hold users and memberships: one row, written by federation.bind_identity.';
+comment on column federation.federation_identity.user_deleted_column is 'A user whose row says true here, or any time, is deleted; null where users are deleted by deleting their row.';
 
 create table federation.federation_keys (
   purpose text not null,
@@ -398,6 +437,11 @@ create table federation.federation_peers (
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   cache_ttl_seconds integer,
+  trusted_roots_der bytea[] default '{}'::bytea[] not null,
+  renewal_failures integer default 0 not null,
+  renewal_failed_at timestamp with time zone,
+  renewal_failure_code text,
+  ended_because text,
   constraint _900_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
   constraint federation_peers_cache_ttl_seconds CHECK (((cache_ttl_seconds >= 0) AND (cache_ttl_seconds <= 3600))),
   constraint federation_peers_host CHECK ((host ~ '^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$'::text)),
@@ -413,6 +457,9 @@ comment on table federation.federation_peers is 'One remote gateway of one local
 comment on column federation.federation_peers.certificate_chain_der is 'Our client certificate, then its intermediates, DER.';
 comment on column federation.federation_peers.sealed_key is 'PKCS#8 private key of our certificate, sealed with the row id as associated data.';
 comment on column federation.federation_peers.cache_ttl_seconds is 'Seconds for which an answer to list or get is good; 0 keeps none, null is what the gateway''s configuration says.';
+comment on column federation.federation_peers.trusted_roots_der is 'Further roots that the peer told of, over a connection for which one that was trusted already vouched.';
+comment on column federation.federation_peers.renewal_failures is 'Renewals that failed since the last that did not.';
+comment on column federation.federation_peers.ended_because is 'The code by which it was learnt that the grant has ended.';
 
 create table federation.federation_resource_privileges (
   resource_name text not null,
@@ -464,6 +511,18 @@ comment on column federation.federation_resources.native_policy is 'True where t
 comment on column federation.federation_resources.embedding_column is 'A column of type vector for searches; never among the columns that leave.';
 comment on column federation.federation_resources.search_config is 'The text search configuration by which words of a row are told.';
 comment on column federation.federation_resources.search_indexed is 'True where triggers keep federation_search_documents: the policies are ours, and owner and team are columns.';
+
+create table federation.federation_restored_revocations (
+  serial text not null,
+  revoked_at timestamp with time zone not null,
+  revocation_reason text not null,
+  not_after timestamp with time zone not null,
+  constraint federation_restored_revocations_pkey PRIMARY KEY (serial),
+  constraint federation_restored_revocations_serial CHECK ((serial ~ '^[0-9a-f]{2,40}$'::text))
+); -- owner federation_owner
+alter table federation.federation_restored_revocations enable row level security;
+alter table federation.federation_restored_revocations force row level security;
+comment on table federation.federation_restored_revocations is 'Revoked certificates that a restored database does not know and that were published before it was restored.';
 
 create table federation.federation_search_documents (
   resource_name text not null,
@@ -555,8 +614,10 @@ create view home_api.peers with (security_barrier=true) as
     h.last_success_at,
     h.last_failure_at,
     h.last_failure_code,
-    h.offline_since
-   FROM federation.peers_of_current_user() p(id, owner_user_id, host, federation_url, public_url, grant_id, root_certificate_der, certificate_chain_der, certificate_serial, certificate_not_after, sealed_key, state, created_at, updated_at, cache_ttl_seconds)
+    h.offline_since,
+    p.renewal_failed_at,
+    p.renewal_failure_code
+   FROM federation.peers_of_current_user() p(id, owner_user_id, host, federation_url, public_url, grant_id, root_certificate_der, certificate_chain_der, certificate_serial, certificate_not_after, sealed_key, state, created_at, updated_at, cache_ttl_seconds, trusted_roots_der, renewal_failures, renewal_failed_at, renewal_failure_code, ended_because)
      LEFT JOIN federation.health_of_my_peers() h(peer_id, circuit, last_success_at, last_failure_at, last_failure_code, offline_since) ON h.peer_id = p.id; -- owner federation_owner
 comment on view home_api.peers is '@name peer
 @primaryKey id
@@ -591,15 +652,22 @@ create function federation.add_authority(id uuid, kind text, certificate_der byt
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 e48e4eaeed96d90aec26a3fc0951f937df0b754eb3a25c0b736b1f9a2d14f5d1; -- owner federation_owner
+  as sha256 5cde3ec2ac2d0e22c7435d8de38f4ba020222dcb1fba735f1602a309ae5669a2; -- owner federation_owner
 comment on function federation.add_authority(uuid,text,bytea,text,bytea) is 'Makes an authority the one that signs, its key sealed. Raises MF031 where peers have pinned another root.';
 
 create function federation.add_peer(id uuid, owner_user_id text, host text, federation_url text, public_url text, grant_id uuid, root_certificate_der bytea, certificate_chain_der bytea[], certificate_serial text, certificate_not_after timestamp with time zone, sealed_key bytea)
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 53ab3432d217ed979b93fceb6738acf974172cbcf38baaf50ce4f5317a6a6493; -- owner federation_owner
+  as sha256 9c8d9a4e50e67b2b0a2812b9739f3a07869f8c41b265337a8db06d737b6cf61c; -- owner federation_owner
 comment on function federation.add_peer(uuid,text,text,text,text,uuid,bytea,bytea[],text,timestamp with time zone,bytea) is 'Stores a peer that a local user enrolled with; an earlier one of the same user, host and authority is replaced. Raises MF021, MF031.';
+
+create function federation.alert_renewal_conflict(grant_id uuid, serial text)
+  returns void
+  language sql volatile security definer
+  set search_path=""
+  as sha256 64e3d169c607c91cb8e55c9c3e5d0456736887adbbe181582f0ab3cd563b00fb; -- owner federation_owner
+comment on function federation.alert_renewal_conflict(uuid,text) is 'Raises the alert RENEWAL_CONFLICT where a certificate that was to be renewed has a confirmed successor; the refusal itself is rolled back with all that it wrote.';
 
 create function federation.alike_words(config regconfig, texts text[], query text)
   returns tsquery
@@ -607,6 +675,13 @@ create function federation.alike_words(config regconfig, texts text[], query tex
   set search_path=""
   as sha256 b6a19c90c267726dc3837b29c23d246a54282c434b6c2c5bc283f35ccacc8b06; -- owner federation_owner
 comment on function federation.alike_words(regconfig,text[],text) is 'The words of a row that are like those asked for, as a query by which to mark them.';
+
+create function federation.allow_enrollment_again(spent_token text, token_again text)
+  returns void
+  language sql volatile security definer
+  set search_path=""
+  as sha256 93f5e5b2a1c9b544b4bea115a3c3b35991be8a23a688aeccfe436559cdc42c4c; -- owner federation_owner
+comment on function federation.allow_enrollment_again(text,text) is 'Makes a token of a spent one, in the transaction that spent it; the caller makes it of the token and of the key that was certified. Ten times at most.';
 
 create function federation.append_audit(entries jsonb, chain text DEFAULT 'requests-0'::text)
   returns integer
@@ -618,8 +693,9 @@ comment on function federation.append_audit(jsonb,text) is 'Writes a batch of au
 create function federation.append_to_chain(chain text, entries federation.federation_audit_log[])
   returns integer
   language plpgsql volatile
+  set enable_seqscan=off
   set search_path=""
-  as sha256 2e0913329461604fbad3a53f858bb91d0ea9e90e3625930ef1e5988aec118362; -- owner federation_owner
+  as sha256 2dc60784965d991d317400670d661b1cd4e30e9a2eb716ff66efed8d9a767f47; -- owner federation_owner
 comment on function federation.append_to_chain(text,federation.federation_audit_log[]) is 'Writes rows to the end of a chain, in their order; returns how many. Position and hashes that they bring are replaced.';
 
 create function federation.assume_identity(subject text)
@@ -657,6 +733,13 @@ create function federation.audit_known_unchained()
   as sha256 d8eda6b9e1f3939901d9e468ca735c0f9296c1048c499b4ef2087a3df3da9b17; -- owner federation_owner
 comment on function federation.audit_known_unchained() is 'How many rows stood in no chain when chains began, and their digest.';
 
+create function federation.audit_look(verb text, grant_id uuid, resource text, rows integer)
+  returns void
+  language plpgsql volatile
+  set search_path=""
+  as sha256 af0039362886a97ab33d131d56ac2333f04d9c59a56962b3e1d27b00ea4de0b6; -- owner federation_owner
+comment on function federation.audit_look(text,uuid,text,integer) is 'Writes to the audit log that an administrator looked at what a grant lets out.';
+
 create function federation.audit_of_current_user()
   returns SETOF federation.federation_audit_log
   language sql stable security definer rows 1000
@@ -678,12 +761,40 @@ create function federation.audit_unchained()
   as sha256 f283973d76ef51b386c0dea5831a52820ecdef8251e8a5d829d3627c447da5e3; -- owner federation_owner
 comment on function federation.audit_unchained() is 'How many rows stand in no chain, and a digest of them: none may be added.';
 
-create function federation.bind_identity(users_table regclass, user_column name, memberships_table regclass DEFAULT NULL::regclass, member_user_column name DEFAULT NULL::name, member_team_column name DEFAULT NULL::name)
+create function federation.authority_status()
+  returns TABLE(id uuid, kind text, fingerprint text, certificate_der bytea, created_at timestamp with time zone, retired_at timestamp with time zone, signs boolean, live_certificates bigint, last_ends timestamp with time zone)
+  language sql stable security definer rows 1000
+  set search_path=""
+  as sha256 14eec35dfd40d6a4957ca63a3461dcb6e244b6f9707c3795e6e4f4b91e39d7c0; -- owner federation_owner
+comment on function federation.authority_status() is 'Every authority, newest first: whether it signs, how many of its certificates are good, and when the last of them, a revoked one included, ends or has ended within a day.';
+
+create function federation.begin_crl(authority_fingerprint text)
+  returns TABLE(authority_id uuid, number bigint, last_revocation bigint)
+  language plpgsql volatile security definer rows 1
+  set search_path=""
+  as sha256 74eda5404bc8e689645fb10d113cd375f6e70c59f5f9846e4980c7ee28cc6db2; -- owner federation_owner
+comment on function federation.begin_crl(text) is 'The number that an authority''s next list takes, and the count of revocations as of now. Others wait until the transaction ends.';
+
+create function federation.begin_peer_renewal(peer_id uuid, serial text, last_attempt text)
+  returns text
+  language sql volatile security definer
+  set search_path=""
+  as sha256 3a4cee58411e338acbf55710fb0c83b28b3954291428ee0950a166bd79bb6a95; -- owner federation_owner
+comment on function federation.begin_peer_renewal(uuid,text,text) is 'Begins an attempt where nobody began one since last_attempt (null: none that failed). Returns its mark, by which only it can go on; null where another did.';
+
+create function federation.begin_renewal(grant_id uuid, subject text, serial text)
+  returns void
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 63f09a88513e8ac73e0294e8d829c30e4d31013f0de7b012a272f3c2efe98843; -- owner federation_owner
+comment on function federation.begin_renewal(uuid,text,text) is 'Whether a certificate may be renewed now. Raises MF001 to MF007, MF021, MF401, MF031 where it is unconfirmed or has a confirmed successor, and MF014 where the grant was given 24 by renewal within a day, or within the certificate''s life where that is shorter.';
+
+create function federation.bind_identity(users_table regclass, user_column name, memberships_table regclass DEFAULT NULL::regclass, member_user_column name DEFAULT NULL::name, member_team_column name DEFAULT NULL::name, user_deleted_column name DEFAULT NULL::name, member_deleted_column name DEFAULT NULL::name)
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 84e9de383cbe30f43c01177be319f37f62cfcd495b31c587c6bb6f4f8302e991; -- owner federation_owner
-comment on function federation.bind_identity(regclass,name,regclass,name,name) is 'Names the tables and columns of users and memberships; from then on deleting a user revokes the grants where that user is the subject. Replaces an earlier binding.';
+  as sha256 f92822d3f594afb148711779d36552adf029fcb3912332146bd3266989766841; -- owner federation_owner
+comment on function federation.bind_identity(regclass,name,regclass,name,name,name,name) is 'Names the tables and columns of users and memberships. From then on a grant is revoked when its subject is deleted, or marked as deleted (true, or any time), or has left the last team that a grant of team rows only rests on. Replaces an earlier binding.';
 
 create function federation.bound_identity()
   returns SETOF federation.federation_identity
@@ -698,6 +809,13 @@ create function federation.can_index_search(table_id regclass, key_column name, 
   set search_path=""
   as sha256 5b1c8e95ede25500c2401e229295960aaa837243a8fd0182276aecf8c1e1735c; -- owner federation_owner
 comment on function federation.can_index_search(regclass,name,text,text) is 'Whether owner and team are columns by which an index of words can be told apart; expressions are not.';
+
+create function federation.canonical_ids(grant_id uuid, resource text, id text)
+  returns text[]
+  language plpgsql volatile
+  set search_path=""
+  as sha256 2d1ad2299644b3b0114e2a1e784d4f898c4a7fc7ef9bb15b70955ca041bf81eb; -- owner federation_owner
+comment on function federation.canonical_ids(uuid,text,text) is 'The key of a row as rows have it: 5 for "05" where keys are numbers; as it was given where the row is nobody''s. Raises MF012.';
 
 create function federation.canonical_keys(keys text[], type text)
   returns text[]
@@ -757,18 +875,46 @@ create function federation.comparison_value(kind text, operator text, operand js
   as sha256 3ea55e6567b7244a782652016f2dd9c7f513855378c8a3b0395352bee68d3011; -- owner federation_owner
 comment on function federation.comparison_value(text,text,jsonb) is 'What a comparison is made with, as text (a list as an array literal); null where it is not of the column''s kind.';
 
+create function federation.confirm_certificate(grant_id uuid, subject text, serial text)
+  returns void
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 a6912b05f8087a26ed4a56dc773860653fc01d30e1984a5038ff4d165fe99689; -- owner federation_owner
+comment on function federation.confirm_certificate(uuid,text,text) is 'The peer has stored this certificate; said again, or of a first one, it changes nothing. Raises MF001 to MF007, MF021 and MF401.';
+
+create function federation.count_alerts()
+  returns TABLE(code text, severity text, alerts bigint)
+  language sql stable security definer rows 1000
+  set search_path=""
+  as sha256 229825a56b7300d5cf739e28bb50708027e1988549eca316d85c765bb272cfa8; -- owner federation_owner
+comment on function federation.count_alerts() is 'How many conditions are open, by code and severity; whom they are about is left out.';
+
+create function federation.count_as_peer(resource text, most integer)
+  returns integer
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 6ef410b6c166712b730b53fc3b524182517ac0d2b5c0c59a2405bbb6b4629bc7; -- owner federation_peer
+comment on function federation.count_as_peer(text,integer) is 'How many rows of a resource a peer sees, counted up to a number.';
+
+create function federation.count_as_user(resource text, most integer)
+  returns integer
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 f47cfa163d5fc387172d47cad1494bfd6cbe615ac4f3a95067dcc0e3908642c5; -- owner federation_user
+comment on function federation.count_as_user(text,integer) is 'How many rows of a resource a local user sees, counted up to a number.';
+
 create function federation.create_enrollment_token(grant_id uuid)
   returns TABLE(enrollment_token text, token_expires_at timestamp with time zone, enrollment_url text)
   language plpgsql volatile security definer rows 1000
   set search_path=""
-  as sha256 47a5fd2451f9a0b75886c7afa14365c332deef2ea37aa6e5a2d8e68104288f6f; -- owner federation_owner
-comment on function federation.create_enrollment_token(uuid) is 'A new one-time token for a pending grant and the URL that carries it; an earlier one that was not used ends. Raises MF011, MF031.';
+  as sha256 b7db1377bd0feccf239f9e00c461f9f20e67ec266f60fdc7e989098ae4bcf803; -- owner federation_owner
+comment on function federation.create_enrollment_token(uuid) is 'A new one-time token for a grant that is pending or, its certificate having ended, active, and the URL that carries it; an earlier one that was not used ends. Raises MF011, MF021, MF031.';
 
 create function federation.create_grant(subject_user_id text, peer_host text, scope jsonb, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone)
   returns TABLE(grant_id uuid, enrollment_token text, token_expires_at timestamp with time zone, enrollment_url text)
   language plpgsql volatile security definer rows 1000
   set search_path=""
-  as sha256 c5506dd332cd8843e45b3b5d5663794715f19abc86ae8806e25ca5fc93ea4708; -- owner federation_owner
+  as sha256 303b1154c3f482dee4f593b9be66cea472b3f7f4480c625465415ee8c9fd3343; -- owner federation_owner
 comment on function federation.create_grant(text,text,jsonb,timestamp with time zone) is 'Creates a pending grant and its one-time enrollment token (15 minutes). Raises MF012, MF020, MF021, MF023.';
 
 create function federation.create_user_token(user_id text, label text DEFAULT NULL::text, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone)
@@ -866,15 +1012,22 @@ create function federation.end_grant(grant_id uuid, status text, reason text)
   returns boolean
   language plpgsql volatile
   set search_path=""
-  as sha256 b9461efaa58f9c54fa597b9b76a21b31c46a38bbd2c685a7acd3c76df82aeb63; -- owner federation_owner
+  as sha256 51aa160a2ba52ed3ea6d331a83a8ce8ee5227fb77da0d65563337c27e112ae4f; -- owner federation_owner
 comment on function federation.end_grant(uuid,text,text) is 'Ends a grant as revoked or expired; false where it had ended before.';
+
+create function federation.end_peer_renewal(peer_id uuid, attempt text, failure_code text DEFAULT NULL::text)
+  returns boolean
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 04beda5e6726b568d1d01b726de84982a92b163eecda956f4eb0b8e41f481dfe; -- owner federation_owner
+comment on function federation.end_peer_renewal(uuid,text,text) is 'Ends an attempt: well, or with the code of what failed, which degrades the peer and raises an alert until one ends well, or ends it. False where it was overtaken.';
 
 create function federation.enter_as_peer(grant_id uuid, subject text, serial text)
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 9eba51f04d689e8c90f4bb325c9212153fd055228d7415a930c30ba2b4759ea9; -- owner federation_owner
-comment on function federation.enter_as_peer(uuid,text,text) is 'Opens a peer''s session for the rest of the transaction. Raises MF001 to MF007 and MF401.';
+  as sha256 4bcb955283406bcb9a8b1f86696ea009185f63f6c33936d6b9ac0bdcd11326bb; -- owner federation_owner
+comment on function federation.enter_as_peer(uuid,text,text) is 'Opens a peer''s session for the rest of the transaction. Raises MF001 to MF007, MF021 and MF401.';
 
 create function federation.enter_as_user(user_id text)
   returns void
@@ -882,6 +1035,69 @@ create function federation.enter_as_user(user_id text)
   set search_path=""
   as sha256 a6f1abcef622357a6377b3d4b4583f003993370867083513d96985eda3be571d; -- owner federation_owner
 comment on function federation.enter_as_user(text) is 'Opens a local user''s session for the rest of the transaction. Raises MF021.';
+
+create function federation.enter_stand_in(grant_id uuid, scope jsonb)
+  returns void
+  language plpgsql volatile
+  set search_path=""
+  as sha256 f9223cd52334aaf14721cd959b73a77d23da502f0589ac311467fae37535ae7c; -- owner federation_owner
+comment on function federation.enter_stand_in(uuid,jsonb) is 'Opens the session of a grant that is as the one named, but active and of the given scope. What it writes is to be rolled back.';
+
+create function federation.entry_stages(grant_id uuid)
+  returns jsonb
+  language sql volatile
+  set search_path=""
+  as sha256 9a34b558e27e130115eefab99753e622e75c7ea15d935297a5e1f92ab5c46f7d; -- owner federation_owner
+comment on function federation.entry_stages(uuid) is 'Whether a session of the grant opens: its state, whether its subject is there, with the teams that it is in, and the newest of its certificates (null: not asked).';
+
+create function federation.expire_grants()
+  returns TABLE(grant_id uuid, subject_user_id text, peer_host text, expires_at timestamp with time zone)
+  language plpgsql volatile security definer rows 1000
+  set search_path=""
+  as sha256 80346c651f622b4456cfd3abc7c8de86ab1f27fc6cc82745db6465387805468b; -- owner federation_owner
+comment on function federation.expire_grants() is 'Ends every grant whose time is up, with its certificates, and returns them. None of them serves before, either: this makes it lasting and puts it on the CRL.';
+
+create function federation.explain(grant_id uuid, resource text, id text DEFAULT NULL::text, filter jsonb DEFAULT NULL::jsonb, most integer DEFAULT 20)
+  returns jsonb
+  language sql volatile
+  set search_path=""
+  as sha256 30221e2f5e813a5f3383ad4fddb8b5bafab8296011ee3e6588e3b2940b407e4f; -- owner federation_owner
+comment on function federation.explain(uuid,text,text,jsonb,integer) is 'Why a peer is served a resource, a row or the rows of a filter, or is not: each stage, each column, and for each row the policies by name and which stage decided. Is audited. Raises MF011, MF012.';
+
+create function federation.explain_as_administrator(grant_id uuid, resource text, id text, filter jsonb, most integer, held jsonb)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 603d5a40243705496a4f4951858d60ec92ef194735932e1cb18fdff5093e349a; -- owner federation_owner
+comment on function federation.explain_as_administrator(uuid,text,text,jsonb,integer,jsonb) is 'The part of federation.explain, which is what administrators call, that runs with the rights of the federation.';
+
+create function federation.explain_columns(resource text, only_leaving boolean)
+  returns jsonb
+  language sql stable
+  set search_path=""
+  as sha256 d8d0593cf20a66de8be6ba16202e74f80f5c5ead63ae70f410167bbe19383c8a; -- owner federation_owner
+comment on function federation.explain_columns(text,boolean) is 'The columns of a resource''s table, whether each leaves, and why not: hidden at registration, an embedding, or not there when it was registered.';
+
+create function federation.explain_for_user(user_id text, grant_id uuid, resource text, id text DEFAULT NULL::text, filter jsonb DEFAULT NULL::jsonb, most integer DEFAULT 20)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 934c60fb8b63d1f5e9cd9d3fad42e589bf985b7f15c456ff2fcfde64998e8705; -- owner federation_owner
+comment on function federation.explain_for_user(text,uuid,text,text,jsonb,integer) is 'As federation.explain, for a local user whom the gateway has authenticated and a grant that speaks for them; columns that are hidden are left out. Raises MF011, MF012.';
+
+create function federation.explain_grant(grant_id uuid, resource text, id text, filter jsonb, most integer, held jsonb, only_leaving boolean)
+  returns jsonb
+  language plpgsql volatile
+  set search_path=""
+  as sha256 ad4a077fa3dcc867ceca8d6ab7db90bbe953b59aadeab383fe4283c22faf53a3; -- owner federation_owner
+comment on function federation.explain_grant(uuid,text,text,jsonb,integer,jsonb,boolean) is 'What federation.explain and federation.explain_for_user say. Raises MF012.';
+
+create function federation.explain_rows(grant_id uuid, resource text, ids text[], filter jsonb, held jsonb)
+  returns jsonb
+  language plpgsql volatile
+  set search_path=""
+  as sha256 d17dfa27bb52a92ebca724019b91f82440c6698442e7348560ccd3583b05520f; -- owner federation_owner
+comment on function federation.explain_rows(uuid,text,text[],jsonb,jsonb) is 'Which stage decided on each of some rows of a protected resource, as if the grant served and the resource were in its scope. Raises MF012.';
 
 create function federation.expression_type(table_id regclass, expression text)
   returns text
@@ -904,6 +1120,13 @@ create function federation.forget_resource(resource text)
   as sha256 17f821862408e31a124a65d26ac2239571313961cb2aa225c0f15542691973cb; -- owner federation_owner
 comment on function federation.forget_resource(text) is 'Deletes a resource from the catalogue and returns the privileges that were granted for it alone.';
 
+create function federation.get_as_peer(resource text, id text)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 305186a5269016fadd87e5b5fcc0939d889dbb2350c6a0b845faf0a8a9934ec0; -- owner federation_peer
+comment on function federation.get_as_peer(text,text) is 'The verb get, as a peer.';
+
 create function federation.get_row(resource text, id text)
   returns jsonb
   language plpgsql stable
@@ -913,6 +1136,13 @@ create function federation.get_row(resource text, id text)
   set search_path=""
   as sha256 5bafa664a23707e4370d4410f96f0df991d1d2b63d877189b708430ca9d0c5a6; -- owner federation_owner
 comment on function federation.get_row(text,text) is 'One row by its key, as JSON. Raises MF010, MF011, MF012, MF013.';
+
+create function federation.grant_alert_subject(grant_id uuid)
+  returns text
+  language sql immutable
+  set search_path=""
+  as sha256 133d3be3bf78b9d1e5949033e32410daee42e4b7fa661a8f514146f76adc2405; -- owner federation_owner
+comment on function federation.grant_alert_subject(uuid) is 'What alerts about a grant are about. They are over when it ends, or its peer enrolls again.';
 
 create function federation.grant_terms(grant_id uuid)
   returns TABLE(requests_per_minute integer, burst integer, audit_mode text, peer_host text)
@@ -935,6 +1165,27 @@ create function federation.health_of_my_peers()
   as sha256 575f986f622c24bc2abb58e983d5234e10b56285388b65f40459ef2f41578b58; -- owner federation_owner
 comment on function federation.health_of_my_peers() is 'How the peers of the local user of this session did when they were last asked.';
 
+create function federation.identity_columns(users_table regclass, user_columns name[], memberships_table regclass, member_columns name[])
+  returns TABLE(table_id regclass, column_name name)
+  language sql immutable rows 1000
+  set search_path=""
+  as sha256 765edc6cd9ecaa1eded6164a290b9339c850e0d44262d3d3baa5467cd194463b; -- owner federation_owner
+comment on function federation.identity_columns(regclass,name[],regclass,name[]) is 'The columns of a binding, with their tables.';
+
+create function federation.identity_gaps()
+  returns TABLE(table_id regclass, trigger_name text)
+  language sql stable rows 1000
+  set search_path=""
+  as sha256 54c3690c986416cd4bb3f0911fab1b191738b726787ae585e6250346c5e4e368; -- owner federation_owner
+comment on function federation.identity_gaps() is 'Triggers that the bound tables should have and lack, have switched off, or have under the name only.';
+
+create function federation.identity_triggers(table_id regclass, what text)
+  returns TABLE(on_table regclass, trigger_name text, event text, how text)
+  language sql stable rows 1000
+  set search_path=""
+  as sha256 db56aefbdb43c1f5e26ac0c73260afb29f669d0a24653a6c4d8eb433b72543e6; -- owner federation_owner
+comment on function federation.identity_triggers(regclass,text) is 'The triggers that a table of users or memberships has while it is bound: one for each way by which a row goes.';
+
 create function federation.install_search_triggers(name text, table_id regclass)
   returns void
   language plpgsql volatile
@@ -956,12 +1207,33 @@ create function federation.is_text_array(value jsonb)
   as sha256 93ab6d7190a671d1b7bc30ffd36e21f3665ef1c63d7dc47e9677f678ab4fcba6; -- owner federation_owner
 comment on function federation.is_text_array(jsonb) is 'Whether a value is a JSON list of strings of 1 to 256 characters.';
 
+create function federation.is_there(row_alias text, deleted_column name)
+  returns text
+  language sql immutable
+  set search_path=""
+  as sha256 3519047d1b84c67bdfc4a6bfd6d0b314aaf1496dce900ba806491938066837de; -- owner federation_owner
+comment on function federation.is_there(text,name) is 'The condition, as SQL text, that a row is not marked as deleted; true where no column marks it.';
+
 create function federation.is_unique_key(table_id regclass, column_name name)
   returns boolean
   language sql stable strict
   set search_path=""
   as sha256 2f5f72f647c193a8a777285acba2e1cfeb29ad68e9185448a65cbe8f58b74428; -- owner federation_owner
 comment on function federation.is_unique_key(regclass,name) is 'Whether one not-null column alone identifies a row.';
+
+create function federation.keyed(ids text[], verdicts jsonb)
+  returns jsonb
+  language sql immutable
+  set search_path=""
+  as sha256 6e695e8a0067b30de3c7e13dc20b2bde26538f4c3f4e10373c4967ffb140c629; -- owner federation_owner
+comment on function federation.keyed(text[],jsonb) is 'A list of what was said of rows, in the order of their keys, as an object by key.';
+
+create function federation.keys_in_scope(grant_id uuid, scope jsonb, resource text, key_column name, ids text[])
+  returns text[]
+  language sql volatile
+  set search_path=""
+  as sha256 05fd214061b4b27bce689ea5f4642de0a18d3287bd76a8690d3f4b56859cb3b9; -- owner federation_owner
+comment on function federation.keys_in_scope(uuid,jsonb,text,name,text[]) is 'Which of some rows a peer would be served under a scope.';
 
 create function federation.keyset_condition(names name[], types text[], nullables boolean[], descendings boolean[], keyset text[])
   returns text
@@ -977,6 +1249,20 @@ create function federation.list_alerts(include_resolved boolean DEFAULT false)
   as sha256 46be5ab7a7b42eacf0a527736d22b4054d5c4535c99ed262a06806829b3e2830; -- owner federation_owner
 comment on function federation.list_alerts(boolean) is 'What an administrator should look at, newest first; with what is over where that is asked for.';
 
+create function federation.list_as_peer(resource text, filter jsonb, first integer)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 5e7a09c8c34c2de85bbef298754e916586678d3e76c1d3feb0d97f2382302dc8; -- owner federation_peer
+comment on function federation.list_as_peer(text,jsonb,integer) is 'The verb list, as a peer.';
+
+create function federation.list_as_user(resource text, filter jsonb, first integer)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 21d4f9bdf1bece19913b6ac2cb62478a53c41a21270197c4d29e1f863ac660a6; -- owner federation_user
+comment on function federation.list_as_user(text,jsonb,integer) is 'A page of a resource, as a local user.';
+
 create function federation.list_audit(grant_id text DEFAULT NULL::text, limit_rows integer DEFAULT 100, subject_user_id text DEFAULT NULL::text, verb text DEFAULT NULL::text, outcome text DEFAULT NULL::text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, until timestamp with time zone DEFAULT NULL::timestamp with time zone, before_id bigint DEFAULT NULL::bigint, history boolean DEFAULT false)
   returns SETOF federation.federation_audit_log
   language sql stable security definer rows 1000
@@ -988,21 +1274,28 @@ create function federation.list_authorities()
   returns SETOF federation.federation_authorities
   language sql stable security definer rows 1000
   set search_path=""
-  as sha256 0bd6d1cedfa611cb79ec85e849d8c02a40047025726d4796c0f79114692251e4; -- owner federation_owner
-comment on function federation.list_authorities() is 'Every authority, the one that signs first.';
+  as sha256 67381c7391988b60800b256c83e3b281f050f66610fa467b5827e860da6d2a5c; -- owner federation_owner
+comment on function federation.list_authorities() is 'Every authority: the one that signs first, then the others that are trusted, then those that are retired, newest first.';
+
+create function federation.list_certificates(grant_id uuid DEFAULT NULL::uuid)
+  returns TABLE(serial text, grant_id uuid, subject_user_id text, peer_host text, not_before timestamp with time zone, not_after timestamp with time zone, issued_at timestamp with time zone, renewed_from text, revoked_at timestamp with time zone, revocation_reason text)
+  language sql stable security definer rows 1000
+  set search_path=""
+  as sha256 3c290e12168a9b8bd15e6b0936dea398f31f357b011cd8db38ef50295d343d2a; -- owner federation_owner
+comment on function federation.list_certificates(uuid) is 'Every certificate, or those of one grant, newest first.';
 
 create function federation.list_grants()
   returns TABLE(id uuid, subject_user_id text, peer_host text, status text, scope jsonb, created_at timestamp with time zone, created_by text, activated_at timestamp with time zone, expires_at timestamp with time zone, ended_at timestamp with time zone, end_reason text, certificate_serial text, certificate_not_after timestamp with time zone, requests_per_minute integer, burst integer, audit_mode text)
   language sql stable security definer rows 1000
   set search_path=""
-  as sha256 f63a4cff937071f965e9175e1ff397c160429c5d26edc84dfd842b7e4bc84fab; -- owner federation_owner
-comment on function federation.list_grants() is 'Every grant with its newest certificate, newest first.';
+  as sha256 2166bc04a3656506517cc2dba8d59796e3cbc2418a0eb8e79e208007330b14a8; -- owner federation_owner
+comment on function federation.list_grants() is 'Every grant with its newest certificate, one that is not revoked if there is any; newest first.';
 
 create function federation.list_peers()
-  returns TABLE(id uuid, owner_user_id text, host text, state text, federation_url text, public_url text, grant_id uuid, certificate_serial text, certificate_not_after timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone)
+  returns TABLE(id uuid, owner_user_id text, host text, state text, federation_url text, public_url text, grant_id uuid, certificate_serial text, certificate_not_after timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone, renewal_failures integer, renewal_failed_at timestamp with time zone, renewal_failure_code text, ended_because text)
   language sql stable security definer rows 1000
   set search_path=""
-  as sha256 83811eccb47a1ca7be1c8812f2328c33510518d30e3f618c741aa79c0d3bf9c3; -- owner federation_owner
+  as sha256 498ebaf32bf537c09d34fe8b50247c72472154b219897b24f39003488d96cf22; -- owner federation_owner
 comment on function federation.list_peers() is 'Every peer of every local user, without its key.';
 
 create function federation.list_resources()
@@ -1050,6 +1343,13 @@ create function federation.make_embedding_index(table_id regclass, embedding_col
   as sha256 2cb467ac6eea5e1568f63f785916c8ec267654b8619ab539004d7597139a7c3c; -- owner federation_owner
 comment on function federation.make_embedding_index(regclass,name) is 'Makes an HNSW index for cosine distance where the table has none for this column.';
 
+create function federation.mark_alert_delivered(id bigint)
+  returns void
+  language sql volatile security definer
+  set search_path=""
+  as sha256 e7a28011bdb2935577dd4f9c71dd3b05ebdbefe77966b24a45545a0c8b08e332; -- owner federation_owner
+comment on function federation.mark_alert_delivered(bigint) is 'The webhook took it.';
+
 create function federation.marked_parts(headline text)
   returns jsonb
   language sql immutable strict
@@ -1071,6 +1371,13 @@ create function federation.needed_privileges(table_id regclass, columns name[], 
   as sha256 1121370cdf182bc5b67c4a191d36c08f28c60dbfa67ae80c53a5637d96e1bf58; -- owner federation_owner
 comment on function federation.needed_privileges(regclass,name[],name[],name) is 'What peers and users need to read a resource under the given policies of its table.';
 
+create function federation.only_keys(key_column name, ids text[])
+  returns jsonb
+  language sql immutable
+  set search_path=""
+  as sha256 1b032d9d9a9cf83911a098e447f5be4d23e33210eb73c8bacbb82e51556c5711; -- owner federation_owner
+comment on function federation.only_keys(name,text[]) is 'Filter and number of rows of a page that holds these keys and no other.';
+
 create function federation.open_session(session jsonb)
   returns void
   language sql volatile
@@ -1084,6 +1391,13 @@ create function federation.order_terms(resource text, "order" jsonb)
   set search_path=""
   as sha256 ae2e13bed6d2f351f6f7c30b34df48ccc283a48526721825cfbb3f2d28e9ab6e; -- owner federation_owner
 comment on function federation.order_terms(text,jsonb) is 'The terms of an order, the key last. Raises MF012.';
+
+create function federation.page_keys(page jsonb, key_column name)
+  returns text[]
+  language sql immutable
+  set search_path=""
+  as sha256 1dfc46e08e0d35bce5460f79718ec9ccc8be036a7c4dbdb181c131746e45ba0f; -- owner federation_owner
+comment on function federation.page_keys(jsonb,name) is 'The keys of the rows of an answer, in their order; none where it was refused.';
 
 create function federation.partition_of_default(starts_at timestamp with time zone, ends_at timestamp with time zone, name text)
   returns void
@@ -1099,12 +1413,33 @@ create function federation.peer_health()
   as sha256 46ba197eb4a63b553bfee044eca3124c61b3a663dbe3d3ba65707abbc295395c; -- owner federation_owner
 comment on function federation.peer_health() is 'How each peer did when a gateway that serves now last asked it; no row for those that none asked.';
 
+create function federation.peer_roots(owner_user_id text, host text)
+  returns SETOF bytea
+  language sql stable security definer rows 1000
+  set search_path=""
+  as sha256 77c3c2020bb5890b8e9b8b528cc59ca38757da4a81b4ad32a307a9838c98148a; -- owner federation_owner
+comment on function federation.peer_roots(text,text) is 'The roots that are trusted for a peer, the pinned one first; none where there is no such peer.';
+
 create function federation.peers_of_current_user()
   returns SETOF federation.federation_peers
   language sql stable security definer rows 1000
   set search_path=""
   as sha256 806b06d8f6227207550d53547b74e9e572d136f674b9567236dd22b64dc4ca22; -- owner federation_owner
 comment on function federation.peers_of_current_user() is 'The peers of the local user of this session, with their sealed keys, for the gateway to open connections with.';
+
+create function federation.pinned_authority()
+  returns uuid
+  language sql stable
+  set search_path=""
+  as sha256 a1059d847d1782342797823194d896b7e7d659b041dda3fc983f3f710527ce96; -- owner federation_owner
+comment on function federation.pinned_authority() is 'The authority whose root new enrollment URLs name: the newest by which every gateway has shown itself for minutes, else the oldest that is trusted.';
+
+create function federation.policies_as_peer(resource text, images text[], known name[])
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 d18e7299abc989cce034a355678890221c8073b597483d711e3f6e63edfebb46; -- owner federation_peer
+comment on function federation.policies_as_peer(text,text[],name[]) is 'For each row (at least one), what each policy that binds a peer says of it: {"name", "kind", "admits", "reason"}; admits is null where it could not be asked.';
 
 create function federation.privilege_held(role_name name, object_kind text, object_id oid, column_number smallint)
   returns boolean
@@ -1127,6 +1462,13 @@ create function federation.privilege_statement(verb text, role_name name, object
   as sha256 7e32ccb12ad3134cb152fb2a5d51475da66394d9e7faa31374d251af123c8d61; -- owner federation_owner
 comment on function federation.privilege_statement(text,name,text,oid,smallint) is 'The grant or revoke statement for one privilege, every name of it from the catalogue.';
 
+create function federation.probe(who text, grant_id uuid, scope jsonb, question text, resource text, arguments jsonb DEFAULT '{}'::jsonb)
+  returns jsonb
+  language plpgsql volatile
+  set search_path=""
+  as sha256 691dcbbc497594806b221136b6672d71072432ef0ae2000778d4446267e0080c; -- owner federation_owner
+comment on function federation.probe(text,uuid,jsonb,text,text,jsonb) is 'Asks one question in the session of a grant''s peer, of a stand-in for it with another scope, or of its subject: {"answer"}, or {"refused"} with the SQLSTATE that a peer would have met. Raises MF012 and what a policy raises.';
+
 create function federation.protect_audit_partition(partition regclass)
   returns void
   language plpgsql volatile
@@ -1139,7 +1481,14 @@ create function federation.publish_settings(settings jsonb)
   language sql volatile security definer
   set search_path=""
   as sha256 687ffc0d8e1911d433641f7c71500dfbd83061de8a0e8b45e825405735a6834e; -- owner federation_owner
-comment on function federation.publish_settings(jsonb) is 'Writes the host, URLs and root fingerprint of this gateway.';
+comment on function federation.publish_settings(jsonb) is 'Writes the host and URLs of this gateway.';
+
+create function federation.published_crls()
+  returns TABLE(fingerprint text, kind text, issuer text, number bigint, der bytea, this_update timestamp with time zone, next_update timestamp with time zone, signs boolean)
+  language sql stable security definer rows 1000
+  set search_path=""
+  as sha256 89b3ae1b39a0be6556d4e4d942438f30a648d7fec87c0fbf0397967cfe469d0e; -- owner federation_owner
+comment on function federation.published_crls() is 'The newest lists of each authority that is trusted, that of the one which signs first; "signs" is false of a list of whoever signed by the same root before.';
 
 create function federation.put_search_document(resource text, entry jsonb)
   returns void
@@ -1176,6 +1525,23 @@ create function federation.ranked_by_words(resources text[], stage text, query t
   as sha256 67716e1a30481280b181e336af11bc59a216384bd1dd5219700f064bf8bc609f; -- owner federation_owner
 comment on function federation.ranked_by_words(text[],text,text,double precision,text,text,integer) is 'The best rows of several resources after a position, in one list. Raises MF013.';
 
+create function federation.read_as_caller(resource text, id text)
+  returns jsonb
+  language plpgsql volatile
+  set row_security=on
+  set search_path=""
+  as sha256 db993377eb07c1c37490e16726032778413655018f974d85460859779a342096; -- owner federation_owner
+comment on function federation.read_as_caller(text,text) is 'A row as text of its row type, if the caller''s own login can read the table and row-level security does not hold for it; else null.';
+
+create function federation.read_as_user(resource text, ids text[])
+  returns jsonb
+  language plpgsql volatile security definer
+  set DateStyle=ISO, MDY
+  set TimeZone=UTC
+  set search_path=""
+  as sha256 b83b8c6f92c0200ad347d5627101b5a7e11fe1d4c3d50189e221353149ce5246; -- owner federation_user
+comment on function federation.read_as_user(text,text[]) is 'Rows that a local user sees, as text of the table''s row type, columns that may not be read null; and which may be read.';
+
 create function federation.read_hits(resource text, keys text[], query text, stage text)
   returns TABLE(row_key text, content jsonb, snippet jsonb)
   language plpgsql stable rows 1000
@@ -1186,26 +1552,33 @@ create function federation.read_hits(resource text, keys text[], query text, sta
   as sha256 1ac38e877b67abba052f0e89ebb722745f61b658efaf286eef625ba3448a4f58; -- owner federation_owner
 comment on function federation.read_hits(text,text[],text,text) is 'Rows by their keys, as JSON, each with its snippet.';
 
+create function federation.rebind_identity()
+  returns void
+  language sql volatile
+  set search_path=""
+  as sha256 777dc460d78622bce0d54b5ff16a0f2d46e39a944b7187954dc685ab07983f25; -- owner federation_owner
+comment on function federation.rebind_identity() is 'Binds the tables of users and memberships again, as they are bound; with the rights of whoever calls it, as federation.bind_identity.';
+
 create function federation.rebuild_identity_functions()
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 c85ed93b2c391fd65b27621e4a361c229e92561f9d87e3dba5b5b9c6be92dfdd; -- owner federation_owner
-comment on function federation.rebuild_identity_functions() is 'Writes subject_exists and subject_teams from the bound identity.';
+  as sha256 ae10f084baeb304553a967347d6b6f2d2dbacc32f60bb1d989eedee5c494e66e; -- owner federation_owner
+comment on function federation.rebuild_identity_functions() is 'Writes subject_exists, subject_key and subject_teams from the bound identity.';
 
-create function federation.record_certificate(serial text, grant_id uuid, fingerprint text, not_before timestamp with time zone, not_after timestamp with time zone)
+create function federation.record_certificate(serial text, grant_id uuid, fingerprint text, not_before timestamp with time zone, not_after timestamp with time zone, renewed_from text DEFAULT NULL::text, enrollment_token text DEFAULT NULL::text)
   returns void
   language sql volatile security definer
   set search_path=""
-  as sha256 cb5f6d170a91518c77b303ec8c8617bb6d35d0614c32f236d1a866c55cc8ef77; -- owner federation_owner
-comment on function federation.record_certificate(text,uuid,text,timestamp with time zone,timestamp with time zone) is 'Records a client certificate that was signed for a grant.';
+  as sha256 99b2f3c8a1ece5a8050b66529ea4e5d5b09e6a54b7a1420ecf75f011470eae36; -- owner federation_owner
+comment on function federation.record_certificate(text,uuid,text,timestamp with time zone,timestamp with time zone,text,text) is 'Records a client certificate that was signed for a grant by the authority that signs now, with the one that it was renewed from, which is live, or the token that was spent for it. Raises MF031.';
 
-create function federation.record_identity(users_table regclass, user_column name, memberships_table regclass, member_user_column name, member_team_column name)
+create function federation.record_identity(users_table regclass, user_column name, memberships_table regclass, member_user_column name, member_team_column name, user_deleted_column name, member_deleted_column name)
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 b6a27dc25c89d368af3682c4b596e4301fdc78d0dd2e4705f4819da83c0fba62; -- owner federation_owner
-comment on function federation.record_identity(regclass,name,regclass,name,name) is 'Writes the row behind federation.bind_identity, which is what administrators call.';
+  as sha256 0520b5c9af86116dc412617a718724cf2994e29a37bfe0691c4333c544c44e96; -- owner federation_owner
+comment on function federation.record_identity(regclass,name,regclass,name,name,name,name) is 'Writes the row behind federation.bind_identity, which is what administrators call.';
 
 create function federation.record_privilege(resource text, role_name name, object_kind text, object_id oid, column_number smallint, granted_here boolean)
   returns void
@@ -1213,6 +1586,13 @@ create function federation.record_privilege(resource text, role_name name, objec
   set search_path=""
   as sha256 eda7c8dc3bd10b85ac52aa7c1b02f5f8be63f0904244f49cfde59b21a393b24f; -- owner federation_owner
 comment on function federation.record_privilege(text,name,text,oid,smallint,boolean) is 'Notes a privilege that a registration needs, and whether it is to be revoked with it.';
+
+create function federation.record_renewal(grant_id uuid, subject text, renewed_from text, serial text, fingerprint text, not_before timestamp with time zone, not_after timestamp with time zone)
+  returns void
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 88f58cbc8b5b2abdec2d2d0d7aa113949ede0a50f06e38d32881cb16cce0883f; -- owner federation_owner
+comment on function federation.record_renewal(uuid,text,text,text,text,timestamp with time zone,timestamp with time zone) is 'Records a renewed certificate, before it leaves; an earlier one of the same origin that was never confirmed is superseded. Raises as begin_renewal.';
 
 create function federation.record_resource(entry jsonb, columns name[])
   returns void
@@ -1225,8 +1605,8 @@ create function federation.redeem_enrollment_token(enrollment_token text)
   returns TABLE(grant_id uuid, subject_user_id text, peer_host text)
   language plpgsql volatile security definer rows 1000
   set search_path=""
-  as sha256 70d1da27beef8eca76aaaf36f4a435ddbf9fd884826dd09be767576eff5c0852; -- owner federation_owner
-comment on function federation.redeem_enrollment_token(text) is 'Spends a token and activates its grant, in the transaction that records the certificate. Raises MF030.';
+  as sha256 d80c361606573c94b9f0f58972165caa3599fdc36f49d0613a7b46f9da87c5fc; -- owner federation_owner
+comment on function federation.redeem_enrollment_token(text) is 'Spends a token, activates its grant and supersedes the certificates before, in the transaction that records the new one. Raises MF030.';
 
 create function federation.register_resource(name text, table_id regclass, owner text DEFAULT NULL::text, team text DEFAULT NULL::text, text_columns name[] DEFAULT '{}'::name[], time_column name DEFAULT NULL::name, order_by jsonb DEFAULT NULL::jsonb, key_column name DEFAULT NULL::name, hidden_columns name[] DEFAULT '{}'::name[], identity_settings jsonb DEFAULT '{}'::jsonb, embedding_column name DEFAULT NULL::name, search_config regconfig DEFAULT 'simple'::regconfig)
   returns void
@@ -1239,8 +1619,29 @@ create function federation.remove_peer(owner_user_id text, host text)
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 642a172faf592fc1a77a6e99c75b6d1431630f3e329e4087ce2159cb0b03b02c; -- owner federation_owner
+  as sha256 5cb175f4fe07beaf56194b5cc0dd7f4fb2c817f1f196ce21a72f952296e702b8; -- owner federation_owner
 comment on function federation.remove_peer(text,text) is 'Forgets a peer, its certificate and its key. Raises MF011.';
+
+create function federation.renewable_peers()
+  returns TABLE(id uuid, owner_user_id text, host text, federation_url text, grant_id uuid, roots_der bytea[], certificate_chain_der bytea[], certificate_serial text, certificate_not_after timestamp with time zone, sealed_key bytea, renewal_failures integer, renewal_failed_at timestamp with time zone, renewal_failure_code text, attempt text, checked_at timestamp with time zone)
+  language sql stable security definer rows 1000
+  set search_path=""
+  as sha256 42f811f66966bbd1c52b04053b8cea31ad5cd9bf2d79768180a41351ea04ca9c; -- owner federation_owner
+comment on function federation.renewable_peers() is 'Peers whose grant has not ended, with their sealed keys, the mark of their last attempt and the time by the database, which says what is due.';
+
+create function federation.renewal_subject(host text, owner_user_id text)
+  returns text
+  language sql immutable
+  set search_path=""
+  as sha256 a11e29c9f06e74f2294d741943d9b1eaa1e4e79d87888e2ef2a424d7e272bb1e; -- owner federation_owner
+comment on function federation.renewal_subject(text,text) is 'What alerts about the certificate for a peer are about.';
+
+create function federation.replace_peer_certificate(peer_id uuid, old_serial text, attempt text, certificate_chain_der bytea[], certificate_serial text, certificate_not_after timestamp with time zone, sealed_key bytea, roots_der bytea[])
+  returns boolean
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 cb3154a2d429c5cf470b10d2e796ebf0f3b2276b7c4cf95bb2a5f4e9f67e88f7; -- owner federation_owner
+comment on function federation.replace_peer_certificate(uuid,text,text,bytea[],text,timestamp with time zone,bytea,bytea[]) is 'Puts a renewed certificate, its sealed key and the roots to be trusted from now on in the place of the old; false where another worker has gone on since, and nothing changes.';
 
 create function federation.report_gateway(id uuid, name text, started_at timestamp with time zone, report jsonb)
   returns void
@@ -1270,6 +1671,13 @@ create function federation.require_resource(resource text)
   as sha256 2f2281bd12a2954dd39659b7076e3f23c6da5f829526215c1e52dcd3239c2dff; -- owner federation_owner
 comment on function federation.require_resource(text) is 'Raises MF001 to MF007 unless the grant is active, MF010 unless its scope admits the resource.';
 
+create function federation.require_role(role_name name)
+  returns void
+  language plpgsql stable
+  set search_path=""
+  as sha256 e17496e19f950ebaa498f97ebbf9fe6adb76dead59d31111e041d4432108b879; -- owner federation_owner
+comment on function federation.require_role(name) is 'Raises 42501 unless the function that calls runs as this role.';
+
 create function federation.require_searchable(resources text[])
   returns text[]
   language plpgsql stable
@@ -1290,6 +1698,13 @@ create function federation.require_status_active(status text, expires_at timesta
   set search_path=""
   as sha256 e0f0470d8e90d362de85f53a08b454e894290e2f579e43edefa6b5d09ff87fc6; -- owner federation_owner
 comment on function federation.require_status_active(text,timestamp with time zone) is 'Raises MF003 to MF006 unless a grant of this status and end is active now.';
+
+create function federation.require_subject(user_id text, grant_id uuid)
+  returns void
+  language plpgsql stable
+  set search_path=""
+  as sha256 efe7e86f85c99fc2650043fee85d60f7ca58014c04bd6b2415955cbdd2ada8d6; -- owner federation_owner
+comment on function federation.require_subject(text,uuid) is 'Raises MF011 unless the grant is there and speaks for the user: the two are not told apart.';
 
 create function federation.require_user(user_id text)
   returns void
@@ -1312,6 +1727,13 @@ create function federation.resolve_alert(code text, subject text)
   as sha256 3a05a677744d3881bb611cc684b5d3e816b8425adfdb65b8534ac744459b096f; -- owner federation_owner
 comment on function federation.resolve_alert(text,text) is 'Says that a condition is over.';
 
+create function federation.resolve_renewal_alerts(host text, owner_user_id text)
+  returns void
+  language plpgsql volatile
+  set search_path=""
+  as sha256 e990a37a2c8f78b6ee4cdac2942ed6f7c2423215b9168e223fc87408c14c769e; -- owner federation_owner
+comment on function federation.resolve_renewal_alerts(text,text) is 'The certificate for a peer is good again, or is needed no more.';
+
 create function federation.resource_catalogue()
   returns TABLE(name text, key_column text, columns jsonb)
   language sql stable security definer rows 1000
@@ -1326,6 +1748,20 @@ create function federation.resource_columns(resource text)
   as sha256 d3844328c6079058ff9f2070d05a5b478d914a650234e64caeef020abc82a1e8; -- owner federation_owner
 comment on function federation.resource_columns(text) is 'The columns of a resource that may leave, with their types as they are now. Kind says what JSON compares with them; opaque ones are neither filtered nor ordered by.';
 
+create function federation.resource_stage(grant_id uuid, resource text, scope jsonb)
+  returns jsonb
+  language plpgsql volatile
+  set search_path=""
+  as sha256 90e133853c5872695f86eb3c6fa4dadd749735e30487ece97f970c8ec5d6cd73; -- owner federation_owner
+comment on function federation.resource_stage(uuid,text,jsonb) is 'Whether a scope of a grant admits a resource, and if not, why; null where the grant''s subject is gone, for whom no session opens.';
+
+create function federation.restore_revocations(revoked jsonb, epoch bigint DEFAULT 0)
+  returns TABLE(certificates_revoked integer, certificates_remembered integer, grants_ended integer)
+  language plpgsql volatile security definer rows 1000
+  set search_path=""
+  as sha256 94f08be21d89f51394d2d777fb75f6f7d892ff014d4866474e4c59310cac974e; -- owner federation_owner
+comment on function federation.restore_revocations(jsonb,bigint) is 'Takes in what was published as revoked, [{"serial", "grant", "reason", "revokedAt", "notAfter"}], and up to which count. Safe to repeat. Raises MF012.';
+
 create function federation.resume_grant(grant_id uuid)
   returns void
   language sql volatile security definer
@@ -1333,12 +1769,47 @@ create function federation.resume_grant(grant_id uuid)
   as sha256 b5e451d204042f572094588dffdc025dcde76b2698b475570305e9804e76732f; -- owner federation_owner
 comment on function federation.resume_grant(uuid) is 'Makes a suspended grant active again. Raises MF011, MF031.';
 
+create function federation.retire_authorities()
+  returns SETOF text
+  language plpgsql volatile security definer rows 1000
+  set search_path=""
+  as sha256 78e7f0cd5547bb567057cdf2edc90b00f1e9372cbe5a91ab8436ea91109e4221; -- owner federation_owner
+comment on function federation.retire_authorities() is 'Ends a rotation: retires an authority that has a successor a day after the last of its certificates has ended, and returns its fingerprint.';
+
+create function federation.retire_authority(fingerprint text)
+  returns bigint
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 53100ffb8a57efa893c47ebb88f8ff71e8d994cf7a83335f2d3e4cdd6da5e7f0; -- owner federation_owner
+comment on function federation.retire_authority(text) is 'Trusts a root no more from now on, whose key was stolen, and returns how many good certificates are refused by that. Raises MF011, MF031.';
+
+create function federation.revocation_epoch()
+  returns bigint
+  language sql volatile security definer
+  set search_path=""
+  as sha256 d122cc0270e3f3f72d5f46feead2c779efe4f2d25a93f7369e7403f1207aad67; -- owner federation_owner
+comment on function federation.revocation_epoch() is 'The count of revocations, 0 before the first. It never falls, but in a database that was restored from a backup.';
+
+create function federation.revoke_certificate(serial text, reason text DEFAULT 'unspecified'::text)
+  returns SETOF text
+  language plpgsql volatile security definer rows 1000
+  set search_path=""
+  as sha256 828b5d93bba02be228e37e0c5e28044c2d493f049f1a80a8d33b6f4a4a51e5f2; -- owner federation_owner
+comment on function federation.revoke_certificate(text,text) is 'Revokes a certificate, what its key enrolled for again, and all that descend from them, and returns their serials: none where all were revoked before. The grant goes on. Raises MF011, MF012.';
+
 create function federation.revoke_grant(grant_id uuid, reason text DEFAULT NULL::text)
   returns void
   language plpgsql volatile security definer
   set search_path=""
   as sha256 883ebb8144f7c7659b97967418fc87344aa16a7b33e1de1cc9862177288a3bd1; -- owner federation_owner
 comment on function federation.revoke_grant(uuid,text) is 'Revokes a grant and its certificates; a grant that has ended stays as it is. Raises MF011.';
+
+create function federation.revoke_lineage(serial text, reason text, revoked_at timestamp with time zone)
+  returns SETOF text
+  language plpgsql volatile rows 1000
+  set search_path=""
+  as sha256 a2b9081afebd89f374c486564752f5f1a867f12fd898ee3e0123d23dac974a0d; -- owner federation_owner
+comment on function federation.revoke_lineage(text,text,timestamp with time zone) is 'Revokes a certificate and, unless it is superseded, all that its key enrolled for again and all that descend from them; returns those that were not revoked before.';
 
 create function federation.revoke_user_token(token_id uuid)
   returns void
@@ -1348,11 +1819,11 @@ create function federation.revoke_user_token(token_id uuid)
 comment on function federation.revoke_user_token(uuid) is 'Ends a bearer token. Raises MF011.';
 
 create function federation.revoked_certificates()
-  returns TABLE(serial text, revoked_at timestamp with time zone, revocation_reason text)
+  returns TABLE(serial text, revoked_at timestamp with time zone, revocation_reason text, grant_id uuid, not_after timestamp with time zone)
   language sql stable security definer rows 1000
   set search_path=""
-  as sha256 5be7f604a890892bd0cccf22360a38b28f8d9c6807b838816f2a4e7a1994109e; -- owner federation_owner
-comment on function federation.revoked_certificates() is 'The revoked certificates that have not ended: what a CRL lists (RFC 5280 §5).';
+  as sha256 48021be477ab3a6de9b4a1e6f3b808c09e37eddd3a1400816cd6bd280b975398; -- owner federation_owner
+comment on function federation.revoked_certificates() is 'The revoked certificates that have not ended: what a CRL lists (RFC 5280 §5). Those that a restored database only knows to be revoked have no grant.';
 
 create function federation.roll_audit(hot interval DEFAULT '90 days'::interval)
   returns TABLE(action text, partition text)
@@ -1362,6 +1833,13 @@ create function federation.roll_audit(hot interval DEFAULT '90 days'::interval)
   set search_path=""
   as sha256 982cd686faca58cb8f9ff920ef43517d826cc08e85199a8004376ad5943caacb; -- owner federation_owner
 comment on function federation.roll_audit(interval) is 'Makes partitions for the coming weeks and moves those to the archive that ended so long ago; says what it did. Raises MF012 for less than 90 days, but for a superuser.';
+
+create function federation.rotate_authority(id uuid, certificate_der bytea, fingerprint text, sealed_key bytea, cross_certificate_der bytea)
+  returns void
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 92f42d36c25ad1866662a374cb4ef309c7a20230d802d5569b8134ebb2f37eb3; -- owner federation_owner
+comment on function federation.rotate_authority(uuid,bytea,text,bytea,bytea) is 'Adds the authority that takes over from the embedded one, its key sealed and certified by the one before. Raises MF031 while two are trusted.';
 
 create function federation.row_expression(table_id regclass, expression text)
   returns text
@@ -1383,6 +1861,13 @@ create function federation.scope_cap()
   set search_path=""
   as sha256 f8db9f89941df6d95d4706619bc8b44e2e46a3f9a9f621f28d3fe99f2f49605b; -- owner federation_owner
 comment on function federation.scope_cap() is 'The most rows one query may return under the active grant: 100 where the scope is silent.';
+
+create function federation.scope_names_team(scope jsonb, teams text[])
+  returns boolean
+  language sql immutable
+  set search_path=""
+  as sha256 bf8421174e321caa9ac2f000fb9df61336975b4e9c7bbb42811480419ca2f0a8; -- owner federation_owner
+comment on function federation.scope_names_team(jsonb,text[]) is 'Whether a stored scope includes one of these teams: "*" includes any.';
 
 create function federation.scope_personal()
   returns boolean
@@ -1525,6 +2010,13 @@ create function federation.select_columns(resource text)
   as sha256 82b7fa6f51d88c38031d416c2f0373c2e86415166e85300db2b703d3927e1a4b; -- owner federation_owner
 comment on function federation.select_columns(text) is 'The select list of a resource over the row alias t.';
 
+create function federation.send_notice(notice jsonb)
+  returns void
+  language plpgsql volatile
+  set search_path=""
+  as sha256 b37c6838ebb538bf2a92bc83306d423bd0ef62895dec6901ef1d20d9dbb788c2; -- owner federation_owner
+comment on function federation.send_notice(jsonb) is 'Sends one notice on the channel federation_grants, a few hundred bytes at most; {"all": true} after the first thousand of a transaction.';
+
 create function federation.session_grant()
   returns SETOF federation.federation_grants
   language sql stable security definer rows 1
@@ -1564,7 +2056,7 @@ create function federation.set_grant_suspended(grant_id uuid, suspended boolean)
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 da2dd94b61a8a60475626e72a034ccdf223780dc64b8a954faf840188857ddb2; -- owner federation_owner
+  as sha256 8c6a7642c11c6236ca1fe87c5d9ea8f20afb5671ca370c51382a2d645e7fa5c6; -- owner federation_owner
 comment on function federation.set_grant_suspended(uuid,boolean) is 'Moves a grant between active and suspended. Raises MF011, MF031.';
 
 create function federation.set_peer_cache(owner_user_id text, host text, ttl_seconds integer)
@@ -1578,8 +2070,15 @@ create function federation.set_peer_state(peer_id uuid, serial text, state text)
   returns void
   language sql volatile security definer
   set search_path=""
-  as sha256 7bf66d08ce992016092375874f516c48bb2ddcf8893566098bad1784f2672ec1; -- owner federation_owner
+  as sha256 7a7c3b3fd01d698cbb85237605eebd055088530400a8f3abc76eed9edaea149c; -- owner federation_owner
 comment on function federation.set_peer_state(uuid,text,text) is 'Writes what the gateway learnt of a peer when it last asked it.';
+
+create function federation.signing_authority()
+  returns uuid
+  language sql stable
+  set search_path=""
+  as sha256 94236c0fbad461933c5a1912c43bae0821f67dd3288f98111eb432d1112170c3; -- owner federation_owner
+comment on function federation.signing_authority() is 'The newest authority that is not retired and was made a minute ago or has signed, else the oldest that is not retired; null where there is none.';
 
 create function federation.single_key(table_id regclass)
   returns name
@@ -1592,22 +2091,43 @@ create function federation.status()
   returns jsonb
   language sql stable security definer
   set search_path=""
-  as sha256 99c411dda5dd6e96c7bb80eda2a438833ed2afffb7e44ec472d02fe3dfdf0aca; -- owner federation_owner
+  as sha256 3fdfca117936b552dcd98c7ae54919d222d80827d9a62e1bb92d332387726529; -- owner federation_owner
 comment on function federation.status() is 'Grants by status, peers and how they do, gateways that serve now, the audit log of the last day with what it says is missing, and open alerts.';
+
+create function federation.store_crl(authority_id uuid, kind text, issuer text, number bigint, der bytea, this_update timestamp with time zone, next_update timestamp with time zone)
+  returns boolean
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 9bd9587a92ce378c788e15f008fa356af336213ab813b185b24d32daf8b7b0ba; -- owner federation_owner
+comment on function federation.store_crl(uuid,text,text,bigint,bytea,timestamp with time zone,timestamp with time zone) is 'Keeps a list that was signed; false where a newer one of the same issuer is there, which stays while it is good.';
 
 create function federation.subject_exists(subject text)
   returns boolean
   language plpgsql stable strict security definer
   set search_path=""
-  as sha256 06f05281afdec30e40ff7c8ba9725b1192068cfd10080d6376b53ddc75aac187; -- owner federation_owner
-comment on function federation.subject_exists(text) is 'Whether the bound users table holds this user. Written by federation.bind_identity.';
+  as sha256 ce4dc1cbce4add55db022a997c6459de585d02197135f2fb3e86e1235b69aea3; -- owner federation_owner
+comment on function federation.subject_exists(text) is 'Whether the bound users table holds this user, not marked as deleted. Written by federation.bind_identity.';
+
+create function federation.subject_key(subject text)
+  returns text
+  language plpgsql stable strict security definer
+  set search_path=""
+  as sha256 521a51c8da173c253ddf6250e097c766cfdd0b8b924a1c33fb1043dd818f2f55; -- owner federation_owner
+comment on function federation.subject_key(text) is 'The key of a user as its row says it: 5 for "05" where keys are numbers; null for nobody. Written by federation.bind_identity.';
 
 create function federation.subject_teams(subject text)
   returns text[]
   language plpgsql stable strict security definer
   set search_path=""
-  as sha256 3749afeb55152c8925ab22fa6d106455d2052a03d5bd7c4a12a12f4dee1bb245; -- owner federation_owner
+  as sha256 8aad0806e2bca9c681abbe7ec867953aa1b8ead03d69f76a9a4ddece872453d6; -- owner federation_owner
 comment on function federation.subject_teams(text) is 'The teams of a user, from the bound memberships table. Written by federation.bind_identity.';
+
+create function federation.supersede_certificates(grace interval DEFAULT '01:00:00'::interval)
+  returns integer
+  language sql volatile security definer
+  set search_path=""
+  as sha256 6a47eaea2cddaa244aec8b7c51abe899972771eb894220ab084f532948b81f36; -- owner federation_owner
+comment on function federation.supersede_certificates(interval) is 'Revokes every certificate whose successor was confirmed that long ago, but those that another transaction is at; the successor stays. Returns how many.';
 
 create function federation.suspend_grant(grant_id uuid)
   returns void
@@ -1637,12 +2157,47 @@ create function federation.tg_federation_audit_log__append_only()
   as sha256 1d05d7c3e7f72472b6b43a21f4947603f58e3c69ae5b81b2ce8d943fe194842d; -- owner federation_owner
 comment on function federation.tg_federation_audit_log__append_only() is 'Refuses every change of a row that was written.';
 
+create function federation.tg_federation_certificates__lifecycle()
+  returns trigger
+  language plpgsql volatile
+  set search_path=""
+  as sha256 9b076f1cdb1d0ba651cf5b2d110303b3ac98eb2124ffd4c05fb38a6d4bfb6579; -- owner federation_owner
+comment on function federation.tg_federation_certificates__lifecycle() is 'Refuses to un-revoke, and to issue what would be revoked; counts revocations.';
+
+create function federation.tg_federation_certificates__notify()
+  returns trigger
+  language plpgsql volatile
+  set search_path=""
+  as sha256 91dfec450b2e61ee5c207eeace896cf80966b1c1b801b5845d17cf3c452ccb82; -- owner federation_owner
+comment on function federation.tg_federation_certificates__notify() is 'Tells gateways that a certificate of a grant that goes on was revoked.';
+
 create function federation.tg_federation_grants__lifecycle()
   returns trigger
   language plpgsql volatile
   set search_path=""
   as sha256 906f402699efa2c63feed9c54407b266873ddfda09da26a4d747b084e2503cc0; -- owner federation_owner
 comment on function federation.tg_federation_grants__lifecycle() is 'Refuses a change of status that the lifecycle does not know.';
+
+create function federation.tg_federation_grants__notify()
+  returns trigger
+  language plpgsql volatile
+  set search_path=""
+  as sha256 297cbedb9c38301c10124090ae6c97ca6116aa6bf8d7463579ae2793151e229a; -- owner federation_owner
+comment on function federation.tg_federation_grants__notify() is 'Tells gateways that a grant has another status or, as "changed", another scope.';
+
+create function federation.tg_federation_restored_revocations__keep()
+  returns trigger
+  language plpgsql volatile
+  set search_path=""
+  as sha256 d747a0791f031cbca9ec9e0975c0de4814e7c93dd32b5edc3716188c2a5752d3; -- owner federation_owner
+comment on function federation.tg_federation_restored_revocations__keep() is 'Refuses to forget a revocation.';
+
+create function federation.tg_memberships__revoke_grants()
+  returns trigger
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 97d3d22a965263b1691195c3b9a2591b253e7fc04faf8da427405bda9c8e24e9; -- owner federation_owner
+comment on function federation.tg_memberships__revoke_grants() is 'Revokes every grant of team rows only whose subject is in none of its teams any more.';
 
 create function federation.tg_resources__keep_words()
   returns trigger
@@ -1656,7 +2211,7 @@ create function federation.tg_users__revoke_grants()
   returns trigger
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 d7eaf4430a4408f88c012b90f9b0df0fda15c358296927d81894e415559910cf; -- owner federation_owner
+  as sha256 b930101341f8f92939eb9c58a4b151ec1642572f9e5133ee111bdb8dde10e0cd; -- owner federation_owner
 comment on function federation.tg_users__revoke_grants() is 'Revokes every live grant whose subject is the row that goes.';
 
 create function federation.trigram_schema()
@@ -1666,12 +2221,26 @@ create function federation.trigram_schema()
   as sha256 b37bf4694e4ab2264c37d506fd49202e1988b263e1b00a07281febc92cad1515; -- owner federation_owner
 comment on function federation.trigram_schema() is 'The schema of pg_trgm, quoted; null where there is none that the current role can use.';
 
+create function federation.trust_peer_root(owner_user_id text, host text, root_certificate_der bytea)
+  returns void
+  language sql volatile security definer
+  set search_path=""
+  as sha256 7c57e83ad29a51fb9c8d37c88c5ef0a1223e650f12f9837010d68d2d069c20d7; -- owner federation_owner
+comment on function federation.trust_peer_root(text,text,bytea) is 'Trusts a further root of a peer: one that certificates of its have been led to from a root that was trusted.';
+
 create function federation.unbind_identity()
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 2bd5cc35fe3d8e8b0cb0b1c840c715d01ce754fe9e52e31080a0a8e170e1ab8f; -- owner federation_owner
+  as sha256 32dadde566d585ef8fc05f911424730de1fc62160b8821e90c4ad49cb61b6e9f; -- owner federation_owner
 comment on function federation.unbind_identity() is 'Takes the binding, its policies, triggers and privileges away. Without one, no grant can be created and no team is anyone''s.';
+
+create function federation.undelivered_alerts()
+  returns TABLE(id bigint, at timestamp with time zone, severity text, code text, subject text, message text)
+  language sql stable security definer rows 1000
+  set search_path=""
+  as sha256 d842a10beb275939206a524fdaafb03eb04f6ddc45d5293b8b35e72e60a7558b; -- owner federation_owner
+comment on function federation.undelivered_alerts() is 'What the webhook has not been told, the oldest first.';
 
 create function federation.unregister_resource(name text)
   returns void
@@ -1679,6 +2248,13 @@ create function federation.unregister_resource(name text)
   set search_path=""
   as sha256 7e76a45d6e464836142aec21ad0a556e242b965defccb8b618225556b1cbc874; -- owner federation_owner
 comment on function federation.unregister_resource(text) is 'Drops a registration and leaves the table as it was found. Raises MF011, and MF031 while a live grant names the resource.';
+
+create function federation.update_grant(grant_id uuid, scope jsonb)
+  returns void
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 aecfb5ed7a47dcbb551cf6157ebf25303e8cae8a228ba4eef9be208c5e11bad8; -- owner federation_owner
+comment on function federation.update_grant(uuid,jsonb) is 'Gives a grant that has not ended another scope. A cursor that the peer holds goes on, under the new one. Raises MF011, MF020, MF031.';
 
 create function federation.user_of_token(token text)
   returns text
@@ -1700,6 +2276,34 @@ create function federation.verify_chain(chain text)
   set search_path=""
   as sha256 ea354a8e2f99580a7fe74a7dab78c8ed329c7eea6e516c4f07e76478adea9323; -- owner federation_owner
 comment on function federation.verify_chain(text) is 'Walks one chain, log and archive, to its first fault or to its head: changed, removed, inserted or reordered.';
+
+create function federation.visible(grant_id uuid, scope jsonb DEFAULT NULL::jsonb, samples integer DEFAULT 3)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 0d0801039f9a6983abc07037c927e8c4cf4f744bcfc3d4c0ceaefd612784bd86; -- owner federation_owner
+comment on function federation.visible(uuid,jsonb,integer) is 'What a grant''s peer can see now, or could under another scope: for each resource how many rows (up to 10 000) and a few of them. Where the grant does not serve, "refused" says why, and the rest is as if it did. Is audited. Raises MF011, MF012, MF020.';
+
+create function federation.visible_for_user(user_id text, grant_id uuid, samples integer DEFAULT 3)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 b36161c3d635b87298c87e0f771c3b696a9f90a2c44227e56c59d601f9bf6dd4; -- owner federation_owner
+comment on function federation.visible_for_user(text,uuid,integer) is 'As federation.visible, for a local user whom the gateway has authenticated and a grant that speaks for them. Raises MF011, MF012.';
+
+create function federation.visible_rows(grant_id uuid, scope jsonb, samples integer)
+  returns jsonb
+  language plpgsql volatile
+  set search_path=""
+  as sha256 3c228b8f37a7e5248a5de1596172c386419614c1c35db31525b91f9cafc98164; -- owner federation_owner
+comment on function federation.visible_rows(uuid,jsonb,integer) is 'What federation.visible and federation.visible_for_user say. Raises MF012, MF020.';
+
+create function federation.watch_table(table_id regclass, what text, columns name[], call text)
+  returns void
+  language plpgsql volatile
+  set search_path=""
+  as sha256 d2254b04caec4b1e9f38bd5e4c79cefa0f997895d42ab32f82e03200462dab9d; -- owner federation_owner
+comment on function federation.watch_table(regclass,text,name[],text) is 'Puts the triggers of a binding on one table, as its owner.';
 
 create function federation_api.capabilities()
   returns jsonb
@@ -1731,9 +2335,17 @@ comment on function federation_api.search(text,text[],integer,text,text,double p
 
 -- triggers
 
-CREATE TRIGGER _900_federation_revoke_all_grants AFTER TRUNCATE ON app.users FOR EACH STATEMENT EXECUTE FUNCTION federation.tg_users__revoke_grants('id');
+CREATE TRIGGER _900_federation_memberships_changed AFTER UPDATE ON app.memberships FOR EACH ROW WHEN (((old.user_id IS DISTINCT FROM new.user_id) OR (old.team_id IS DISTINCT FROM new.team_id))) EXECUTE FUNCTION federation.tg_memberships__revoke_grants('user_id', 'team_id', ''); -- A
 
-CREATE TRIGGER _900_federation_revoke_grants AFTER DELETE OR UPDATE OF id ON app.users FOR EACH ROW EXECUTE FUNCTION federation.tg_users__revoke_grants('id');
+CREATE TRIGGER _900_federation_memberships_deleted AFTER DELETE ON app.memberships FOR EACH ROW EXECUTE FUNCTION federation.tg_memberships__revoke_grants('user_id', 'team_id', ''); -- A
+
+CREATE TRIGGER _900_federation_memberships_truncated AFTER TRUNCATE ON app.memberships FOR EACH STATEMENT EXECUTE FUNCTION federation.tg_memberships__revoke_grants('user_id', 'team_id', ''); -- A
+
+CREATE TRIGGER _900_federation_users_changed AFTER UPDATE ON app.users FOR EACH ROW WHEN ((old.id IS DISTINCT FROM new.id)) EXECUTE FUNCTION federation.tg_users__revoke_grants('id'); -- A
+
+CREATE TRIGGER _900_federation_users_deleted AFTER DELETE ON app.users FOR EACH ROW EXECUTE FUNCTION federation.tg_users__revoke_grants('id'); -- A
+
+CREATE TRIGGER _900_federation_users_truncated AFTER TRUNCATE ON app.users FOR EACH STATEMENT EXECUTE FUNCTION federation.tg_users__revoke_grants('id'); -- A
 
 CREATE TRIGGER _100_append_only BEFORE DELETE OR UPDATE ON federation.federation_audit_archive FOR EACH ROW EXECUTE FUNCTION federation.tg_federation_audit_log__append_only();
 
@@ -1747,19 +2359,31 @@ CREATE TRIGGER _100_append_only BEFORE DELETE OR UPDATE ON federation.federation
 
 CREATE TRIGGER _110_append_only_truncate BEFORE TRUNCATE ON federation.federation_audit_log_default FOR EACH STATEMENT EXECUTE FUNCTION federation.tg_federation_audit_log__append_only();
 
-CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_authorities DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('authority', '{sealed_key,certificate_der}');
+CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_authorities DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('authority', '{sealed_key,certificate_der,cross_certificate_der}');
+
+CREATE TRIGGER _100_lifecycle BEFORE INSERT OR DELETE OR UPDATE ON federation.federation_certificates FOR EACH ROW EXECUTE FUNCTION federation.tg_federation_certificates__lifecycle(); -- A
+
+CREATE TRIGGER _110_lifecycle_truncate BEFORE TRUNCATE ON federation.federation_certificates FOR EACH STATEMENT EXECUTE FUNCTION federation.tg_federation_certificates__lifecycle(); -- A
+
+CREATE TRIGGER _200_notify AFTER UPDATE ON federation.federation_certificates FOR EACH ROW WHEN (((old.revoked_at IS NULL) AND (new.revoked_at IS NOT NULL))) EXECUTE FUNCTION federation.tg_federation_certificates__notify();
 
 CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_certificates DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('certificate', '{}');
 
 CREATE TRIGGER _100_lifecycle BEFORE INSERT OR UPDATE ON federation.federation_grants FOR EACH ROW EXECUTE FUNCTION federation.tg_federation_grants__lifecycle();
 
+CREATE TRIGGER _200_notify AFTER UPDATE ON federation.federation_grants FOR EACH ROW WHEN (((old.status IS DISTINCT FROM new.status) OR (old.scope IS DISTINCT FROM new.scope))) EXECUTE FUNCTION federation.tg_federation_grants__notify();
+
 CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_grants DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('grant', '{}');
 
 CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_identity DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('identity', '{}');
 
-CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_peers DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('peer', '{sealed_key,root_certificate_der,certificate_chain_der}');
+CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_peers DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('peer', '{sealed_key,root_certificate_der,certificate_chain_der,trusted_roots_der}');
 
 CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_resources DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('resource', '{}');
+
+CREATE TRIGGER _100_keep BEFORE DELETE OR UPDATE ON federation.federation_restored_revocations FOR EACH ROW EXECUTE FUNCTION federation.tg_federation_restored_revocations__keep(); -- A
+
+CREATE TRIGGER _110_keep_truncate BEFORE TRUNCATE ON federation.federation_restored_revocations FOR EACH STATEMENT EXECUTE FUNCTION federation.tg_federation_restored_revocations__keep(); -- A
 
 CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_user_tokens DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('token', '{token_hash}');
 
@@ -1865,6 +2489,11 @@ create policy federation_certificates_native on federation.federation_certificat
   with check (true);
 comment on policy federation_certificates_native on federation.federation_certificates is 'The functions of federation_owner are the only way in; no other role has a policy or a privilege.';
 
+create policy federation_crls_native on federation.federation_crls as permissive for all to federation_owner
+  using (true)
+  with check (true);
+comment on policy federation_crls_native on federation.federation_crls is 'The functions of federation_owner are the only way in; no other role has a policy or a privilege.';
+
 create policy federation_enrollment_tokens_native on federation.federation_enrollment_tokens as permissive for all to federation_owner
   using (true)
   with check (true);
@@ -1904,6 +2533,11 @@ create policy federation_resources_native on federation.federation_resources as 
   using (true)
   with check (true);
 comment on policy federation_resources_native on federation.federation_resources is 'The functions of federation_owner are the only way in; no other role has a policy or a privilege.';
+
+create policy federation_restored_revocations_native on federation.federation_restored_revocations as permissive for all to federation_owner
+  using (true)
+  with check (true);
+comment on policy federation_restored_revocations_native on federation.federation_restored_revocations is 'The functions of federation_owner are the only way in; no other role has a policy or a privilege.';
 
 create policy federation_search_documents_native on federation.federation_search_documents as permissive for all to federation_owner
   using (true)

@@ -52,8 +52,12 @@ export function createFindings(): Findings {
 
 const DAY_MS = 86_400_000;
 
-/** How long a certificate is good for: yellow from seven days before its end, or a third of its life where that is short. */
-export function expiry(certificate: { validFrom: Date; validTo: Date }, remedy: string): Found {
+/**
+ * How long a certificate is good for: yellow from some days before its end, or a third of its life where that is short.
+ *
+ * @param days what is to be done about it takes so long
+ */
+export function expiry(certificate: { validFrom: Date; validTo: Date }, remedy: string, days = 7): Found {
   const left = certificate.validTo.getTime() - Date.now();
   const day = certificate.validTo.toISOString().slice(0, 10);
   if (left <= 0) {
@@ -61,5 +65,5 @@ export function expiry(certificate: { validFrom: Date; validTo: Date }, remedy: 
   }
   const life = certificate.validTo.getTime() - certificate.validFrom.getTime();
   const detail = `good until ${day}, ${Math.floor(left / DAY_MS)} days`;
-  return left < Math.min(7 * DAY_MS, life / 3) ? { status: "yellow", detail, remedy } : { status: "green", detail };
+  return left < Math.min(days * DAY_MS, life / 3) ? { status: "yellow", detail, remedy } : { status: "green", detail };
 }

@@ -1,5 +1,6 @@
 import { Pool } from "pg";
 import { z } from "zod";
+import { createRevocationNews } from "../../client/revocation-news.ts";
 import { createPeerConnections } from "../../client/peer-connections.ts";
 import type { PeerConnections } from "../../client/peer-connections.ts";
 import type { Peer } from "../../client/peer.ts";
@@ -27,6 +28,16 @@ interface Seen {
   last_success: string | null;
   last_failure_code: string | null;
   offline_since: string | null;
+}
+
+/** A peer as administrators see it. */
+interface KnownPeer {
+  id: string;
+  owner_user_id: string;
+  host: string;
+  state: Peer["state"];
+  renewal_failures: number;
+  renewal_failure_code: string | null;
 }
 
 const answer = z.object({ protocol: z.number() });
@@ -59,13 +70,12 @@ const REFUSALS: Partial<Record<ErrorCode, Omit<Found, "detail"> & { detail: stri
  * audited there.
  */
 export async function lookAtPeers({ config, adminUrl, gatewayUrl, keyring }: UsedGateway): Promise<Finding[]> {
-  const { owners, seen } = await asAdministrator(adminUrl, async (client) => ({
-    owners: (
-      await client.query<{ id: string }>("select distinct owner_user_id as id from federation.list_peers() order by 1")
-    ).rows,
+  const { known, seen } = await asAdministrator(adminUrl, async (client) => ({
+    known: (await client.query<KnownPeer>("select * from federation.list_peers() order by owner_user_id, host")).rows,
     // Nothing of peers that no gateway which runs has asked yet.
     seen: (await client.query<Seen>(SEEN)).rows,
   }));
+  const owners = [...new Set(known.map(({ owner_user_id: id }) => id))];
   const pool = new Pool({ connectionString: gatewayUrl, max: 2 });
   pool.on("error", () => undefined);
   const timeoutMs = config.limits.peerTimeoutMs;
@@ -73,7 +83,7 @@ export async function lookAtPeers({ config, adminUrl, gatewayUrl, keyring }: Use
   try {
     const sessions = createSessions(pool, { statementTimeoutMs: config.limits.statementTimeoutMs });
     const peers: { owner: string; peer: Peer }[] = [];
-    for (const { id } of owners) {
+    for (const id of owners) {
       for (const peer of await peersOfUser(sessions, id)) {
         peers.push({ owner: id, peer });
       }
@@ -90,6 +100,7 @@ export async function lookAtPeers({ config, adminUrl, gatewayUrl, keyring }: Use
       );
       findings.push(...found.flat());
     }
+    findings.push(...known.filter(({ state }) => state !== "revoked").flatMap(lookAtRenewal));
     return findings;
   } finally {
     await connections.close();
@@ -139,10 +150,36 @@ async function lookAtPeer(
       name: `certificate for ${peer.host} of ${owner}`,
       ...expiry(
         { validFrom: new Date(validFrom), validTo: new Date(validTo) },
-        "mosaic federation peer add, with a new enrollment URL of its administrator",
+        peer.certificateEnded
+          ? "mosaic federation peer add, with a new enrollment URL of its administrator"
+          : `does a worker run? mosaic federation peer renew ${peer.host} --user ${owner}`,
       ),
     },
   ];
+}
+
+/** Nothing where no renewal failed. */
+function lookAtRenewal({
+  host,
+  owner_user_id: owner,
+  renewal_failures: failures,
+  renewal_failure_code: code,
+}: KnownPeer): Finding[] {
+  return code === null
+    ? []
+    : [
+        {
+          scope: "remote",
+          peer: host,
+          name: `renewal for ${host} of ${owner}`,
+          status: "yellow",
+          detail: `failed ${failures} times, the last with ${code}`,
+          remedy:
+            code === "CERTIFICATE_EXPIRED" || code === "CONFLICT"
+              ? "mosaic federation peer add, with a new enrollment URL of its administrator"
+              : `ask its administrator, then: mosaic federation peer renew ${host} --user ${owner}`,
+        },
+      ];
 }
 
 async function ask(peer: Peer, connections: PeerConnections, timeoutMs: number): Promise<Found> {
@@ -152,7 +189,7 @@ async function ask(peer: Peer, connections: PeerConnections, timeoutMs: number):
   try {
     said = await connections.request(peer, "capabilities", {}, deadline, unrecordedSpan());
   } catch (error) {
-    return refusalOf(asFederationError(error), peer);
+    return refusalOf(await createRevocationNews().explain(peer, asFederationError(error), deadline), peer);
   } finally {
     deadline.end();
   }

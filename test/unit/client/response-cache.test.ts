@@ -100,6 +100,22 @@ describe("the response cache", () => {
     expect(await asked(cache, () => Promise.resolve("yes"))).toEqual({ value: "yes", ageMs: null });
   });
 
+  test("is flushed by a straggler of its own certificate, and not by one of the certificate before", async () => {
+    const cache = createResponseCache({ bytes: 100_000 });
+    let asks = 0;
+    const ask = (): Promise<number> => Promise.resolve((asks += 1));
+    await asked(cache, ask);
+    await asked(cache, ask, { certificateSerial: "02" });
+    const landing = Promise.withResolvers<number>();
+    const onItsWay = asked(cache, () => landing.promise, { certificateSerial: "02", key: "another" });
+    cache.flushOf("peer", "01");
+    landing.resolve(7);
+    expect(await onItsWay).toEqual({ value: 7, ageMs: null });
+    expect((await asked(cache, ask, { certificateSerial: "02" })).value).toBe(2);
+    cache.flushOf("peer", "02");
+    expect((await asked(cache, ask, { certificateSerial: "02" })).value).toBe(3);
+  });
+
   test("is flushed by a question under another certificate", async () => {
     const cache = createResponseCache({ bytes: 100_000 });
     await asked(cache, () => Promise.resolve("old"));

@@ -10,7 +10,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { parseConfig } from "../../../src/config/load.ts";
 import { publicTls } from "../../../src/listeners/public.ts";
 import { createServerIdentity, keepServerIdentity } from "../../../src/listeners/server-identity.ts";
-import type { ServerIdentity } from "../../../src/listeners/server-identity.ts";
+import type { KeptServerIdentity, ServerIdentity } from "../../../src/listeners/server-identity.ts";
 import { createLog } from "../../../src/observability/log.ts";
 import { createEmbeddedAuthority, createRoot } from "../../../src/pki/embedded-authority.ts";
 
@@ -21,7 +21,7 @@ const make = (): Promise<ServerIdentity> => createServerIdentity(authority, conf
 
 let server: Server;
 let sockets: TLSSocket[];
-let end: () => void;
+let kept: KeptServerIdentity;
 let lines: string[];
 
 async function open(): Promise<TLSSocket> {
@@ -39,7 +39,7 @@ async function serve(renewal: () => Promise<ServerIdentity>): Promise<void> {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const stream = new PassThrough();
   stream.on("data", (chunk: Buffer) => lines.push(chunk.toString()));
-  end = keepServerIdentity({
+  kept = keepServerIdentity({
     first,
     make: renewal,
     apply: (next) => {
@@ -52,8 +52,8 @@ async function serve(renewal: () => Promise<ServerIdentity>): Promise<void> {
 beforeEach(() => {
   [sockets, lines] = [[], []];
 });
-afterEach(() => {
-  end();
+afterEach(async () => {
+  await kept.close();
   sockets.forEach((socket) => socket.destroy());
   server.close();
 });
@@ -69,11 +69,11 @@ async function until(condition: () => Promise<boolean>): Promise<void> {
 
 test("a server certificate is renewed before it ends, and connections that are open stay", async () => {
   await serve(make);
-  const kept = await open();
-  const before = kept.getPeerCertificate().serialNumber;
+  const connection = await open();
+  const before = connection.getPeerCertificate().serialNumber;
   await until(async () => (await serialOf()) !== before);
-  kept.write("GET / HTTP/1.1\r\nhost: work.localhost\r\n\r\n");
-  const [answer] = (await once(kept, "data")) as [Buffer];
+  connection.write("GET / HTTP/1.1\r\nhost: work.localhost\r\n\r\n");
+  const [answer] = (await once(connection, "data")) as [Buffer];
   expect(answer.toString()).toContain("200 OK");
 });
 
@@ -97,7 +97,7 @@ test("nothing is renewed once the gateway has stopped", async () => {
     made += 1;
     return make();
   });
-  end();
+  await kept.close();
   await sleep(1_500);
   expect(made).toBe(0);
 });

@@ -14,12 +14,12 @@ let made: Awaited<ReturnType<typeof issued>>;
 beforeAll(async () => {
   made = await issued();
 });
-const verify = (certificatePem: string, change: { rootPem?: string; privateKeyPem?: string } = {}): string =>
+const verify = (certificatePem: string, change: { rootsPem?: string[]; privateKeyPem?: string } = {}): string =>
   codeOf(() =>
     verifyIssued({
       certificatePem,
       chainPem: [],
-      rootPem: made.authority.rootPem,
+      rootsPem: [made.authority.rootPem],
       privateKeyPem: made.key.privateKeyPem,
       oidArc: ARC,
       ...change,
@@ -31,7 +31,7 @@ test("what the authority issues is what an enrolling gateway accepts", () => {
   const identity = verifyIssued({
     certificatePem: client.certificatePem,
     chainPem: [],
-    rootPem: authority.rootPem,
+    rootsPem: [authority.rootPem],
     privateKeyPem: key.privateKeyPem,
     oidArc: ARC,
   });
@@ -66,12 +66,12 @@ test("serial numbers differ, are positive and fit the record", async () => {
 test("a certificate of another root, for another key, or of no authority is refused", async () => {
   const other = await issued();
   expect(verify(made.client.certificatePem)).toBe("none");
-  expect(verify(made.client.certificatePem, { rootPem: other.authority.rootPem })).toBe("CERTIFICATE_INVALID");
+  expect(verify(made.client.certificatePem, { rootsPem: [other.authority.rootPem] })).toBe("CERTIFICATE_INVALID");
   expect(verify(made.client.certificatePem, { privateKeyPem: generateKeyPair().privateKeyPem })).toBe(
     "CERTIFICATE_INVALID",
   );
   expect(verify(derToPem(craft(), "CERTIFICATE"))).toBe("CERTIFICATE_INVALID");
-  expect(verify(made.client.certificatePem, { rootPem: made.client.certificatePem })).toBe("CERTIFICATE_INVALID");
+  expect(verify(made.client.certificatePem, { rootsPem: [made.client.certificatePem] })).toBe("CERTIFICATE_INVALID");
 });
 
 test("a server's certificate is no peer's", async () => {

@@ -1,17 +1,19 @@
 import fc from "fast-check";
 import { beforeAll, expect, test } from "vitest";
+import type { RevokedCertificate, SignedCrl } from "../../../src/pki/authority.ts";
 import { readCrl } from "../../../src/pki/crl.ts";
+import { derToPem } from "../../../src/pki/der.ts";
 import { codeOf, issued } from "./craft.ts";
 import { hasOpenssl, openssl } from "./openssl.ts";
 
 let made: Awaited<ReturnType<typeof issued>>;
-let crl: { der: Buffer; pem: string };
+let crl: SignedCrl;
 beforeAll(async () => {
   made = await issued();
   const revoked = [
     { serial: made.client.serial, revokedAt: new Date("2026-03-01T10:00:00Z"), reason: "keyCompromise" },
   ];
-  crl = await made.authority.publishCrl({ revoked });
+  crl = await made.authority.publishCrl({ number: 1, revoked });
 });
 const read = (der: Buffer): string => codeOf(() => readCrl(der, made.root.certificateDer));
 
@@ -23,7 +25,7 @@ test("a list says what was revoked and when the next one comes", () => {
 });
 
 test("an empty list revokes nothing", async () => {
-  const { der } = await made.authority.publishCrl({ revoked: [] });
+  const { der } = await made.authority.publishCrl({ number: 1, revoked: [] });
   expect(readCrl(der, made.root.certificateDer).revokedSerials.size).toBe(0);
 });
 
@@ -31,21 +33,42 @@ test.each(["01", "7f", "80", "ff00", "00ff", "8000000000000000000000000000000000
   "the serial number %s is read back as it was recorded",
   async (serial) => {
     const revoked = [{ serial, revokedAt: new Date(), reason: "unspecified" }];
-    const { der } = await made.authority.publishCrl({ revoked });
+    const { der } = await made.authority.publishCrl({ number: 1, revoked });
     const [read] = readCrl(der, made.root.certificateDer).revokedSerials;
     expect(BigInt(`0x${read ?? ""}`)).toBe(BigInt(`0x${serial}`));
   },
 );
 
-test("a list of 2000 certificates is read whole", async () => {
-  const revoked = Array.from({ length: 2000 }, (_, index) => ({
-    serial: (0x4000_0000 + index).toString(16),
-    revokedAt: new Date(),
+const many = (length: number): RevokedCertificate[] =>
+  Array.from({ length }, (_, index) => ({
+    serial: `40${index.toString(16).padStart(38, "0")}`,
+    revokedAt: new Date(1_790_000_000_000 + Math.floor(index / 100) * 1_000),
     reason: "superseded",
   }));
-  const { der } = await made.authority.publishCrl({ revoked });
-  expect(readCrl(der, made.root.certificateDer).revokedSerials.size).toBe(2000);
+
+test("a list of 200 000 certificates is made and read whole", async () => {
+  const revoked = many(200_000);
+  const { der } = await made.authority.publishCrl({ number: 1, revoked });
+  const { revokedSerials, reasons } = readCrl(der, made.root.certificateDer);
+  expect(revokedSerials.size).toBe(200_000);
+  expect(revokedSerials).toContain(revoked.at(-1)?.serial);
+  expect(reasons.get(revoked[0]?.serial ?? "")).toBe("superseded");
 });
+
+test("a list that is longer than what is read is not made", async () => {
+  await expect(made.authority.publishCrl({ number: 1, revoked: many(240_000) })).rejects.toMatchObject({
+    code: "UNAVAILABLE",
+  });
+});
+
+test.each(["keyCompromise", "affiliationChanged", "superseded", "cessationOfOperation", "privilegeWithdrawn"])(
+  "the reason %s is read back",
+  async (reason) => {
+    const revoked = [{ serial: "0123", revokedAt: new Date(), reason }];
+    const { der } = await made.authority.publishCrl({ number: 1, revoked });
+    expect(readCrl(der, made.root.certificateDer).reasons).toEqual(new Map([["0123", reason]]));
+  },
+);
 
 test("a list of another authority is refused", async () => {
   const other = await issued();
@@ -70,7 +93,11 @@ test("OpenSSL reads our lists and refuses the certificates on them", (context) =
     context.skip();
     return;
   }
-  const files = { "root.pem": made.authority.rootPem, "crl.pem": crl.pem, "client.pem": made.client.certificatePem };
+  const files = {
+    "root.pem": made.authority.rootPem,
+    "crl.pem": derToPem(crl.der, "X509 CRL"),
+    "client.pem": made.client.certificatePem,
+  };
   const text = openssl(["crl", "-text", "-noout", "-in", "crl.pem", "-CAfile", "root.pem"], files);
   expect(text.output).toContain("verify OK");
   expect(text.output).toContain("Key Compromise");

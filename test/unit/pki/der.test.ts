@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { derToPem, pemToDer } from "../../../src/pki/der.ts";
+import { derToPem, pemBlocks, pemToDer } from "../../../src/pki/der.ts";
 import { codeOf } from "./craft.ts";
 
 const read = (pem: string): string => codeOf(() => pemToDer(pem, "CERTIFICATE", "CERTIFICATE_INVALID"));
@@ -36,5 +36,19 @@ test("a long text that is not PEM is refused without delay", () => {
   const started = performance.now();
   read(`-----BEGIN CERTIFICATE-----\n${"\n".repeat(16_000)}`);
   read(`${" ".repeat(16_000)}x`);
+  expect(performance.now() - started).toBeLessThan(1_000);
+});
+
+test("of a PEM text with several blocks, those of one kind are taken out, each by itself", () => {
+  const blocks = [1, 2].map((byte) => derToPem(Buffer.alloc(100, byte), "CERTIFICATE"));
+  const text = ["subject=x\n", blocks[0], derToPem(Buffer.alloc(9), "X509 CRL"), blocks[1]?.replaceAll("\n", "\r\n")];
+  const found = pemBlocks(text.join(""), "CERTIFICATE");
+  expect(found.map((block) => pemToDer(block, "CERTIFICATE", "CERTIFICATE_INVALID")[0])).toEqual([1, 2]);
+  expect(pemBlocks("-----BEGIN CERTIFICATE-----\nAAAA\n", "CERTIFICATE")).toEqual([]);
+});
+
+test("a long text that begins many blocks is read without delay", () => {
+  const started = performance.now();
+  expect(pemBlocks("-----BEGIN CERTIFICATE-----\nAAAA\n".repeat(200_000), "CERTIFICATE")).toEqual([]);
   expect(performance.now() - started).toBeLessThan(1_000);
 });

@@ -35,7 +35,12 @@ const EKU = ekuOf(CLIENT_AUTH);
 
 test("an issued certificate says the grant, the subject and the host that it was issued for", () => {
   const serial = new X509Certificate(certificateDer).serialNumber.toLowerCase();
-  expect(readPeerIdentity(certificateDer, ARC)).toEqual({ ...IDENTITY, serial, commonName: IDENTITY.grantId });
+  expect(readPeerIdentity(certificateDer, ARC)).toEqual({
+    ...IDENTITY,
+    serial,
+    commonName: IDENTITY.grantId,
+    publicKeyDer: new X509Certificate(certificateDer).publicKey.export({ type: "spki", format: "der" }),
+  });
   expect(serial).toMatch(/^([0-9a-f]{2}){1,20}$/);
 });
 

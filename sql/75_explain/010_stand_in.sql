@@ -1,0 +1,27 @@
+-- Guarantees: a question about a scope, or about a grant that does not serve, is asked through the door of every peer, enter_as_peer, so that
+-- nothing which decides has a second way in for explanations.
+-- Relies on: federation.probe, the only caller, which takes the stand-in back before anybody else can see it.
+create or replace function federation.enter_stand_in(grant_id uuid, scope jsonb) returns void
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+  stand_in federation.federation_grants;
+  serial constant text := md5(gen_random_uuid()::text);
+begin
+  insert into federation.federation_grants (subject_user_id, peer_host, scope)
+  select g.subject_user_id, g.peer_host, enter_stand_in.scope
+  from federation.federation_grants g
+  where g.id = enter_stand_in.grant_id
+  returning * into strict stand_in;
+  update federation.federation_grants g set status = 'active', activated_at = now() where g.id = stand_in.id;
+  -- No authority has signed it: a certificate of this serial opens no connection.
+  insert into federation.federation_certificates (serial, grant_id, fingerprint, not_before, not_after)
+  values (serial, stand_in.id, repeat('0', 64), statement_timestamp() - interval '1 minute', statement_timestamp() + interval '1 day');
+  perform federation.enter_as_peer(stand_in.id, stand_in.subject_user_id, serial);
+end;
+$$;
+revoke all on function federation.enter_stand_in(uuid, jsonb) from public;
+comment on function federation.enter_stand_in(uuid, jsonb) is
+  'Opens the session of a grant that is as the one named, but active and of the given scope. What it writes is to be rolled back.';

@@ -1,0 +1,80 @@
+-- Guarantees: what a question leaves behind (session, settings, stand-in, whatever code of an application wrote) is rolled back before its answer
+-- is used, and nothing can be written while it is answered.
+-- Relies on: a subtransaction, with which settings and rows end; it is read-only once the session is open, and cannot be made writable again.
+create or replace function federation.probe(who text, grant_id uuid, scope jsonb, question text, resource text, arguments jsonb default '{}') returns jsonb
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+  the_grant federation.federation_grants;
+  answer jsonb;
+  refused text;
+begin
+  select g.* into strict the_grant from federation.federation_grants g where g.id = probe.grant_id;
+  begin
+    case who
+      when 'peer' then
+        perform federation.enter_as_peer(
+          the_grant.id, the_grant.subject_user_id,
+          (
+            select c.serial from federation.federation_certificates c
+            where c.grant_id = the_grant.id
+            order by c.revoked_at is not null, c.not_after desc
+            limit 1
+          )
+        );
+      when 'stand-in' then
+        perform federation.enter_stand_in(the_grant.id, probe.scope);
+      when 'user' then
+        perform federation.enter_as_user(the_grant.subject_user_id);
+    end case;
+    perform set_config('transaction_read_only', 'on', true);
+    case question
+      when 'enter' then
+        answer := 'true';
+      when 'admits' then
+        answer := to_jsonb(federation.scope_admits(resource));
+      when 'cap' then
+        answer := to_jsonb(federation.scope_cap());
+      when 'teams' then
+        answer := jsonb_build_object('teams', federation.scope_teams(), 'personal', federation.scope_personal());
+      when 'get' then
+        answer := federation.get_as_peer(resource, arguments ->> 'id');
+      when 'list' then
+        answer := federation.list_as_peer(resource, arguments -> 'filter', (arguments ->> 'first')::integer);
+      when 'count' then
+        answer := to_jsonb(federation.count_as_peer(resource, (arguments ->> 'most')::integer));
+      when 'policies' then
+        answer := federation.policies_as_peer(
+          resource, array(select jsonb_array_elements_text(arguments -> 'images')),
+          case when jsonb_typeof(arguments -> 'known') = 'array' then array(select jsonb_array_elements_text(arguments -> 'known'))::name[] end
+        );
+      when 'user list' then
+        answer := federation.list_as_user(resource, arguments -> 'filter', (arguments ->> 'first')::integer);
+      when 'user count' then
+        answer := to_jsonb(federation.count_as_user(resource, (arguments ->> 'most')::integer));
+      when 'user read' then
+        answer := federation.read_as_user(resource, array(select jsonb_array_elements_text(arguments -> 'ids')));
+    end case;
+    -- Not an error, but how a subtransaction is rolled back: it never leaves this function, and so is in no table of errors.
+    raise exception 'The answer is there.' using errcode = 'MX001';
+  exception
+    when sqlstate 'MX001' then
+      null;
+    when others then
+      if sqlstate !~ '^MF0(0[1-7]|1[013]|21)$' and sqlstate <> 'MF401' then
+        raise;
+      end if;
+      refused := sqlstate;
+  end;
+  if refused is null and answer is null then
+    raise exception 'A question about a grant was left without an answer.' using errcode = 'internal_error';
+  end if;
+  return jsonb_build_object('refused', refused, 'answer', answer);
+end;
+$$;
+revoke all on function federation.probe(text, uuid, jsonb, text, text, jsonb) from public;
+comment on function federation.probe(text, uuid, jsonb, text, text, jsonb) is
+  'Asks one question in the session of a grant''s peer, of a stand-in for it with another scope, or of its subject: {"answer"}, or {"refused"} with the SQLSTATE '
+  'that a peer would have met. Raises MF012 and what a policy raises.';

@@ -1,0 +1,186 @@
+import { randomBytes } from "node:crypto";
+import type { PoolClient } from "pg";
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from "vitest";
+import { openTestDatabase } from "../harness/database.ts";
+import type { TestDatabase } from "../harness/database.ts";
+import { activeGrant, createGrant, seedPeople } from "./actors.ts";
+import type { Grant, PendingGrant } from "./actors.ts";
+import { only, refusal } from "./verbs.ts";
+
+const SCOPE = { resources: ["tasks"], include_personal: true };
+
+let database: TestDatabase;
+let people = 0;
+let subject: string;
+
+beforeAll(async () => {
+  database = await openTestDatabase();
+});
+beforeEach(async () => {
+  people += 1;
+  subject = `person ${people}`;
+  await committed((client) => seedPeople(client, { [subject]: [] }));
+});
+afterAll(() => database.close());
+
+async function committed<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
+  const client = await database.pool.connect();
+  try {
+    await client.query("begin");
+    const result = await work(client);
+    await client.query("commit");
+    return result;
+  } finally {
+    client.release();
+  }
+}
+
+/** Sessions whose transactions are open at once, each of which gives up a lock that it waits for longer than two seconds. */
+async function together<T>(count: number, work: (...clients: PoolClient[]) => Promise<T>): Promise<T> {
+  const clients = await Promise.all(Array.from({ length: count }, () => database.pool.connect()));
+  try {
+    for (const client of clients) {
+      await client.query("begin; set local lock_timeout = '2s'");
+    }
+    return await work(...clients);
+  } finally {
+    for (const client of clients) {
+      await client.query("rollback");
+      client.release();
+    }
+  }
+}
+
+/** Begins a statement that has to wait for another transaction's lock, and comes back once it does. */
+async function waiting(client: PoolClient, statement: string, values: unknown[]): Promise<{ done: Promise<unknown> }> {
+  const { rows } = await client.query<{ pid: number }>("select pg_backend_pid() as pid");
+  const done = client.query(statement, values);
+  done.catch(() => undefined);
+  await expect
+    .poll(async () => {
+      const { rows: blocked } = await database.pool.query<{ blocked: boolean }>(
+        "select cardinality(pg_blocking_pids($1)) > 0 as blocked",
+        [only(rows).pid],
+      );
+      return only(blocked).blocked;
+    })
+    .toBe(true);
+  return { done };
+}
+
+const record = (client: PoolClient, grant: Grant, from: string, serial: string): Promise<unknown> =>
+  client.query(
+    "select federation.record_renewal($1, $2, $3, $4, repeat('0', 24) || $4, now(), now() + interval '30 days')",
+    [grant.id, grant.subject, from, serial],
+  );
+const confirm = "select federation.confirm_certificate($1, $2, $3)";
+const newSerial = (): string => randomBytes(20).toString("hex");
+
+/** Renews a certificate and confirms the new one. */
+async function renewed(client: PoolClient, grant: Grant, from: string): Promise<string> {
+  const serial = newSerial();
+  await record(client, grant, from, serial);
+  await client.query(confirm, [grant.id, grant.subject, serial]);
+  return serial;
+}
+
+async function state(serial: string): Promise<unknown> {
+  const { rows } = await database.pool.query<{ confirmed: boolean; revocation_reason: string | null }>(
+    "select confirmed_at is not null as confirmed, revocation_reason from federation.federation_certificates where serial = $1",
+    [serial],
+  );
+  return only(rows);
+}
+
+// The embedded database has one backend: no two transactions of it are open at once.
+describe.skipIf(inject("template").kind === "pglite")("of transactions that are open at once", () => {
+  test("one that revokes a grant and one that spends its token do not deadlock: the token is spent", async () => {
+    const grant: PendingGrant = await committed((client) => createGrant(client, subject, SCOPE));
+    await together(3, async (holder, administrator, gateway) => {
+      await holder.query("select from federation.federation_grants where id = $1 for update", [grant.id]);
+      const revoking = await waiting(administrator, "select federation.revoke_grant($1)", [grant.id]);
+      const redeeming = await waiting(gateway, "select federation.redeem_enrollment_token($1)", [grant.token]);
+      await holder.query("commit");
+      await revoking.done;
+      await administrator.query("commit");
+      expect(await refusal(redeeming.done)).toBe("TOKEN_SPENT");
+    });
+  });
+
+  test("one that confirms a certificate waits for one that ends its grant, and holds nothing that it needs", async () => {
+    const [grant, next] = await committed(async (client) => {
+      const made = await activeGrant(client, subject, SCOPE);
+      const serial = newSerial();
+      await record(client, made, made.serial, serial);
+      return [made, serial];
+    });
+    await together(2, async (administrator, gateway) => {
+      await administrator.query("select from federation.federation_grants where id = $1 for update", [grant.id]);
+      const confirming = await waiting(gateway, confirm, [grant.id, grant.subject, next]);
+      await administrator.query("select federation.revoke_grant($1)", [grant.id]);
+      await administrator.query("commit");
+      expect(await refusal(confirming.done)).toBe("GRANT_REVOKED");
+    });
+    expect(await state(next)).toEqual({ confirmed: false, revocation_reason: "privilegeWithdrawn" });
+  });
+
+  test("one that supersedes certificates waits for nobody: what another is at is left for the next run", async () => {
+    const [grant, second] = await committed(async (client) => {
+      const made = await activeGrant(client, subject, SCOPE);
+      const serial = await renewed(client, made, made.serial);
+      await renewed(client, made, serial);
+      return [made, serial];
+    });
+    const supersede = "select federation.supersede_certificates('0 seconds') as count";
+    await together(2, async (other, worker) => {
+      await other.query("select from federation.federation_certificates where serial = $1 for update", [grant.serial]);
+      await worker.query(supersede);
+      await worker.query("commit");
+    });
+    expect(await state(grant.serial)).toMatchObject({ revocation_reason: null });
+    expect(await state(second)).toMatchObject({ revocation_reason: "superseded" });
+    await database.pool.query(supersede);
+    expect(await state(grant.serial)).toMatchObject({ revocation_reason: "superseded" });
+  });
+
+  test("one that revokes a certificate revokes what another has renewed from it meanwhile, too", async () => {
+    const grant = await committed((client) => activeGrant(client, subject, SCOPE));
+    const next = newSerial();
+    await together(2, async (gateway, administrator) => {
+      await record(gateway, grant, grant.serial, next);
+      const revoking = await waiting(administrator, "select federation.revoke_certificate($1)", [grant.serial]);
+      await gateway.query("commit");
+      await revoking.done;
+      await administrator.query("commit");
+    });
+    expect(await state(next)).toMatchObject({ revocation_reason: "unspecified" });
+  });
+
+  test.each(["delete from app.users where id = $1", "update app.users set id = id || ' of old' where id = $1"])(
+    "one by which a subject goes locks its grants in the order of all others: %s",
+    async (statement) => {
+      const [larger, smaller] = await committed(async (client) => {
+        const made: string[] = [];
+        // In the table they stand the other way around.
+        do {
+          made.push((await createGrant(client, subject, SCOPE)).id);
+        } while (made.length < 2 || (made.at(-1) ?? "") > (made[0] ?? ""));
+        return [made[0], made.at(-1)];
+      });
+      await together(2, async (other, application) => {
+        const lock = "select from federation.federation_grants where id = $1 for update";
+        await other.query(lock, [smaller]);
+        const going = await waiting(application, statement, [subject]);
+        await other.query(`${lock} nowait`, [larger]);
+        await other.query("commit");
+        await going.done;
+        await application.query("commit");
+      });
+      const { rows } = await database.pool.query<{ status: string }>(
+        "select distinct status from federation.federation_grants where subject_user_id = $1",
+        [subject],
+      );
+      expect(rows).toEqual([{ status: "revoked" }]);
+    },
+  );
+});
