@@ -60,5 +60,7 @@ async function trustSuccessor(client: ClientBase, ownerUserId: string, enrolled:
 function isOfSameKey(der: Buffer, rootDer: Buffer): boolean {
   const [one, root] = [readX509(der, "CERTIFICATE_INVALID"), readX509(rootDer, "CERTIFICATE_INVALID")];
   const [key, rootKey] = [one, root].map(({ publicKey }) => publicKey.export({ type: "spki", format: "der" }));
-  return one.ca && isValidNow(one) && one.subject === root.subject && rootKey !== undefined && key?.equals(rootKey) === true;
+  return (
+    one.ca && isValidNow(one) && one.subject === root.subject && rootKey !== undefined && key?.equals(rootKey) === true
+  );
 }
