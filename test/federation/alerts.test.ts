@@ -253,5 +253,5 @@ describe("the command", () => {
     expect(JSON.parse((await mosaic("alerts", "list", "--json")).stdout)).not.toContainEqual(
       expect.objectContaining({ code: "RENEWAL_FAILED" }),
     );
-  });
+  }, 180_000);
 });

@@ -105,7 +105,7 @@ describe("mosaic", () => {
       expect(stdout).toContain("--json");
     }
     expect((await runMosaic(["--version"])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
-  });
+  }, 180_000);
 
   test("says what to do in a directory that holds no gateway", async () => {
     const { code, stderr } = await runMosaic(["serve", "--dir", join(folder, "nothing")]);
