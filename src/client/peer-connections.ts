@@ -43,7 +43,7 @@ const answerBody = z.object({
  * @param options.timeoutMs what any request may take to connect, to its first byte and between two, whatever its deadline says
  */
 export function createPeerConnections(options: { keyring: () => Keyring; timeoutMs: number }): PeerConnections {
-  // A pool has the private key in memory.
+  // What is not kept is closed: it has the private key in memory.
   const pools = createPerPeer<{ serial: string; origin: string; pool: Pool }>(({ pool }) => void pool.close());
 
   const poolOf = (peer: Peer): Pool => {

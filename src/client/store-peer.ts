@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { X509Certificate } from "node:crypto";
 import type { ClientBase } from "pg";
 import { derToPem, readX509 } from "../pki/der.ts";
 import { isValidNow, isVouchedFor } from "../pki/verify.ts";
@@ -59,8 +60,6 @@ async function trustSuccessor(client: ClientBase, ownerUserId: string, enrolled:
 /** Of an authority that is one now: a client's certificate for the new root's key says nothing of the root. */
 function isOfSameKey(der: Buffer, rootDer: Buffer): boolean {
   const [one, root] = [readX509(der, "CERTIFICATE_INVALID"), readX509(rootDer, "CERTIFICATE_INVALID")];
-  const [key, rootKey] = [one, root].map(({ publicKey }) => publicKey.export({ type: "spki", format: "der" }));
-  return (
-    one.ca && isValidNow(one) && one.subject === root.subject && rootKey !== undefined && key?.equals(rootKey) === true
-  );
+  const spkiOf = ({ publicKey }: X509Certificate): Buffer => publicKey.export({ type: "spki", format: "der" });
+  return one.ca && isValidNow(one) && one.subject === root.subject && spkiOf(one).equals(spkiOf(root));
 }

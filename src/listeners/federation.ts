@@ -1,4 +1,5 @@
 import { constants } from "node:crypto";
+import type { X509Certificate } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
 import type { Server } from "node:https";
@@ -8,6 +9,7 @@ import type { Bucket, Limits } from "../admission/bucket.ts";
 import type { AuditEntry } from "../audit/entry.ts";
 import { asFederationError, FederationError } from "../errors.ts";
 import { unrecordedSpan } from "../observability/span.ts";
+import { readX509 } from "../pki/der.ts";
 import type { PeerIdentity } from "../pki/identity.ts";
 import { isSignedByOne } from "../pki/verify.ts";
 import { newEntry } from "./audited.ts";
@@ -76,8 +78,9 @@ export function createFederationListener(options: FederationListenerOptions): Fe
   const last = new WeakMap<object, IncomingMessage>();
   const open = new Map<TLSSocket, PeerIdentity>();
   let trusted = options.trustedRoots;
-  // Only our own authority's, which signs the certificates of peers itself. What step-ca signs comes by intermediates, and its root stays.
-  let hasRetiredRoot = false;
+  // The roots of now, once one was retired. Only our own authority's is, which signs the certificates of peers itself; what step-ca signs comes
+  // by intermediates, and its root stays.
+  let signers: readonly X509Certificate[] | undefined;
   const server = createServer(
     {
       ...federationTls(options),
@@ -109,7 +112,7 @@ export function createFederationListener(options: FederationListenerOptions): Fe
   server.on("secureConnection", (socket) => {
     const certificate = socket.getPeerX509Certificate();
     // A handshake that began before a root was retired ends by the roots of then.
-    if (hasRetiredRoot && certificate !== undefined && !isSignedByOne(certificate, trusted)) {
+    if (signers !== undefined && certificate !== undefined && !isSignedByOne(certificate, signers)) {
       putDownHandshake("TLS_REFUSED", {}, "RETIRED_ROOT");
       socket.destroy();
       return;
@@ -213,13 +216,14 @@ export function createFederationListener(options: FederationListenerOptions): Fe
       server.setSecureContext(federationTls(next));
       const isLess = trusted.some((root) => !next.trustedRoots.includes(root));
       trusted = next.trustedRoots;
-      if (!isLess) {
+      if (!isLess && signers === undefined) {
         return;
       }
-      hasRetiredRoot = true;
-      for (const socket of open.keys()) {
+      const roots = trusted.map((pem) => readX509(pem, "CERTIFICATE_INVALID"));
+      signers = roots;
+      for (const socket of isLess ? open.keys() : []) {
         const certificate = socket.getPeerX509Certificate();
-        if (certificate === undefined || !isSignedByOne(certificate, next.trustedRoots)) {
+        if (certificate === undefined || !isSignedByOne(certificate, roots)) {
           socket.destroy();
         }
       }

@@ -36,40 +36,29 @@ export function createCrlSender(): CrlSender {
     return joined.pem;
   };
   return (request, response, crls, format) => {
-    const digests = crls.map((crl) => formsOf(crl).digest);
-    send(request, response, crls, format, { digests, body: () => (format === "der" ? crls[0].der : joinedPem(crls)) });
+    const [first] = crls;
+    const sent = format === "der" ? [first] : crls;
+    const left = Math.floor((Math.min(...sent.map(({ nextUpdate }) => nextUpdate.getTime())) - Date.now()) / 1_000);
+    // By what is in them, too: a number says something among the lists of one issuer only.
+    const etag = `"${sent.map((crl) => `${crl.number}-${formsOf(crl).digest}`).join("-")}-${format}"`;
+    const headers = {
+      "cache-control": `public, max-age=${Math.max(0, Math.min(MAX_AGE_SECONDS, left))}`,
+      etag,
+      "last-modified": first.thisUpdate.toUTCString(),
+      expires: new Date(Date.now() + Math.max(0, Math.min(MAX_AGE_SECONDS, left)) * 1_000).toUTCString(),
+    };
+    const known = (request.headers["if-none-match"] ?? "").split(",").map((tag) => tag.trim().replace(/^W\//, ""));
+    if (known.includes(etag) || known.includes("*")) {
+      response.writeHead(304, headers).end();
+      return;
+    }
+    const body = format === "der" ? first.der : joinedPem(crls);
+    response
+      .writeHead(200, {
+        ...headers,
+        "content-type": format === "der" ? "application/pkix-crl" : "application/x-pem-file",
+        "content-length": body.length,
+      })
+      .end(body);
   };
-}
-
-function send(
-  request: IncomingMessage,
-  response: ServerResponse,
-  crls: readonly [SignedCrl, ...SignedCrl[]],
-  format: "der" | "pem",
-  { digests, body: makeBody }: { digests: readonly string[]; body: () => Buffer },
-): void {
-  const [first] = crls;
-  const sent = format === "der" ? [first] : crls;
-  const left = Math.floor((Math.min(...sent.map(({ nextUpdate }) => nextUpdate.getTime())) - Date.now()) / 1_000);
-  // By what is in them, too: a number says something among the lists of one issuer only.
-  const etag = `"${sent.map(({ number }, index) => `${number}-${digests[index]}`).join("-")}-${format}"`;
-  const headers = {
-    "cache-control": `public, max-age=${Math.max(0, Math.min(MAX_AGE_SECONDS, left))}`,
-    etag,
-    "last-modified": first.thisUpdate.toUTCString(),
-    expires: new Date(Date.now() + Math.max(0, Math.min(MAX_AGE_SECONDS, left)) * 1_000).toUTCString(),
-  };
-  const known = (request.headers["if-none-match"] ?? "").split(",").map((tag) => tag.trim().replace(/^W\//, ""));
-  if (known.includes(etag) || known.includes("*")) {
-    response.writeHead(304, headers).end();
-    return;
-  }
-  const body = makeBody();
-  response
-    .writeHead(200, {
-      ...headers,
-      "content-type": format === "der" ? "application/pkix-crl" : "application/x-pem-file",
-      "content-length": body.length,
-    })
-    .end(body);
 }

@@ -15,8 +15,8 @@ export function fingerprintOf(der: Buffer): string {
 
 /**
  * Whether a root vouches for a certificate, through intermediates where there are some: each of these signs the one before it, is an
- * authority and is valid now, as the root is (RFC 5280 §6, without what TLS checks again). Of the certificate itself only who signed it counts. The root may vouch for any of them: a chain may go on to an older root
- * than the one that is trusted.
+ * authority and is valid now, as the root is (RFC 5280 §6, without what TLS checks again). Of the certificate itself only who signed it
+ * counts. The root may vouch for any of them: a chain may go on to an older root than the one that is trusted.
  *
  * @throws FederationError CERTIFICATE_INVALID where one of them is no certificate
  */
@@ -54,11 +54,9 @@ export function verifyChain(options: { certificateDer: Buffer; chainPem: readonl
 /**
  * Whether one of some roots signed a certificate itself. Of the intermediates that came with it by TLS 1.3, Node keeps nothing on the side of
  * the server: one that they vouch for is not recognised.
- *
- * @param rootsPem PEM
  */
-export function isSignedByOne(certificate: X509Certificate, rootsPem: readonly string[]): boolean {
-  return rootsPem.some((pem) => vouches(readX509(pem, CODE), certificate));
+export function isSignedByOne(certificate: X509Certificate, roots: readonly X509Certificate[]): boolean {
+  return roots.some((root) => vouches(root, certificate));
 }
 
 function vouches(issuer: X509Certificate, below: X509Certificate): boolean {

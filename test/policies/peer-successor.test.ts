@@ -27,6 +27,18 @@ afterAll(() => database.close());
 const spkiOf = (der: Buffer): Buffer =>
   readX509(der, "CERTIFICATE_INVALID").publicKey.export({ type: "spki", format: "der" });
 
+/** The key of another authority, certified by `signer`. */
+function bridgeTo(of: Root, commonName: string, signer: Root, life: { notBefore: Date; notAfter: Date }): Buffer {
+  return signCertificate(
+    { commonName, publicKeyDer: spkiOf(of.certificateDer), ...life, usage: "authority" },
+    {
+      nameDer: subjectNameOf(signer.certificateDer),
+      publicKeyDer: spkiOf(signer.certificateDer),
+      privateKeyDer: signer.privateKeyDer,
+    },
+  );
+}
+
 /** What an enrollment brings: a certificate that `signer` signed, the chain that came with it, and the root that the URL named. */
 async function enrolled(signer: Root, chainDer: Buffer[], rootDer: Buffer): Promise<Enrolled> {
   const { privateKeyPem, privateKeyDer } = generateKeyPair();
@@ -89,20 +101,10 @@ describe("a peer that is enrolled again under another root", () => {
     await begun(async (client, first, known) => {
       const stranger = createRoot({ commonName: "stranger root", lifetimeDays: 365 });
       // The stranger got the leaf from the honest gateway by a token of its own, and has certified the honest root's name and key.
-      const bridge = signCertificate(
-        {
-          commonName: "work root 1",
-          publicKeyDer: spkiOf(first.certificateDer),
-          notBefore: new Date(Date.now() - 60_000),
-          notAfter: new Date(Date.now() + 86_400_000),
-          usage: "authority",
-        },
-        {
-          nameDer: subjectNameOf(stranger.certificateDer),
-          publicKeyDer: spkiOf(stranger.certificateDer),
-          privateKeyDer: stranger.privateKeyDer,
-        },
-      );
+      const bridge = bridgeTo(first, "work root 1", stranger, {
+        notBefore: new Date(Date.now() - 60_000),
+        notAfter: new Date(Date.now() + 86_400_000),
+      });
       for (const chain of [[bridge], [bridge, stranger.certificateDer], [stranger.certificateDer, bridge]]) {
         const relayed = await enrolled(first, chain, stranger.certificateDer);
         expect(await refusal(store(client, relayed))).toBe("CONFLICT");
@@ -144,20 +146,10 @@ describe("a peer that is enrolled again under another root", () => {
   test("stays where the certificate of the new root's key has ended", async () => {
     await begun(async (client, first, known) => {
       const next = createRoot({ commonName: "work root 2", lifetimeDays: 365 });
-      const ended = signCertificate(
-        {
-          commonName: "work root 2",
-          publicKeyDer: spkiOf(next.certificateDer),
-          notBefore: new Date(Date.now() - 86_400_000),
-          notAfter: new Date(Date.now() - 60_000),
-          usage: "authority",
-        },
-        {
-          nameDer: subjectNameOf(first.certificateDer),
-          publicKeyDer: spkiOf(first.certificateDer),
-          privateKeyDer: first.privateKeyDer,
-        },
-      );
+      const ended = bridgeTo(next, "work root 2", first, {
+        notBefore: new Date(Date.now() - 86_400_000),
+        notAfter: new Date(Date.now() - 60_000),
+      });
       expect(await refusal(store(client, await enrolled(next, [ended], next.certificateDer)))).toBe("CONFLICT");
       expect(await stored(client)).toEqual(of(known));
     });
