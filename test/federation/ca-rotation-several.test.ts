@@ -148,19 +148,23 @@ describe.runIf(isPostgres)("mosaic ca rotate", () => {
     await holder.query(lock);
     const child = spawn(MOSAIC[0], [MOSAIC[1], "ca", "rotate", "--dir", alone.directory], { stdio: "ignore" });
     const exited = once(child, "exit");
-    const waits = async (): Promise<boolean> =>
-      ((
-        await alone.pool.query(
-          "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and usename = session_user",
-        )
-      ).rowCount ?? 0) > 0;
-    await expect.poll(waits, SOON).toBe(true);
+    const waiting = async (): Promise<number[]> => {
+      const { rows } = await alone.pool.query<{ pid: number }>(
+        "select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and usename = session_user",
+      );
+      return rows.map(({ pid }) => pid);
+    };
+    await expect.poll(waiting, SOON).toHaveLength(1);
+    const [orphan] = await waiting();
     expect(child.kill("SIGKILL")).toBe(true);
     await exited;
     expect(await rootsOf(alone)).toHaveLength(1);
     await holder.query("rollback");
     holder.release();
-    await expect.poll(waits, SOON).toBe(false);
+    // Only when its backend is gone is it known whether it committed: one that no longer waits may do so yet.
+    const remains = async (): Promise<number | null> =>
+      (await alone.pool.query("select from pg_stat_activity where pid = $1", [orphan])).rowCount;
+    await expect.poll(remains, SOON).toBe(0);
 
     const [newest] = await rootsOf(alone);
     const again = await rotate(alone);
