@@ -18,6 +18,6 @@ export interface AuditEntry {
   request_id: string;
   /** 32 hex digits (W3C Trace Context). */
   trace_id?: string;
-  /** Of a gap: since when and until when rows are missing. */
+  /** Of a gap: since when and until when rows are missing. Of a refused handshake: how many before it have no row. */
   details?: Record<string, string>;
 }

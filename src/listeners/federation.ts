@@ -5,32 +5,24 @@ import { createServer } from "node:https";
 import type { Server } from "node:https";
 import type { Duplex } from "node:stream";
 import type { SecureContextOptions, TLSSocket } from "node:tls";
-import type { Bucket, Limits } from "../admission/bucket.ts";
-import type { AuditEntry } from "../audit/entry.ts";
+import type { Bucket } from "../admission/bucket.ts";
 import { asFederationError, FederationError } from "../errors.ts";
-import { unrecordedSpan } from "../observability/span.ts";
 import { readX509 } from "../pki/der.ts";
 import type { PeerIdentity } from "../pki/identity.ts";
 import { isSignedByOne } from "../pki/verify.ts";
-import { newEntry } from "./audited.ts";
 import { createConnectionLimit } from "./connection-limit.ts";
 import { endWith } from "./http.ts";
 import { createPeerRequests, revocationOf } from "./peer-requests.ts";
 import type { CertifiedIdentity, PeerRequestsOptions } from "./peer-requests.ts";
+import { createRefusedHandshakes } from "./refused-handshakes.ts";
 import type { ServerIdentity } from "./server-identity.ts";
 
 /** Connections that are open at once, of all peers and of one grant. */
 const MOST_CONNECTIONS = 5_000;
 const MOST_CONNECTIONS_OF_ONE = 500;
 
-/** Refused handshakes that the audit log keeps of each minute. */
-const HANDSHAKES: Limits = { requestsPerMinute: 60, burst: null };
-
 /** What a request under a revoked certificate gets to be told so, ms, before its connection is cut. */
 const FAREWELL_MS = 25;
-
-/** Whose handshake was refused, where its certificate says it. */
-type HandshakeIdentity = Pick<AuditEntry, "grant_id" | "subject_user_id" | "certificate_serial">;
 
 /** What the federation listener stands on. */
 export interface FederationListenerOptions extends PeerRequestsOptions {
@@ -100,6 +92,7 @@ export function createFederationListener(options: FederationListenerOptions): Fe
       keepRunning(request.socket, requests.answer(request, response, identities.get(request.socket)));
     },
   );
+  const putDownHandshake = createRefusedHandshakes({ audit: options.audit, bucket: options.handshakes, log });
   // Each with its connection.
   const running = new Map<Promise<void>, Duplex>();
   const keepRunning = (socket: Duplex, answering: Promise<void>): void => {
@@ -162,16 +155,6 @@ export function createFederationListener(options: FederationListenerOptions): Fe
         : new FederationError("BAD_REQUEST", "The request is not HTTP as it should be."),
     );
   });
-
-  /** Anybody can fail a handshake, as often as the network lets them: the log keeps some of each minute. */
-  function putDownHandshake(code: string, who: HandshakeIdentity, reason?: string): void {
-    void options.handshakes.take("refused", HANDSHAKES).then(({ allowed }) => {
-      if (allowed) {
-        options.audit.push({ ...newEntry(unrecordedSpan()), ...who, verb: "handshake", outcome: "denied", code });
-        log.info({ code, reason }, "a TLS handshake was refused");
-      }
-    });
-  }
 
   /** Refuses what did not become a request, and ends its connection. */
   function refuseOn(socket: Duplex, refusal: FederationError): void {

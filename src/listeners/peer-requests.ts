@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { SpanKind } from "@opentelemetry/api";
 import type { Logger } from "pino";
 import { z } from "zod";
-import { takeToken } from "../admission/admit.ts";
+import { rateLimitHeaders, takeToken } from "../admission/admit.ts";
 import type { Admission } from "../admission/admit.ts";
 import { rateLimited } from "../admission/bucket.ts";
 import type { Bucket } from "../admission/bucket.ts";
@@ -72,6 +72,10 @@ export function revocationOf(
   return refusal?.code === "UNAVAILABLE" ? undefined : refusal;
 }
 
+function isIdentity(certified: CertifiedIdentity): certified is PeerIdentity {
+  return certified !== undefined && !(certified instanceof FederationError);
+}
+
 /** A request that was let in, and what is known of it. */
 interface Admitted {
   request: IncomingMessage;
@@ -120,6 +124,13 @@ export function createPeerRequests(options: PeerRequestsOptions): PeerRequests {
     const auditing = span.child("federation.audit");
     ready = await audited(entry, ready, refusal, admission.granted);
     auditing.end();
+    const ended =
+      refusal === undefined && isIdentity(identity) ? revocationOf(options.revocations, identity) : undefined;
+    if (ended !== undefined) {
+      // A row that had to be durable was waited for: its answer is one too many for the log, rather than for the peer.
+      const { headers, ...answer } = errorAnswer(ended, entry.request_id);
+      ready = { ...answer, headers: { ...headers, ...rateLimitHeaders(admission.granted) } };
+    }
     if (!response.headersSent) {
       sendAnswer(response, ready);
     }
@@ -151,7 +162,7 @@ export function createPeerRequests(options: PeerRequestsOptions): PeerRequests {
     entry: AuditEntry,
     admission: { granted?: Admission },
   ): Promise<PeerIdentity> {
-    if (identity === undefined || identity instanceof FederationError) {
+    if (!isIdentity(identity)) {
       throw identity ?? new FederationError("IDENTITY_MALFORMED", "The certificate does not say who it speaks for.");
     }
     entry.grant_id = identity.grantId;

@@ -35,7 +35,10 @@ export async function makeLists(
   },
 ): Promise<PublishedList[]> {
   const { authorities, record } = options;
-  const signers = [];
+  const signers: {
+    authority: CertificateAuthority;
+    next: { authority_id: string; number: string; last_revocation: string };
+  }[] = [];
   for (const authority of authorities) {
     const { rows } = await client.query<{ authority_id: string; number: string; last_revocation: string }>(
       "select authority_id, number, last_revocation from federation.begin_crl($1)",
@@ -64,23 +67,34 @@ export async function makeLists(
   if (isLost(lost)) {
     throw new FederationError("UNAVAILABLE", "The database has lost revocations that were published.");
   }
+  const before = new Set(said?.revoked.map(({ serial }) => serial));
+  const isNews = before.size !== revoked.length || revoked.some(({ serial }) => !before.has(serial));
+  const planned = signers.map(({ next }) => Math.max(Number(next.number), (said?.crlNumber ?? 0) + 1));
+  const keepRecord = (crlNumber: number): void => {
+    record.write({
+      version: 1,
+      lastRevocation: Math.max(said?.lastRevocation ?? 0, ...signers.map(({ next }) => Number(next.last_revocation))),
+      crlNumber: Math.max(said?.crlNumber ?? 0, crlNumber),
+      revoked,
+    });
+  };
+  // Before an authority is asked: one that is away must not keep what is refused here from outliving a restored database.
+  const kept = Math.max(...planned);
+  if (isNews) {
+    keepRecord(kept);
+  }
   const named = revoked.map(({ serial, revokedAt, reason }) => ({ serial, revokedAt: new Date(revokedAt), reason }));
   const made: (PublishedList & { id: string })[] = [];
-  for (const { authority, next } of signers) {
-    const number = Math.max(Number(next.number), (said?.crlNumber ?? 0) + 1);
+  for (const [index, { authority, next }] of signers.entries()) {
+    const number = planned[index] ?? Number(next.number);
     for (const signer of [authority, ...(authority.before === undefined ? [] : [authority.before])]) {
       const crl = await signer.publishCrl({ revoked: named, number });
       made.push({ ...crl, authority: authority.rootFingerprint, kind: signer.kind, id: next.authority_id });
     }
   }
-  const before = new Set(said?.revoked.map(({ serial }) => serial));
-  if (before.size !== revoked.length || revoked.some(({ serial }) => !before.has(serial))) {
-    record.write({
-      version: 1,
-      lastRevocation: Math.max(said?.lastRevocation ?? 0, ...signers.map(({ next }) => Number(next.last_revocation))),
-      crlNumber: Math.max(said?.crlNumber ?? 0, ...made.map(({ number }) => number)),
-      revoked,
-    });
+  const highest = Math.max(...made.map(({ number }) => number));
+  if (isNews && highest > kept) {
+    keepRecord(highest);
   }
   for (const { id, ...list } of made) {
     await store(client, id, list);

@@ -1,5 +1,8 @@
+import { once } from "node:events";
+import { connect as connectTcp } from "node:net";
+import { connect } from "node:tls";
 import { Agent, Client } from "undici";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { credentialsOf } from "../../src/demo/actors.ts";
 import { HOME, WORK } from "../../src/demo/world.ts";
 import { derToPem } from "../../src/pki/der.ts";
@@ -170,6 +173,60 @@ describe("a grant that is audited strictly", () => {
       expect((await rows())[2]).toMatchObject({ verb: "list", outcome: "failed", code: "UNAVAILABLE", row_count: 0 });
       expect((await ask(client)).status).toBe(200);
     });
+  });
+});
+
+describe.runIf(inject("template").kind === "postgres")("an answer that waits for its audit row", () => {
+  test("does not leave once the gateway knows that the grant was revoked (on a server: the embedded database runs one transaction at a time)", async () => {
+    const grant = await newGrant();
+    await work.pool.query("select federation.set_grant_audit($1, 'strict')", [grant.grantId]);
+    const { hostname, port } = new URL(work.gateway.federationUrl);
+    const idle = connect({ ...tlsOf(grant), host: hostname, port: Number(port) });
+    idle.on("error", () => undefined);
+    await once(idle, "secureConnect");
+    await withClient(grant, async (client) => {
+      expect((await ask(client)).status).toBe(200);
+      const holder = await work.pool.connect();
+      await holder.query("begin");
+      await holder.query("select from federation.federation_audit_chains where chain like 'requests-%' for update");
+      const answering = ask(client).then(
+        ({ status }) => status,
+        () => "cut off",
+      );
+      const waits = async (): Promise<number | null> =>
+        (
+          await work.pool.query(
+            "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%append_audit%'",
+          )
+        ).rowCount;
+      await expect.poll(waits, { timeout: 20_000 }).toBe(1);
+      const known = once(idle, "close");
+      await work.pool.query("select federation.revoke_grant($1, 'test')", [grant.grantId]);
+      await known;
+      await holder.query("commit");
+      holder.release();
+      expect([403, 401, "cut off"]).toContain(await answering);
+    });
+  });
+});
+
+describe("handshakes that are refused", () => {
+  test("to whoever has no certificate do not crowd out those of a revoked one", async () => {
+    const grant = await newGrant();
+    await work.pool.query("select federation.revoke_grant($1, 'test')", [grant.grantId]);
+    const { hostname, port } = new URL(work.gateway.federationUrl);
+    const refused = async (): Promise<void> => {
+      const socket = connectTcp({ host: hostname, port: Number(port) }, () => socket.write("GET / HTTP/1.1\r\n\r\n"));
+      socket.on("error", () => undefined);
+      await once(socket, "close");
+    };
+    for (let sent = 0; sent < 70; sent += 1) {
+      await refused();
+    }
+    await expect(withClient(grant, (client) => ask(client))).rejects.toThrow();
+    const handshakes = async (): Promise<unknown[]> =>
+      (await auditRows(work, grant.grantId)).filter(({ verb }) => verb === "handshake");
+    await expect.poll(handshakes, { timeout: 10_000 }).not.toHaveLength(0);
   });
 });
 

@@ -240,6 +240,31 @@ describe("what was published", () => {
     expect((await numbersOf(other))[0]).toBeGreaterThan(far);
   });
 
+  test("is kept before an authority is asked to sign it: a database restored meanwhile takes nothing back", async () => {
+    const directory = at.directory();
+    let isAway = false;
+    const authority: CertificateAuthority = {
+      ...at.embedded,
+      publishCrl: (request) =>
+        isAway ? Promise.reject(new Error("the authority is away")) : at.embedded.publishCrl(request),
+    };
+    const gateway = at.process({ directory, authorities: () => [authority] });
+    await gateway.refresh();
+    const grant = await at.grant();
+    await at.revoke(grant);
+    isAway = true;
+    await expect(gateway.refresh()).rejects.toThrow();
+    expect(recordOf(directory)).toMatchObject({ lastRevocation: 1, revoked: [{ serial: grant.serial }] });
+    await at.database.pool.query(
+      `alter table federation.federation_certificates disable trigger all;
+       delete from federation.federation_certificates where serial = '${grant.serial}'`,
+    );
+    isAway = false;
+    await expect(gateway.refresh()).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    expect(gateway.lost?.code).toBe("UNAVAILABLE");
+    expect(gateway.refusalOf({ grantId: grant.id, serial: grant.serial })?.code).toBe("CERTIFICATE_REVOKED");
+  });
+
   test("by another process of the gateway, and not known to the database, is missing to this one, too", async () => {
     const directory = at.directory();
     const gateway = at.process({ directory });
