@@ -1,9 +1,10 @@
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import type { PoolClient } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { backOffMs, renewalWindowMs } from "../../src/client/renewal-due.ts";
 import { openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
+import { fingerprintFor } from "../harness/fingerprint.ts";
 import { activate, activeGrant, asRole, seedPeople } from "./actors.ts";
 import type { Grant } from "./actors.ts";
 import { only, refusal } from "./verbs.ts";
@@ -27,15 +28,20 @@ afterAll(() => database.close());
 /** Renews a certificate as the gateway does, for so long a life, and returns the new serial. */
 async function renew(client: PoolClient, grant: Grant, from = grant.serial, life = "30 days"): Promise<string> {
   const serial = randomBytes(20).toString("hex");
-  const fingerprint = createHash("sha256").update(serial).digest("hex");
   await asRole(client, "federation_gateway", async () => {
-    await client.query("select federation.begin_renewal($1, $2, $3)", [grant.id, grant.subject, from]);
-    await client.query("select federation.record_renewal($1, $2, $3, $4, $5, now(), now() + $6::interval)", [
+    await client.query("select federation.begin_renewal($1, $2, $3, $4)", [
       grant.id,
       grant.subject,
       from,
+      fingerprintFor(from),
+    ]);
+    await client.query("select federation.record_renewal($1, $2, $3, $4, $5, $6, now(), now() + $7::interval)", [
+      grant.id,
+      grant.subject,
+      from,
+      fingerprintFor(from),
       serial,
-      fingerprint,
+      fingerprintFor(serial),
       life,
     ]);
   });
@@ -44,7 +50,12 @@ async function renew(client: PoolClient, grant: Grant, from = grant.serial, life
 
 const confirm = (client: PoolClient, grant: Grant, serial: string): Promise<unknown> =>
   asRole(client, "federation_gateway", () =>
-    client.query("select federation.confirm_certificate($1, $2, $3)", [grant.id, grant.subject, serial]),
+    client.query("select federation.confirm_certificate($1, $2, $3, $4)", [
+      grant.id,
+      grant.subject,
+      serial,
+      fingerprintFor(serial),
+    ]),
   );
 
 /** Lets time pass for the certificates of a grant: they were issued so much earlier. */

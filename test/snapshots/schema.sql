@@ -782,12 +782,12 @@ create function federation.begin_peer_renewal(peer_id uuid, serial text, last_at
   as sha256 3a4cee58411e338acbf55710fb0c83b28b3954291428ee0950a166bd79bb6a95; -- owner federation_owner
 comment on function federation.begin_peer_renewal(uuid,text,text) is 'Begins an attempt where nobody began one since last_attempt (null: none that failed). Returns its mark, by which only it can go on; null where another did.';
 
-create function federation.begin_renewal(grant_id uuid, subject text, serial text)
+create function federation.begin_renewal(grant_id uuid, subject text, serial text, fingerprint text)
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 63f09a88513e8ac73e0294e8d829c30e4d31013f0de7b012a272f3c2efe98843; -- owner federation_owner
-comment on function federation.begin_renewal(uuid,text,text) is 'Whether a certificate may be renewed now. Raises MF001 to MF007, MF021, MF401, MF031 where it is unconfirmed or has a confirmed successor, and MF014 where the grant was given 24 by renewal within a day, or within the certificate''s life where that is shorter.';
+  as sha256 d1c99d4ab2c24af02c9c5f8155be8d129713df5b57eb2925c2384ffda2322be8; -- owner federation_owner
+comment on function federation.begin_renewal(uuid,text,text,text) is 'Whether a certificate, of this serial and SHA-256, may be renewed now. Raises MF001 to MF007, MF021, MF401, MF031 where it is unconfirmed or has a confirmed successor, and MF014 where the grant was given 24 by renewal within a day, or within the certificate''s life where that is shorter.';
 
 create function federation.bind_identity(users_table regclass, user_column name, memberships_table regclass DEFAULT NULL::regclass, member_user_column name DEFAULT NULL::name, member_team_column name DEFAULT NULL::name, user_deleted_column name DEFAULT NULL::name, member_deleted_column name DEFAULT NULL::name)
   returns void
@@ -875,12 +875,12 @@ create function federation.comparison_value(kind text, operator text, operand js
   as sha256 3ea55e6567b7244a782652016f2dd9c7f513855378c8a3b0395352bee68d3011; -- owner federation_owner
 comment on function federation.comparison_value(text,text,jsonb) is 'What a comparison is made with, as text (a list as an array literal); null where it is not of the column''s kind.';
 
-create function federation.confirm_certificate(grant_id uuid, subject text, serial text)
+create function federation.confirm_certificate(grant_id uuid, subject text, serial text, fingerprint text)
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 a6912b05f8087a26ed4a56dc773860653fc01d30e1984a5038ff4d165fe99689; -- owner federation_owner
-comment on function federation.confirm_certificate(uuid,text,text) is 'The peer has stored this certificate; said again, or of a first one, it changes nothing. Raises MF001 to MF007, MF021 and MF401.';
+  as sha256 25068b998e10eccb815873069b616b677224ec47e2856072809701af963e6ba2; -- owner federation_owner
+comment on function federation.confirm_certificate(uuid,text,text,text) is 'The peer has stored this certificate; said again, or of a first one, it changes nothing. Raises MF001 to MF007, MF021 and MF401.';
 
 create function federation.count_alerts()
   returns TABLE(code text, severity text, alerts bigint)
@@ -1022,12 +1022,12 @@ create function federation.end_peer_renewal(peer_id uuid, attempt text, failure_
   as sha256 04beda5e6726b568d1d01b726de84982a92b163eecda956f4eb0b8e41f481dfe; -- owner federation_owner
 comment on function federation.end_peer_renewal(uuid,text,text) is 'Ends an attempt: well, or with the code of what failed, which degrades the peer and raises an alert until one ends well, or ends it. False where it was overtaken.';
 
-create function federation.enter_as_peer(grant_id uuid, subject text, serial text)
+create function federation.enter_as_peer(grant_id uuid, subject text, serial text, fingerprint text)
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 4bcb955283406bcb9a8b1f86696ea009185f63f6c33936d6b9ac0bdcd11326bb; -- owner federation_owner
-comment on function federation.enter_as_peer(uuid,text,text) is 'Opens a peer''s session for the rest of the transaction. Raises MF001 to MF007, MF021 and MF401.';
+  as sha256 12ec371ca727c5d45803a6511d83ee7c7edd9a8fe8c8d050a0c3e02b2c0c25de; -- owner federation_owner
+comment on function federation.enter_as_peer(uuid,text,text,text) is 'Opens a peer''s session for the rest of the transaction, by the serial and the SHA-256 of its certificate. Raises MF001 to MF007, MF021 and MF401.';
 
 create function federation.enter_as_user(user_id text)
   returns void
@@ -1040,7 +1040,7 @@ create function federation.enter_stand_in(grant_id uuid, scope jsonb)
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 f9223cd52334aaf14721cd959b73a77d23da502f0589ac311467fae37535ae7c; -- owner federation_owner
+  as sha256 ad0a976536d686539c6cca4b3ecf6b8df5b053c495620de220fb29db1e14402a; -- owner federation_owner
 comment on function federation.enter_stand_in(uuid,jsonb) is 'Opens the session of a grant that is as the one named, but active and of the given scope. What it writes is to be rolled back.';
 
 create function federation.entry_stages(grant_id uuid)
@@ -1466,7 +1466,7 @@ create function federation.probe(who text, grant_id uuid, scope jsonb, question 
   returns jsonb
   language plpgsql volatile
   set search_path=""
-  as sha256 691dcbbc497594806b221136b6672d71072432ef0ae2000778d4446267e0080c; -- owner federation_owner
+  as sha256 f87984dc7d7bb441af1722cbef68dc76116b5c7cf4557702a57c70907d88801d; -- owner federation_owner
 comment on function federation.probe(text,uuid,jsonb,text,text,jsonb) is 'Asks one question in the session of a grant''s peer, of a stand-in for it with another scope, or of its subject: {"answer"}, or {"refused"} with the SQLSTATE that a peer would have met. Raises MF012 and what a policy raises.';
 
 create function federation.protect_audit_partition(partition regclass)
@@ -1587,12 +1587,12 @@ create function federation.record_privilege(resource text, role_name name, objec
   as sha256 eda7c8dc3bd10b85ac52aa7c1b02f5f8be63f0904244f49cfde59b21a393b24f; -- owner federation_owner
 comment on function federation.record_privilege(text,name,text,oid,smallint,boolean) is 'Notes a privilege that a registration needs, and whether it is to be revoked with it.';
 
-create function federation.record_renewal(grant_id uuid, subject text, renewed_from text, serial text, fingerprint text, not_before timestamp with time zone, not_after timestamp with time zone)
+create function federation.record_renewal(grant_id uuid, subject text, renewed_from text, renewed_from_fingerprint text, serial text, fingerprint text, not_before timestamp with time zone, not_after timestamp with time zone)
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 88f58cbc8b5b2abdec2d2d0d7aa113949ede0a50f06e38d32881cb16cce0883f; -- owner federation_owner
-comment on function federation.record_renewal(uuid,text,text,text,text,timestamp with time zone,timestamp with time zone) is 'Records a renewed certificate, before it leaves; an earlier one of the same origin that was never confirmed is superseded. Raises as begin_renewal.';
+  as sha256 fc67bdd980a371f572ab7df9e998bc396db566f72c45625a926e789ac4075178; -- owner federation_owner
+comment on function federation.record_renewal(uuid,text,text,text,text,text,timestamp with time zone,timestamp with time zone) is 'Records a renewed certificate, before it leaves; an earlier one of the same origin that was never confirmed is superseded. Raises as begin_renewal.';
 
 create function federation.record_resource(entry jsonb, columns name[])
   returns void
