@@ -133,7 +133,7 @@ grant execute on function federation.confirm_certificate(uuid, text, text, text)
 comment on function federation.confirm_certificate(uuid, text, text, text) is
   'The peer has stored this certificate; said again, or of a first one, it changes nothing. Raises MF001 to MF007, MF021 and MF401.';
 
-create or replace function federation.supersede_certificates(grace interval default '1 hour') returns integer
+create or replace function federation.supersede_certificates(grace interval default federation.certificate_overlap()) returns integer
 language sql
 volatile
 security definer -- nobody but these functions has a right on the table
@@ -160,4 +160,5 @@ $$;
 revoke all on function federation.supersede_certificates(interval) from public;
 grant execute on function federation.supersede_certificates(interval) to federation_worker, federation_admin;
 comment on function federation.supersede_certificates(interval) is
-  'Revokes every certificate whose successor was confirmed that long ago, but those that another transaction is at; the successor stays. Returns how many.';
+  'Revokes every certificate whose successor was confirmed that long ago, but those that another transaction is at; the successor stays. Returns how many. '
+  'None of them serves any more after federation.certificate_overlap, either: this puts them on the CRL.';

@@ -159,6 +159,8 @@ describe("functions", () => {
     "federation.record_renewal(gen_random_uuid(), 'olga', 'x', 'x', 'x', 'x', now(), now())": ["federation_gateway"],
     "federation.confirm_certificate(gen_random_uuid(), 'olga', 'x', 'x')": ["federation_gateway"],
     "federation.supersede_certificates()": ["federation_worker", "federation_admin"],
+    "federation.certificate_overlap()": ["federation_worker", "federation_admin"],
+    "federation.is_superseded('x')": [],
     "federation.renewable_peers()": ["federation_worker", "federation_admin"],
     "federation.begin_peer_renewal(gen_random_uuid(), 'x', null)": ["federation_worker", "federation_admin"],
     "federation.end_peer_renewal(gen_random_uuid(), 'x')": ["federation_worker", "federation_admin"],

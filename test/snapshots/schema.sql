@@ -824,6 +824,13 @@ create function federation.canonical_keys(keys text[], type text)
   as sha256 72c7e559a42ec4de9e80483bf37a397829b829a709303cefc32588d430cabae4; -- owner federation_owner
 comment on function federation.canonical_keys(text[],text) is 'Ids as a column of this type writes them: 007 and 7 are one integer.';
 
+create function federation.certificate_overlap()
+  returns interval
+  language sql immutable
+  set search_path=""
+  as sha256 e59d49f183894751b3e3231a3227996c402508bf35e216192f3301a5f3840c2e; -- owner federation_owner
+comment on function federation.certificate_overlap() is 'How long a certificate is good beside its successor, from when that was confirmed.';
+
 create function federation.check_audit_head(chain text, "position" bigint, hash text)
   returns boolean
   language sql stable security definer
@@ -1026,7 +1033,7 @@ create function federation.enter_as_peer(grant_id uuid, subject text, serial tex
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 12ec371ca727c5d45803a6511d83ee7c7edd9a8fe8c8d050a0c3e02b2c0c25de; -- owner federation_owner
+  as sha256 29ca2ca36f483cbbc4b258193049688347b2535ad5eb26c6729ebae51534d978; -- owner federation_owner
 comment on function federation.enter_as_peer(uuid,text,text,text) is 'Opens a peer''s session for the rest of the transaction, by the serial and the SHA-256 of its certificate. Raises MF001 to MF007, MF021 and MF401.';
 
 create function federation.enter_as_user(user_id text)
@@ -1199,6 +1206,13 @@ create function federation.is_of_kind(kind text, value jsonb)
   set search_path=""
   as sha256 97b03ae1a9d59d44820fb7d50083fad2d770525c6f78a9e7763534ac18773b02; -- owner federation_owner
 comment on function federation.is_of_kind(text,jsonb) is 'Whether a JSON value compares with a column of this kind.';
+
+create function federation.is_superseded(serial text)
+  returns boolean
+  language sql stable
+  set search_path=""
+  as sha256 d4db40b829eab59d5ca07713122ff78a1d875105d964be54e022ec4e9e5eda9c; -- owner federation_owner
+comment on function federation.is_superseded(text) is 'Whether the successor of a certificate was confirmed so long ago that it is good no more.';
 
 create function federation.is_text_array(value jsonb)
   returns boolean
@@ -1466,7 +1480,7 @@ create function federation.probe(who text, grant_id uuid, scope jsonb, question 
   returns jsonb
   language plpgsql volatile
   set search_path=""
-  as sha256 f87984dc7d7bb441af1722cbef68dc76116b5c7cf4557702a57c70907d88801d; -- owner federation_owner
+  as sha256 ab3bb79dccf10bca6e45ad8d5d8b915cfdcb1c1a70d7f5c4439c400099ce10ae; -- owner federation_owner
 comment on function federation.probe(text,uuid,jsonb,text,text,jsonb) is 'Asks one question in the session of a grant''s peer, of a stand-in for it with another scope, or of its subject: {"answer"}, or {"refused"} with the SQLSTATE that a peer would have met. Raises MF012 and what a policy raises.';
 
 create function federation.protect_audit_partition(partition regclass)
@@ -2021,7 +2035,7 @@ create function federation.session_grant()
   returns SETOF federation.federation_grants
   language sql stable security definer rows 1
   set search_path=""
-  as sha256 8d31441c7035e0cf011be8dbcda325116ccfa66f869bb24e10a2474c12e53c9b; -- owner federation_owner
+  as sha256 aff0f934933c6b105b3539826ae6004cfd8f89360c513f4ddc7c78cb2162039c; -- owner federation_owner
 comment on function federation.session_grant() is 'The active grant of this transaction''s session, read now; no row where there is none.';
 
 create function federation.session_prefixes(resource text)
@@ -2122,12 +2136,12 @@ create function federation.subject_teams(subject text)
   as sha256 8aad0806e2bca9c681abbe7ec867953aa1b8ead03d69f76a9a4ddece872453d6; -- owner federation_owner
 comment on function federation.subject_teams(text) is 'The teams of a user, from the bound memberships table. Written by federation.bind_identity.';
 
-create function federation.supersede_certificates(grace interval DEFAULT '01:00:00'::interval)
+create function federation.supersede_certificates(grace interval DEFAULT federation.certificate_overlap())
   returns integer
   language sql volatile security definer
   set search_path=""
   as sha256 6a47eaea2cddaa244aec8b7c51abe899972771eb894220ab084f532948b81f36; -- owner federation_owner
-comment on function federation.supersede_certificates(interval) is 'Revokes every certificate whose successor was confirmed that long ago, but those that another transaction is at; the successor stays. Returns how many.';
+comment on function federation.supersede_certificates(interval) is 'Revokes every certificate whose successor was confirmed that long ago, but those that another transaction is at; the successor stays. Returns how many. None of them serves any more after federation.certificate_overlap, either: this puts them on the CRL.';
 
 create function federation.suspend_grant(grant_id uuid)
   returns void
