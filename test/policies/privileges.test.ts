@@ -159,6 +159,7 @@ describe("functions", () => {
     "federation.record_renewal(gen_random_uuid(), 'olga', 'x', 'x', 'x', 'x', now(), now())": ["federation_gateway"],
     "federation.confirm_certificate(gen_random_uuid(), 'olga', 'x', 'x')": ["federation_gateway"],
     "federation.supersede_certificates()": ["federation_worker", "federation_admin"],
+    "federation.key_text('x'::text)": [],
     "federation.certificate_overlap()": ["federation_worker", "federation_admin"],
     "federation.is_superseded('x')": [],
     "federation.renewable_peers()": ["federation_worker", "federation_admin"],

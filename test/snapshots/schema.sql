@@ -1235,6 +1235,18 @@ create function federation.is_unique_key(table_id regclass, column_name name)
   as sha256 2f5f72f647c193a8a777285acba2e1cfeb29ad68e9185448a65cbe8f58b74428; -- owner federation_owner
 comment on function federation.is_unique_key(regclass,name) is 'Whether one not-null column alone identifies a row.';
 
+create function federation.key_text(key anyelement)
+  returns text
+  language sql stable strict
+  set DateStyle=ISO, MDY
+  set IntervalStyle=postgres
+  set TimeZone=UTC
+  set bytea_output=hex
+  set extra_float_digits=1
+  set search_path=""
+  as sha256 0afe565811b097ae35000f2445aeb70b1740d1820c8dc970416dfa43ff4ef342; -- owner federation_owner
+comment on function federation.key_text(anyelement) is 'The text of a key or a team, the same under all settings of a session; they change that of bytes, times and fractions.';
+
 create function federation.keyed(ids text[], verdicts jsonb)
   returns jsonb
   language sql immutable
@@ -1577,7 +1589,7 @@ create function federation.rebuild_identity_functions()
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 ae10f084baeb304553a967347d6b6f2d2dbacc32f60bb1d989eedee5c494e66e; -- owner federation_owner
+  as sha256 46578c3a0898baf80912385d4af7a7629f124a93620685f94d62e6a96d394618; -- owner federation_owner
 comment on function federation.rebuild_identity_functions() is 'Writes subject_exists, subject_key and subject_teams from the bound identity.';
 
 create function federation.record_certificate(serial text, grant_id uuid, fingerprint text, not_before timestamp with time zone, not_after timestamp with time zone, renewed_from text DEFAULT NULL::text, enrollment_token text DEFAULT NULL::text)
@@ -2118,6 +2130,11 @@ comment on function federation.store_crl(uuid,text,text,bigint,bytea,timestamp w
 create function federation.subject_exists(subject text)
   returns boolean
   language plpgsql stable strict security definer
+  set DateStyle=ISO, MDY
+  set IntervalStyle=postgres
+  set TimeZone=UTC
+  set bytea_output=hex
+  set extra_float_digits=1
   set search_path=""
   as sha256 ce4dc1cbce4add55db022a997c6459de585d02197135f2fb3e86e1235b69aea3; -- owner federation_owner
 comment on function federation.subject_exists(text) is 'Whether the bound users table holds this user, not marked as deleted. Written by federation.bind_identity.';
@@ -2126,12 +2143,17 @@ create function federation.subject_key(subject text)
   returns text
   language plpgsql stable strict security definer
   set search_path=""
-  as sha256 521a51c8da173c253ddf6250e097c766cfdd0b8b924a1c33fb1043dd818f2f55; -- owner federation_owner
+  as sha256 5578dd8f07c375a1ac3932de97f0852239c222e028ef02143bcb5493ac8fac25; -- owner federation_owner
 comment on function federation.subject_key(text) is 'The key of a user as its row says it: 5 for "05" where keys are numbers; null for nobody. Written by federation.bind_identity.';
 
 create function federation.subject_teams(subject text)
   returns text[]
   language plpgsql stable strict security definer
+  set DateStyle=ISO, MDY
+  set IntervalStyle=postgres
+  set TimeZone=UTC
+  set bytea_output=hex
+  set extra_float_digits=1
   set search_path=""
   as sha256 8aad0806e2bca9c681abbe7ec867953aa1b8ead03d69f76a9a4ddece872453d6; -- owner federation_owner
 comment on function federation.subject_teams(text) is 'The teams of a user, from the bound memberships table. Written by federation.bind_identity.';
@@ -2210,7 +2232,7 @@ create function federation.tg_memberships__revoke_grants()
   returns trigger
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 97d3d22a965263b1691195c3b9a2591b253e7fc04faf8da427405bda9c8e24e9; -- owner federation_owner
+  as sha256 42ea1cc9fb4b6e2deeb84039b0b69ff9fa47373b1e084db4cf9c518633e5df4e; -- owner federation_owner
 comment on function federation.tg_memberships__revoke_grants() is 'Revokes every grant of team rows only whose subject is in none of its teams any more.';
 
 create function federation.tg_resources__keep_words()
@@ -2225,7 +2247,7 @@ create function federation.tg_users__revoke_grants()
   returns trigger
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 b930101341f8f92939eb9c58a4b151ec1642572f9e5133ee111bdb8dde10e0cd; -- owner federation_owner
+  as sha256 5601dce3af8d9f757e1ffe9f5a965815fbd96a95202d594ef7bfc08b829009e3; -- owner federation_owner
 comment on function federation.tg_users__revoke_grants() is 'Revokes every live grant whose subject is the row that goes.';
 
 create function federation.trigram_schema()
