@@ -1,4 +1,4 @@
--- Guarantees: a grant that is not active at this statement, or a certificate that is revoked or past its end, yields no row.
+-- Guarantees: a grant that is not active at this statement, or a certificate that is revoked, superseded or past its end, yields no row.
 -- Every policy and verb learns of the grant through this function, inside its own transaction.
 create or replace function federation.session_grant() returns setof federation.federation_grants
 language sql
@@ -15,7 +15,8 @@ as $$
     and g.status = 'active'
     and (g.expires_at is null or g.expires_at > statement_timestamp())
     and c.revoked_at is null
-    and c.not_after > statement_timestamp();
+    and c.not_after > statement_timestamp()
+    and not federation.is_superseded(c.serial);
 $$;
 revoke all on function federation.session_grant() from public;
 comment on function federation.session_grant() is 'The active grant of this transaction''s session, read now; no row where there is none.';

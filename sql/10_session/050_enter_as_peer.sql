@@ -1,7 +1,12 @@
--- Guarantees: a session opens only for a grant that is active now, for the subject the grant names, under a certificate recorded
--- for it, and while that subject is there. What it checks of grant and certificate is checked again by every policy; here it yields the code that
--- the caller is told.
-create or replace function federation.enter_as_peer(grant_id uuid, subject text, serial text) returns void
+-- Guarantees: a session opens only for a grant that is active now, for the subject the grant names, by the very
+-- certificate that was recorded for it, and while that subject is there. What it checks of the state of both is checked again by every policy; here it
+-- yields the code that the caller is told.
+-- Relies on: _100_lifecycle, which lets no fingerprint change, so that a session goes on by the serial.
+
+-- Of an earlier release: who has a root's key can sign another certificate of the same grant and serial.
+drop function if exists federation.enter_as_peer(uuid, text, text);
+
+create or replace function federation.enter_as_peer(grant_id uuid, subject text, serial text, fingerprint text) returns void
 language plpgsql
 volatile
 security definer -- reads grants and certificates, which the gateway's role cannot
@@ -25,18 +30,19 @@ begin
   end if;
   select c.* into certificate
   from federation.federation_certificates c
-  where c.serial = enter_as_peer.serial and c.grant_id = the_grant.id;
+  where c.serial = enter_as_peer.serial and c.grant_id = the_grant.id and c.fingerprint = enter_as_peer.fingerprint;
   if not found and not exists (select from federation.federation_restored_revocations r where r.serial = enter_as_peer.serial) then
     raise exception 'The certificate was not issued for this grant.' using errcode = 'MF401';
   end if;
-  if certificate.serial is null or certificate.revoked_at is not null or certificate.not_after <= statement_timestamp() then
+  if certificate.serial is null or certificate.revoked_at is not null or certificate.not_after <= statement_timestamp()
+    or federation.is_superseded(certificate.serial) then
     raise exception 'The certificate has been revoked or has ended.' using errcode = 'MF007';
   end if;
   perform federation.open_session(jsonb_build_object('kind', 'peer', 'grant', the_grant.id, 'serial', certificate.serial));
   perform federation.assume_identity(subject);
 end;
 $$;
-revoke all on function federation.enter_as_peer(uuid, text, text) from public;
-grant execute on function federation.enter_as_peer(uuid, text, text) to federation_gateway;
-comment on function federation.enter_as_peer(uuid, text, text) is
-  'Opens a peer''s session for the rest of the transaction. Raises MF001 to MF007, MF021 and MF401.';
+revoke all on function federation.enter_as_peer(uuid, text, text, text) from public;
+grant execute on function federation.enter_as_peer(uuid, text, text, text) to federation_gateway;
+comment on function federation.enter_as_peer(uuid, text, text, text) is
+  'Opens a peer''s session for the rest of the transaction, by the serial and the SHA-256 of its certificate. Raises MF001 to MF007, MF021 and MF401.';

@@ -1,4 +1,5 @@
 -- Guarantees: who exists and who is in which team is read live from the application's own tables, never from a copy.
+-- A key has one text, whatever the settings of a session: what is granted and what goes are compared by it.
 -- Relies on: federation_identity. The three functions are written from that row, so that their plans are kept; without a row they say no.
 create or replace function federation.is_there(row_alias text, deleted_column name) returns text
 language sql
@@ -11,6 +12,21 @@ $$;
 revoke all on function federation.is_there(text, name) from public;
 comment on function federation.is_there(text, name) is 'The condition, as SQL text, that a row is not marked as deleted; true where no column marks it.';
 
+create or replace function federation.key_text(key anyelement) returns text
+language sql
+stable strict
+set search_path = ''
+set bytea_output = 'hex'
+set datestyle = 'ISO, MDY'
+set intervalstyle = 'postgres'
+set timezone = 'UTC'
+set extra_float_digits = 1
+as $$
+  select key::text;
+$$;
+revoke all on function federation.key_text(anyelement) from public;
+comment on function federation.key_text(anyelement) is 'The text of a key or a team, the same under all settings of a session; they change that of bytes, times and fractions.';
+
 create or replace function federation.rebuild_identity_functions() returns void
 language plpgsql
 volatile
@@ -22,6 +38,10 @@ declare
   exists_body text := 'false';
   key_body text := 'null';
   teams_body text := 'array[]::text[]';
+  -- As in federation.key_text, which would be called for each membership of each request. Not for subject_key: a key that an administrator writes
+  -- is read as that session reads it, and kept as everybody reads it.
+  settings constant text := 'set bytea_output = ''hex'' set datestyle = ''ISO, MDY'' set intervalstyle = ''postgres'' set timezone = ''UTC'' '
+    'set extra_float_digits = 1';
 begin
   select i.* into bound from federation.federation_identity i;
   if bound.users_table is not null then
@@ -30,7 +50,7 @@ begin
       federation.column_type(bound.users_table, bound.user_column), federation.is_there('u', bound.user_deleted_column)
     );
     key_body := format(
-      '(select u.%I::text from %s u where u.%I = $1::%s and %s limit 1)', bound.user_column, bound.users_table, bound.user_column,
+      '(select federation.key_text(u.%I) from %s u where u.%I = $1::%s and %s limit 1)', bound.user_column, bound.users_table, bound.user_column,
       federation.column_type(bound.users_table, bound.user_column), federation.is_there('u', bound.user_deleted_column)
     );
   end if;
@@ -47,7 +67,9 @@ begin
       stable strict
       security definer -- no other role may read the users table through the federation
       set search_path = ''
+      %s
       as %L$f$,
+    settings,
     -- What is no value of the key's type is nobody's id.
     'begin return ' || exists_body || '; exception when data_exception then return false; end'
   );
@@ -66,7 +88,9 @@ begin
       stable strict
       security definer -- no other role may read the memberships table through the federation
       set search_path = ''
+      %s
       as %L$f$,
+    settings,
     'begin return ' || teams_body || '; exception when data_exception then return array[]::text[]; end'
   );
   revoke all on function federation.subject_exists(text), federation.subject_key(text), federation.subject_teams(text) from public;

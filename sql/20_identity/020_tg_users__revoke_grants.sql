@@ -17,7 +17,7 @@ begin
     order by g.id;
     return null;
   end if;
-  execute format('select ($1).%I::text', tg_argv[0]) into gone using old;
+  execute format('select federation.key_text(($1).%I)', tg_argv[0]) into gone using old;
   -- In the order in which others lock several grants.
   perform federation.end_grant(g.id, 'revoked', 'subject deleted')
   from federation.federation_grants g

@@ -16,7 +16,7 @@ begin
     if tg_argv[2] <> '' and coalesce(to_jsonb(old) ->> tg_argv[2], 'false') <> 'false' then
       return null;
     end if;
-    execute format('select ($1).%I::text, ($1).%I::text', tg_argv[0], tg_argv[1]) into member, team using old;
+    execute format('select federation.key_text(($1).%I), federation.key_text(($1).%I)', tg_argv[0], tg_argv[1]) into member, team using old;
   end if;
   -- The lock first, the teams in the next statement: of two transactions that take a team each, the second sees what the first has done.
   for resting in

@@ -2,7 +2,13 @@
 -- held and found active, so that a revocation either comes first and refuses it, or finds it. No lock is held while an authority signs. What a
 -- peer can put on the CRL by renewing is bounded.
 -- Relies on: federation.enter_as_peer, which refuses a renewal for all that it refuses a verb for.
-create or replace function federation.begin_renewal(grant_id uuid, subject text, serial text) returns void
+
+-- Of an earlier release, which did not ask which certificate it was that had the serial.
+drop function if exists federation.begin_renewal(uuid, text, text);
+drop function if exists federation.record_renewal(uuid, text, text, text, text, timestamptz, timestamptz);
+drop function if exists federation.confirm_certificate(uuid, text, text);
+
+create or replace function federation.begin_renewal(grant_id uuid, subject text, serial text, fingerprint text) returns void
 language plpgsql
 volatile
 security definer -- the gateway has no right on the table
@@ -17,7 +23,7 @@ declare
   span interval;
   counted_until timestamptz;
 begin
-  perform federation.enter_as_peer(grant_id, subject, serial);
+  perform federation.enter_as_peer(grant_id, subject, serial, fingerprint);
   select c.* into certificate from federation.federation_certificates c where c.serial = begin_renewal.serial;
   if certificate.renewed_from is not null and certificate.confirmed_at is null then
     raise exception 'The certificate has not been confirmed yet.' using errcode = 'MF031';
@@ -40,10 +46,10 @@ begin
   end if;
 end;
 $$;
-revoke all on function federation.begin_renewal(uuid, text, text) from public;
-grant execute on function federation.begin_renewal(uuid, text, text) to federation_gateway;
-comment on function federation.begin_renewal(uuid, text, text) is
-  'Whether a certificate may be renewed now. Raises MF001 to MF007, MF021, MF401, MF031 where it is unconfirmed or has a confirmed successor, '
+revoke all on function federation.begin_renewal(uuid, text, text, text) from public;
+grant execute on function federation.begin_renewal(uuid, text, text, text) to federation_gateway;
+comment on function federation.begin_renewal(uuid, text, text, text) is
+  'Whether a certificate, of this serial and SHA-256, may be renewed now. Raises MF001 to MF007, MF021, MF401, MF031 where it is unconfirmed or has a confirmed successor, '
   'and MF014 where the grant was given 24 by renewal within a day, or within the certificate''s life where that is shorter.';
 
 create or replace function federation.alert_renewal_conflict(grant_id uuid, serial text) returns void
@@ -79,7 +85,8 @@ revoke all on function federation.grant_alert_subject(uuid) from public;
 comment on function federation.grant_alert_subject(uuid) is 'What alerts about a grant are about. They are over when it ends, or its peer enrolls again.';
 
 create or replace function federation.record_renewal(
-  grant_id uuid, subject text, renewed_from text, serial text, fingerprint text, not_before timestamptz, not_after timestamptz
+  grant_id uuid, subject text, renewed_from text, renewed_from_fingerprint text, serial text, fingerprint text, not_before timestamptz,
+  not_after timestamptz
 ) returns void
 language plpgsql
 volatile
@@ -90,19 +97,19 @@ begin
   -- In the order of federation.end_grant; what is asked below is as of now, and stays so until the commit.
   perform from federation.federation_grants g where g.id = record_renewal.grant_id for share;
   perform from federation.federation_certificates c where c.serial = record_renewal.renewed_from for update;
-  perform federation.begin_renewal(grant_id, subject, renewed_from);
+  perform federation.begin_renewal(grant_id, subject, renewed_from, renewed_from_fingerprint);
   update federation.federation_certificates c
   set revoked_at = now(), revocation_reason = 'superseded'
   where c.renewed_from = record_renewal.renewed_from and c.confirmed_at is null and c.revoked_at is null;
   perform federation.record_certificate(serial, grant_id, fingerprint, not_before, not_after, renewed_from);
 end;
 $$;
-revoke all on function federation.record_renewal(uuid, text, text, text, text, timestamptz, timestamptz) from public;
-grant execute on function federation.record_renewal(uuid, text, text, text, text, timestamptz, timestamptz) to federation_gateway;
-comment on function federation.record_renewal(uuid, text, text, text, text, timestamptz, timestamptz) is
+revoke all on function federation.record_renewal(uuid, text, text, text, text, text, timestamptz, timestamptz) from public;
+grant execute on function federation.record_renewal(uuid, text, text, text, text, text, timestamptz, timestamptz) to federation_gateway;
+comment on function federation.record_renewal(uuid, text, text, text, text, text, timestamptz, timestamptz) is
   'Records a renewed certificate, before it leaves; an earlier one of the same origin that was never confirmed is superseded. Raises as begin_renewal.';
 
-create or replace function federation.confirm_certificate(grant_id uuid, subject text, serial text) returns void
+create or replace function federation.confirm_certificate(grant_id uuid, subject text, serial text, fingerprint text) returns void
 language plpgsql
 volatile
 security definer -- the gateway has no right on the table
@@ -115,18 +122,18 @@ begin
   perform from federation.federation_certificates c
   where c.serial = (select n.renewed_from from federation.federation_certificates n where n.serial = confirm_certificate.serial)
   for update;
-  perform federation.enter_as_peer(grant_id, subject, serial);
+  perform federation.enter_as_peer(grant_id, subject, serial, fingerprint);
   update federation.federation_certificates c
   set confirmed_at = clock_timestamp()
   where c.serial = confirm_certificate.serial and c.renewed_from is not null and c.confirmed_at is null;
 end;
 $$;
-revoke all on function federation.confirm_certificate(uuid, text, text) from public;
-grant execute on function federation.confirm_certificate(uuid, text, text) to federation_gateway;
-comment on function federation.confirm_certificate(uuid, text, text) is
+revoke all on function federation.confirm_certificate(uuid, text, text, text) from public;
+grant execute on function federation.confirm_certificate(uuid, text, text, text) to federation_gateway;
+comment on function federation.confirm_certificate(uuid, text, text, text) is
   'The peer has stored this certificate; said again, or of a first one, it changes nothing. Raises MF001 to MF007, MF021 and MF401.';
 
-create or replace function federation.supersede_certificates(grace interval default '1 hour') returns integer
+create or replace function federation.supersede_certificates(grace interval default federation.certificate_overlap()) returns integer
 language sql
 volatile
 security definer -- nobody but these functions has a right on the table
@@ -153,4 +160,5 @@ $$;
 revoke all on function federation.supersede_certificates(interval) from public;
 grant execute on function federation.supersede_certificates(interval) to federation_worker, federation_admin;
 comment on function federation.supersede_certificates(interval) is
-  'Revokes every certificate whose successor was confirmed that long ago, but those that another transaction is at; the successor stays. Returns how many.';
+  'Revokes every certificate whose successor was confirmed that long ago, but those that another transaction is at; the successor stays. Returns how many. '
+  'None of them serves any more after federation.certificate_overlap, either: this puts them on the CRL.';

@@ -9,6 +9,7 @@ as $$
 declare
   stand_in federation.federation_grants;
   serial constant text := md5(gen_random_uuid()::text);
+  fingerprint constant text := serial || serial;
 begin
   insert into federation.federation_grants (subject_user_id, peer_host, scope)
   select g.subject_user_id, g.peer_host, enter_stand_in.scope
@@ -18,8 +19,8 @@ begin
   update federation.federation_grants g set status = 'active', activated_at = now() where g.id = stand_in.id;
   -- No authority has signed it: a certificate of this serial opens no connection.
   insert into federation.federation_certificates (serial, grant_id, fingerprint, not_before, not_after)
-  values (serial, stand_in.id, repeat('0', 64), statement_timestamp() - interval '1 minute', statement_timestamp() + interval '1 day');
-  perform federation.enter_as_peer(stand_in.id, stand_in.subject_user_id, serial);
+  values (serial, stand_in.id, fingerprint, statement_timestamp() - interval '1 minute', statement_timestamp() + interval '1 day');
+  perform federation.enter_as_peer(stand_in.id, stand_in.subject_user_id, serial, fingerprint);
 end;
 $$;
 revoke all on function federation.enter_stand_in(uuid, jsonb) from public;

@@ -8,6 +8,7 @@ set search_path = ''
 as $$
 declare
   the_grant federation.federation_grants;
+  newest federation.federation_certificates;
   answer jsonb;
   refused text;
 begin
@@ -15,15 +16,11 @@ begin
   begin
     case who
       when 'peer' then
-        perform federation.enter_as_peer(
-          the_grant.id, the_grant.subject_user_id,
-          (
-            select c.serial from federation.federation_certificates c
-            where c.grant_id = the_grant.id
-            order by c.revoked_at is not null, c.not_after desc
-            limit 1
-          )
-        );
+        select c.* into newest from federation.federation_certificates c
+        where c.grant_id = the_grant.id
+        order by c.revoked_at is not null or federation.is_superseded(c.serial), c.not_after desc
+        limit 1;
+        perform federation.enter_as_peer(the_grant.id, the_grant.subject_user_id, newest.serial, newest.fingerprint);
       when 'stand-in' then
         perform federation.enter_stand_in(the_grant.id, probe.scope);
       when 'user' then

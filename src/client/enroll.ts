@@ -1,10 +1,10 @@
 import { z } from "zod";
 import { FederationError } from "../errors.ts";
 import { createCsr } from "../pki/csr.ts";
-import { derToPem, pemBlocks, pemToDer } from "../pki/der.ts";
+import { derToPem, fingerprintOf, pemBlocks, pemToDer } from "../pki/der.ts";
 import { generateKeyPair } from "../pki/keys.ts";
 import type { KeyPair } from "../pki/keys.ts";
-import { fingerprintOf, verifyIssued } from "../pki/verify.ts";
+import { verifyIssued } from "../pki/verify.ts";
 import type { EnrollmentUrl } from "./enrollment-url.ts";
 import { requestOnce } from "./request-once.ts";
 

@@ -3,13 +3,11 @@ import type { PoolClient } from "pg";
 import { before } from "../deadline.ts";
 import type { Deadline } from "../deadline.ts";
 import { FederationError } from "../errors.ts";
-import type { CertificateIdentity } from "../pki/identity.ts";
+import type { PeerIdentity } from "../pki/identity.ts";
 import { fromDatabaseError } from "./errors.ts";
 
-/** Who a peer's transaction runs as: what its certificate says. */
-export interface PeerSession extends Pick<CertificateIdentity, "grantId" | "subjectUserId"> {
-  serial: string;
-}
+/** Who a peer's transaction runs as: what its certificate says, and which one that is. */
+export type PeerSession = Pick<PeerIdentity, "grantId" | "subjectUserId" | "serial" | "fingerprint">;
 
 /**
  * Runs statements in transactions whose role and session end with them. Where a deadline is given and aborts, what runs is stopped and its
@@ -151,10 +149,11 @@ export function createSessions(
       transaction(
         "begin read only",
         async (client) => {
-          await client.query("select federation.enter_as_peer($1, $2, $3)", [
+          await client.query("select federation.enter_as_peer($1, $2, $3, $4)", [
             session.grantId,
             session.subjectUserId,
             session.serial,
+            session.fingerprint,
           ]);
           await client.query("set local role federation_peer");
         },

@@ -63,11 +63,16 @@ export function createRenewal(options: {
 
   return {
     renew: async (identity, csrPem, deadline) => {
-      const { grantId, subjectUserId, serial } = identity;
+      const { grantId, subjectUserId, serial, fingerprint } = identity;
       if (readCsr(csrPem).publicKeyDer.equals(identity.publicKeyDer)) {
         throw new FederationError("CSR_INVALID", "The certificate request must hold a new key.");
       }
-      await step(identity, deadline, "select federation.begin_renewal($1, $2, $3)", [grantId, subjectUserId, serial]);
+      await step(identity, deadline, "select federation.begin_renewal($1, $2, $3, $4)", [
+        grantId,
+        subjectUserId,
+        serial,
+        fingerprint,
+      ]);
       const issued = await authority.issueClientCertificate({
         csrPem,
         identity: { grantId, subjectUserId, host },
@@ -75,10 +80,11 @@ export function createRenewal(options: {
         lifetimeSeconds: options.certificateLifetimeDays * 86_400,
       });
       deadline.signal.throwIfAborted();
-      await step(identity, deadline, "select federation.record_renewal($1, $2, $3, $4, $5, $6, $7)", [
+      await step(identity, deadline, "select federation.record_renewal($1, $2, $3, $4, $5, $6, $7, $8)", [
         grantId,
         subjectUserId,
         serial,
+        fingerprint,
         issued.serial,
         issued.fingerprint,
         issued.notBefore,
@@ -91,9 +97,15 @@ export function createRenewal(options: {
         oidArc: options.oidArc,
       };
     },
-    confirm: async ({ grantId, subjectUserId, serial }, deadline) => {
+    confirm: async ({ grantId, subjectUserId, serial, fingerprint }, deadline) => {
       await sessions.asGateway(
-        (client) => client.query("select federation.confirm_certificate($1, $2, $3)", [grantId, subjectUserId, serial]),
+        (client) =>
+          client.query("select federation.confirm_certificate($1, $2, $3, $4)", [
+            grantId,
+            subjectUserId,
+            serial,
+            fingerprint,
+          ]),
         deadline,
       );
     },

@@ -1,6 +1,6 @@
 /* eslint-disable @typescript-eslint/no-unsafe-enum-comparison, @typescript-eslint/no-unsafe-enum-assignment --
    the declarations of node-forge type every tag as a universal one; the tags of context-specific values are numbers of their own */
-import { X509Certificate } from "node:crypto";
+import { createHash, X509Certificate } from "node:crypto";
 import forge from "node-forge";
 import { FederationError } from "../errors.ts";
 import type { ErrorCode } from "../errors.ts";
@@ -19,6 +19,11 @@ const STRICT = { strict: true, parseAllBytes: true, decodeBitStrings: false, max
 
 /** The longest PEM or DER that is read, bytes. */
 const MAX_BYTES = 16_384;
+
+/** SHA-256 of a DER structure, hex, lower case. */
+export function fingerprintOf(der: Buffer): string {
+  return createHash("sha256").update(der).digest("hex");
+}
 
 /**
  * Reads one DER value and nothing after it.

@@ -6,10 +6,9 @@ import { nameOf, serverAltName, signCertificate, subjectNameOf } from "./certifi
 import type { CertificateRequest, Issuer } from "./certificate.ts";
 import { buildCrl } from "./crl.ts";
 import { readCsr } from "./csr.ts";
-import { derToPem, readX509, writeDer } from "./der.ts";
+import { derToPem, fingerprintOf, readX509, writeDer } from "./der.ts";
 import { subjectAltNameOf } from "./identity.ts";
 import { generateKeyPair } from "./keys.ts";
-import { fingerprintOf } from "./verify.ts";
 
 // Clocks of two organisations disagree a little.
 const BACKDATED_MS = 60_000;

@@ -1,6 +1,6 @@
 import type { X509Certificate } from "node:crypto";
 import { FederationError } from "../errors.ts";
-import { bytesOf, children, isContext, oidOf, readDer, readX509, TAG, write, writeDer } from "./der.ts";
+import { bytesOf, children, fingerprintOf, isContext, oidOf, readDer, readX509, TAG, write, writeDer } from "./der.ts";
 import type { Asn1 } from "./der.ts";
 
 /** Who a client certificate speaks for. */
@@ -15,6 +15,8 @@ export interface CertificateIdentity {
 export interface PeerIdentity extends CertificateIdentity {
   /** Hex, lower case. */
   serial: string;
+  /** SHA-256 of the certificate's DER, hex, lower case. */
+  fingerprint: string;
   commonName: string;
   /** SubjectPublicKeyInfo. */
   publicKeyDer: Buffer;
@@ -51,7 +53,7 @@ export function subjectAltNameOf(identity: CertificateIdentity, oidArc: string):
 
 /**
  * Reads who a client certificate speaks for. Each entry is there exactly once, they agree with each other, and the certificate is
- * for clients only. That its chain is trusted is for TLS to say; that its serial belongs to the grant, for the database.
+ * for clients only. That its chain is trusted is for TLS to say; that it is the one that was issued for the grant, for the database.
  *
  * @throws FederationError IDENTITY_MALFORMED
  */
@@ -81,7 +83,7 @@ export function readPeerIdentity(certificateDer: Buffer, oidArc: string): PeerId
     throw malformed();
   }
   const publicKeyDer = readPublicKey(certificate);
-  return { grantId, subjectUserId, host, serial, commonName, publicKeyDer };
+  return { grantId, subjectUserId, host, serial, fingerprint: fingerprintOf(certificateDer), commonName, publicKeyDer };
 }
 
 function readPublicKey(certificate: X509Certificate): Buffer {

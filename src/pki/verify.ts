@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { X509Certificate } from "node:crypto";
 import { FederationError } from "../errors.ts";
 import { pemToDer, readX509 } from "./der.ts";
@@ -7,11 +6,6 @@ import type { PeerIdentity } from "./identity.ts";
 import { publicKeyOf } from "./keys.ts";
 
 const CODE = "CERTIFICATE_INVALID";
-
-/** SHA-256 of a DER structure, hex. */
-export function fingerprintOf(der: Buffer): string {
-  return createHash("sha256").update(der).digest("hex");
-}
 
 /**
  * Whether a root vouches for a certificate, through intermediates where there are some: each of these signs the one before it, is an

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { asAdministrator } from "../database/administrator.ts";
 import { FederationError } from "../errors.ts";
 import { createRoot, crossCertify } from "../pki/embedded-authority.ts";
-import { fingerprintOf } from "../pki/verify.ts";
+import { fingerprintOf } from "../pki/der.ts";
 import { seal } from "../seal/seal.ts";
 import { overlapOf, readAuthorityStatus } from "./authority-status.ts";
 import { readEmbeddedRoot, ROOT_LIFETIME_DAYS } from "./open-authority.ts";

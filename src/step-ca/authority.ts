@@ -4,9 +4,9 @@ import type { CertificateAuthority, IssuedCertificate, RevokedCertificate, Signe
 import { readCrl, REASONS } from "../pki/crl.ts";
 import type { Crl } from "../pki/crl.ts";
 import { readCsr } from "../pki/csr.ts";
-import { derToPem, pemToDer, readX509 } from "../pki/der.ts";
+import { derToPem, fingerprintOf, pemToDer, readX509 } from "../pki/der.ts";
 import { readPeerIdentity } from "../pki/identity.ts";
-import { fingerprintOf, verifyChain } from "../pki/verify.ts";
+import { verifyChain } from "../pki/verify.ts";
 import { createStepCaClient } from "./client.ts";
 import { createTokenMint } from "./token.ts";
 

@@ -4,7 +4,7 @@ import { HOME, WORK } from "../../src/demo/world.ts";
 import { createCsr } from "../../src/pki/csr.ts";
 import { pemToDer } from "../../src/pki/der.ts";
 import { readPeerIdentity } from "../../src/pki/identity.ts";
-import { enrollGrant, openTestGateway } from "../harness/gateway.ts";
+import { auditRows, enrollGrant, openTestGateway } from "../harness/gateway.ts";
 import type { TestGateway, TestGrant } from "../harness/gateway.ts";
 import { runMosaic } from "../harness/mosaic.ts";
 import { ARC, grantByHand, newRequest, peerRecord, renewalsOf } from "../harness/renewal.ts";
@@ -78,6 +78,30 @@ describe("the serving side", () => {
       { serial: next.serial, confirmed: true, revocation_reason: null },
     ]);
     expect(await by.verdicts()).toEqual(["renew.confirm served OK", "renew.confirm served OK", "renew served OK"]);
+  });
+
+  test("refuses the old certificate an hour after the new one was confirmed, though no worker has revoked it, and audits that", async () => {
+    const next = await by.renewed(by.first);
+    expect((await by.at(next, "/renew/confirm")).status).toBe(200);
+    await work.pool.query(
+      "update federation.federation_certificates set confirmed_at = now() - interval '61 minutes' where serial = $1",
+      [next.serial],
+    );
+    for (const [path, body] of [
+      ["/federation", { documentId: "list", variables: { resource: "tasks", first: 1 } }],
+      ["/renew", { csr: newRequest().csr }],
+      ["/renew/confirm", undefined],
+    ] as const) {
+      expect(await by.at(by.first, path, body), path).toMatchObject({ status: 403, code: "CERTIFICATE_REVOKED" });
+    }
+    expect(await by.says(next)).toBe("OK");
+    expect(await by.recorded()).toMatchObject([{ revocation_reason: null }, { revocation_reason: null }]);
+    const denied = (await auditRows(work, grant.grantId)).filter(({ code }) => code === "CERTIFICATE_REVOKED");
+    expect(denied.map(({ verb, outcome }) => `${verb} ${outcome}`).sort()).toEqual([
+      "list denied",
+      "renew denied",
+      "renew.confirm denied",
+    ]);
   });
 
   test("supersedes what an answer that was lost had brought, so that retries do not pile up", async () => {

@@ -3,9 +3,8 @@ import { confirmCertificate, requestRenewal, tryCertificate } from "../../src/cl
 import type { Credentials } from "../../src/client/renew.ts";
 import { gatewayPaths } from "../../src/config/paths.ts";
 import { HOME, WORK } from "../../src/demo/world.ts";
-import { derToPem, pemToDer } from "../../src/pki/der.ts";
+import { derToPem, fingerprintOf, pemToDer } from "../../src/pki/der.ts";
 import { createEmbeddedAuthority } from "../../src/pki/embedded-authority.ts";
-import { fingerprintOf } from "../../src/pki/verify.ts";
 import { loadKeyring } from "../../src/seal/keyring.ts";
 import { seal } from "../../src/seal/seal.ts";
 import { openFaultProxy } from "../harness/fault-proxy.ts";

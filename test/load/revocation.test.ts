@@ -4,7 +4,7 @@ import { Pool } from "pg";
 import { Client } from "undici";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { mixedCredentials } from "../../src/demo/actors.ts";
-import { fingerprintOf } from "../../src/pki/verify.ts";
+import { fingerprintOf } from "../../src/pki/der.ts";
 import { openIntermediate } from "../harness/signer.ts";
 import { serve } from "../services/processes.ts";
 import { ca, layOutSeveral, say, SCOPE } from "../services/several.ts";

@@ -1,5 +1,6 @@
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import type { PoolClient } from "pg";
+import { fingerprintFor } from "../harness/fingerprint.ts";
 import { only } from "./verbs.ts";
 
 /** A scope as it is stored; loose on purpose, so that tests can say what is wrong. */
@@ -100,10 +101,9 @@ export async function activate(client: PoolClient, grant: PendingGrant): Promise
 /** Records a certificate for a grant, valid for 30 days and enrolled by a token where one is named, and returns its serial. */
 export async function recordCertificate(client: PoolClient, grantId: string, token?: string): Promise<string> {
   const serial = randomBytes(20).toString("hex");
-  const fingerprint = createHash("sha256").update(serial).digest("hex");
   await client.query(
     "select federation.record_certificate($1, $2, $3, now() - interval '1 minute', now() + interval '30 days', null, $4)",
-    [serial, grantId, fingerprint, token],
+    [serial, grantId, fingerprintFor(serial), token],
   );
   return serial;
 }
@@ -111,6 +111,14 @@ export async function recordCertificate(client: PoolClient, grantId: string, tok
 /** Creates a grant and enrolls its peer. */
 export async function activeGrant(client: PoolClient, subject: string, scope: Scope): Promise<Grant> {
   return activate(client, await createGrant(client, subject, scope));
+}
+
+/** Opens the session of a grant's peer, by its certificate, for the rest of the transaction; the role stays as it is. */
+export async function enterAsPeer(
+  client: PoolClient,
+  { id, subject, serial }: Pick<Grant, "id" | "subject" | "serial">,
+): Promise<void> {
+  await client.query("select federation.enter_as_peer($1, $2, $3, $4)", [id, subject, serial, fingerprintFor(serial)]);
 }
 
 /**
@@ -127,7 +135,7 @@ export async function asPeer<T>(
     "federation_gateway",
     async () => {
       await client.query("set local transaction_read_only = on");
-      await client.query("select federation.enter_as_peer($1, $2, $3)", [grant.id, grant.subject, grant.serial]);
+      await enterAsPeer(client, grant);
       await client.query("set local role federation_peer");
       return work();
     },

@@ -2,7 +2,17 @@ import type { PoolClient } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
-import { RESOURCES, activeGrant, asPeer, asRole, asUser, inSavepoint, seedPeople, seedRows } from "./actors.ts";
+import {
+  RESOURCES,
+  activeGrant,
+  asPeer,
+  asRole,
+  asUser,
+  inSavepoint,
+  seedPeople,
+  seedRows,
+  enterAsPeer,
+} from "./actors.ts";
 import type { Grant, Resource } from "./actors.ts";
 import { get, list, only, refusal, visibleIds } from "./verbs.ts";
 
@@ -53,7 +63,7 @@ function inPeerSession<T>(client: PoolClient, role: string, work: () => Promise<
   return inSavepoint(
     client,
     async () => {
-      await client.query("select federation.enter_as_peer($1, $2, $3)", [grant.id, grant.subject, grant.serial]);
+      await enterAsPeer(client, grant);
       return asRole(client, role, work);
     },
     "rollback",
@@ -169,7 +179,7 @@ describe("sessions", () => {
           ),
         );
       expect(await count()).toEqual({ n: "0" });
-      await client.query("select federation.enter_as_peer($1, $2, $3)", [grant.id, grant.subject, grant.serial]);
+      await enterAsPeer(client, grant);
       expect(await count()).toEqual({ n: "0" });
     });
   });

@@ -3,6 +3,7 @@ import type { PoolClient } from "pg";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
+import { fingerprintFor } from "../harness/fingerprint.ts";
 import {
   activate,
   activeGrant,
@@ -279,7 +280,11 @@ describe("the subject's end", () => {
       expect(await shown(client, grant.id)).toMatchObject({ status: "active" });
       expect(await refusal(read(client, grant))).toBe("SUBJECT_UNKNOWN");
       const renewing = asRole(client, "federation_gateway", () =>
-        client.query("select federation.begin_renewal($1, 'olga', $2)", [grant.id, grant.serial]),
+        client.query("select federation.begin_renewal($1, 'olga', $2, $3)", [
+          grant.id,
+          grant.serial,
+          fingerprintFor(grant.serial),
+        ]),
       );
       expect(await refusal(renewing)).toBe("SUBJECT_UNKNOWN");
       expect(await refusal(redeem(client, pending.token))).toBe("TOKEN_SPENT");

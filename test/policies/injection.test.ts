@@ -2,7 +2,7 @@ import type { PoolClient } from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
-import { activeGrant, inSavepoint, seedPeople, seedRows } from "./actors.ts";
+import { activeGrant, enterAsPeer, inSavepoint, seedPeople, seedRows } from "./actors.ts";
 import type { Grant } from "./actors.ts";
 import { codeOf, get, list, only } from "./verbs.ts";
 import type { Page } from "./verbs.ts";
@@ -74,7 +74,7 @@ async function contents(client: PoolClient): Promise<unknown> {
 async function attempt<T>(work: (client: PoolClient) => Promise<T>): Promise<T | string> {
   return database.transaction(async (client) => {
     const before = await contents(client);
-    await client.query("select federation.enter_as_peer($1, $2, $3)", [grant.id, grant.subject, grant.serial]);
+    await enterAsPeer(client, grant);
     await client.query("set local role federation_peer");
     const session = await state(client);
     const outcome = await inSavepoint(

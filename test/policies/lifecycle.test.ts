@@ -2,7 +2,17 @@ import type { PoolClient } from "pg";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
-import { activate, activeGrant, asPeer, asRole, createGrant, inSavepoint, seedPeople, seedRows } from "./actors.ts";
+import {
+  activate,
+  activeGrant,
+  asPeer,
+  asRole,
+  createGrant,
+  enterAsPeer,
+  inSavepoint,
+  seedPeople,
+  seedRows,
+} from "./actors.ts";
 import type { Grant } from "./actors.ts";
 import { admin, set, shown } from "./grants.ts";
 import { list, only, refusal, visibleIds } from "./verbs.ts";
@@ -118,7 +128,7 @@ describe("a grant", () => {
           client,
           async () => {
             const grant = await activeGrant(client, "olga", SCOPE);
-            await client.query("select federation.enter_as_peer($1, $2, $3)", [grant.id, grant.subject, grant.serial]);
+            await enterAsPeer(client, grant);
             const read = (): Promise<string[]> => asRole(client, "federation_peer", () => visibleIds(client, "tasks"));
             expect(await read()).toEqual([row]);
             await end(grant.id);
@@ -152,7 +162,7 @@ describe("a grant", () => {
       try {
         const grant = await committed(peer, () => activeGrant(peer, "olga", SCOPE));
         await peer.query("begin read only");
-        await peer.query("select federation.enter_as_peer($1, $2, $3)", [grant.id, grant.subject, grant.serial]);
+        await enterAsPeer(peer, grant);
         await peer.query("set local role federation_peer");
         expect(await visibleIds(peer, "tasks")).toEqual([row]);
         await committed(administrator, () => admin(administrator, "revoke_grant", grant.id));

@@ -1,8 +1,9 @@
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import type { PoolClient } from "pg";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
+import { fingerprintFor } from "../harness/fingerprint.ts";
 import { activeGrant, asPeer, asRole, createGrant, inSavepoint, seedPeople, seedRows } from "./actors.ts";
 import type { Grant } from "./actors.ts";
 import { admin, set, shown } from "./grants.ts";
@@ -26,12 +27,11 @@ afterAll(() => database.close());
 
 /** Records a certificate as renewed from another, as the gateway does, and returns its serial. */
 async function renew(client: PoolClient, grantId: string, from: string, serial = randomBytes(20).toString("hex")) {
-  const fingerprint = createHash("sha256").update(serial).digest("hex");
   await asRole(client, "federation_gateway", () =>
     client.query("select federation.record_certificate($1, $2, $3, now(), now() + interval '1 day', $4)", [
       serial,
       grantId,
-      fingerprint,
+      fingerprintFor(serial),
       from,
     ]),
   );

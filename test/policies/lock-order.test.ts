@@ -3,6 +3,7 @@ import type { PoolClient } from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from "vitest";
 import { openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
+import { fingerprintFor } from "../harness/fingerprint.ts";
 import { activeGrant, createGrant, seedPeople } from "./actors.ts";
 import type { Grant, PendingGrant } from "./actors.ts";
 import { only, refusal } from "./verbs.ts";
@@ -69,18 +70,22 @@ async function waiting(client: PoolClient, statement: string, values: unknown[])
 }
 
 const record = (client: PoolClient, grant: Grant, from: string, serial: string): Promise<unknown> =>
-  client.query(
-    "select federation.record_renewal($1, $2, $3, $4, repeat('0', 24) || $4, now(), now() + interval '30 days')",
-    [grant.id, grant.subject, from, serial],
-  );
-const confirm = "select federation.confirm_certificate($1, $2, $3)";
+  client.query("select federation.record_renewal($1, $2, $3, $4, $5, $6, now(), now() + interval '30 days')", [
+    grant.id,
+    grant.subject,
+    from,
+    fingerprintFor(from),
+    serial,
+    fingerprintFor(serial),
+  ]);
+const confirm = "select federation.confirm_certificate($1, $2, $3, $4)";
 const newSerial = (): string => randomBytes(20).toString("hex");
 
 /** Renews a certificate and confirms the new one. */
 async function renewed(client: PoolClient, grant: Grant, from: string): Promise<string> {
   const serial = newSerial();
   await record(client, grant, from, serial);
-  await client.query(confirm, [grant.id, grant.subject, serial]);
+  await client.query(confirm, [grant.id, grant.subject, serial, fingerprintFor(serial)]);
   return serial;
 }
 
@@ -116,7 +121,7 @@ describe.skipIf(inject("template").kind === "pglite")("of transactions that are 
     });
     await together(2, async (administrator, gateway) => {
       await administrator.query("select from federation.federation_grants where id = $1 for update", [grant.id]);
-      const confirming = await waiting(gateway, confirm, [grant.id, grant.subject, next]);
+      const confirming = await waiting(gateway, confirm, [grant.id, grant.subject, next, fingerprintFor(next)]);
       await administrator.query("select federation.revoke_grant($1)", [grant.id]);
       await administrator.query("commit");
       expect(await refusal(confirming.done)).toBe("GRANT_REVOKED");

@@ -106,7 +106,7 @@ async function serve(client: PoolClient, asked: readonly Session[]): Promise<{ s
     [asked.map(({ subject }) => subject), asked.map(({ scope }) => JSON.stringify(scope))],
   );
   await client.query(
-    `select federation.record_certificate(md5(g.id), g.id::uuid, md5(g.id) || md5(g.token), now(), now() + interval '1 day')
+    `select federation.record_certificate(md5(g.id), g.id::uuid, md5(g.id) || md5(g.id), now(), now() + interval '1 day')
      from unnest($1::text[], $2::text[]) as g (id, token)
      cross join lateral federation.redeem_enrollment_token(g.token)`,
     [grants.rows.map(({ id }) => id), grants.rows.map(({ token }) => token)],
@@ -121,7 +121,7 @@ async function serve(client: PoolClient, asked: readonly Session[]): Promise<{ s
     // Several statements in one message, so that a session is one round trip.
     const results = (await client.query(`
       savepoint session;
-      select federation.enter_as_peer('${id}', ${escapeLiteral(session.subject)}, md5('${id}'));
+      select federation.enter_as_peer('${id}', ${escapeLiteral(session.subject)}, md5('${id}'), md5('${id}') || md5('${id}'));
       set local role federation_peer;
       select ${columns.join(", ")};
       rollback to session;

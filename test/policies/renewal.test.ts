@@ -1,12 +1,13 @@
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import type { PoolClient } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { backOffMs, renewalWindowMs } from "../../src/client/renewal-due.ts";
 import { openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
-import { activate, activeGrant, asRole, seedPeople } from "./actors.ts";
+import { fingerprintFor } from "../harness/fingerprint.ts";
+import { activate, activeGrant, asPeer, asRole, enterAsPeer, seedPeople, seedRows } from "./actors.ts";
 import type { Grant } from "./actors.ts";
-import { only, refusal } from "./verbs.ts";
+import { list, only, refusal, visibleIds } from "./verbs.ts";
 
 const SCOPE = { resources: ["tasks"], include_personal: true };
 const MOST = 24;
@@ -27,15 +28,20 @@ afterAll(() => database.close());
 /** Renews a certificate as the gateway does, for so long a life, and returns the new serial. */
 async function renew(client: PoolClient, grant: Grant, from = grant.serial, life = "30 days"): Promise<string> {
   const serial = randomBytes(20).toString("hex");
-  const fingerprint = createHash("sha256").update(serial).digest("hex");
   await asRole(client, "federation_gateway", async () => {
-    await client.query("select federation.begin_renewal($1, $2, $3)", [grant.id, grant.subject, from]);
-    await client.query("select federation.record_renewal($1, $2, $3, $4, $5, now(), now() + $6::interval)", [
+    await client.query("select federation.begin_renewal($1, $2, $3, $4)", [
       grant.id,
       grant.subject,
       from,
+      fingerprintFor(from),
+    ]);
+    await client.query("select federation.record_renewal($1, $2, $3, $4, $5, $6, now(), now() + $7::interval)", [
+      grant.id,
+      grant.subject,
+      from,
+      fingerprintFor(from),
       serial,
-      fingerprint,
+      fingerprintFor(serial),
       life,
     ]);
   });
@@ -44,7 +50,12 @@ async function renew(client: PoolClient, grant: Grant, from = grant.serial, life
 
 const confirm = (client: PoolClient, grant: Grant, serial: string): Promise<unknown> =>
   asRole(client, "federation_gateway", () =>
-    client.query("select federation.confirm_certificate($1, $2, $3)", [grant.id, grant.subject, serial]),
+    client.query("select federation.confirm_certificate($1, $2, $3, $4)", [
+      grant.id,
+      grant.subject,
+      serial,
+      fingerprintFor(serial),
+    ]),
   );
 
 /** Lets time pass for the certificates of a grant: they were issued so much earlier. */
@@ -56,6 +67,13 @@ const age = (client: PoolClient, grant: Grant, by: string): Promise<unknown> =>
      alter table federation.federation_certificates enable always trigger _100_lifecycle`,
   );
 
+/** As if the certificate had been confirmed so long ago. */
+const confirmedAgo = (client: PoolClient, serial: string, ago: string): Promise<unknown> =>
+  client.query(
+    "update federation.federation_certificates set confirmed_at = clock_timestamp() - $2::interval where serial = $1",
+    [serial, ago],
+  );
+
 async function listed(client: PoolClient, grant: Grant): Promise<number> {
   const { rows } = await client.query<{ count: number }>(
     "select count(*)::int as count from federation.revoked_certificates() where grant_id = $1",
@@ -63,6 +81,60 @@ async function listed(client: PoolClient, grant: Grant): Promise<number> {
   );
   return only(rows).count;
 }
+
+describe("a certificate whose successor was confirmed", () => {
+  const opens = (client: PoolClient, grant: Grant): Promise<string[]> =>
+    asPeer(client, grant, () => visibleIds(client, "tasks"));
+
+  test("is good for an hour more, and then for no verb, renewal or confirmation, though no job has revoked it", async () => {
+    await database.transaction(async (client) => {
+      const ids = await seedRows(client, "tasks", [{ owner: "olga", team: null }]);
+      const grant = await activeGrant(client, "olga", SCOPE);
+      const next = await renew(client, grant);
+      await confirmedAgo(client, next, "0 seconds");
+      expect(await opens(client, grant)).toEqual(ids);
+      await confirmedAgo(client, next, "59 minutes");
+      expect(await opens(client, grant)).toEqual(ids);
+      await confirmedAgo(client, next, "60 minutes");
+      expect(await refusal(opens(client, grant))).toBe("CERTIFICATE_REVOKED");
+      expect(await refusal(renew(client, grant))).toBe("CERTIFICATE_REVOKED");
+      expect(await refusal(confirm(client, grant, grant.serial))).toBe("CERTIFICATE_REVOKED");
+      expect(await opens(client, { ...grant, serial: next })).toEqual(ids);
+      expect(await listed(client, grant)).toBe(0);
+    });
+  });
+
+  test("ends in the middle of a session, too: its next statement sees nothing, and its next verb is refused", async () => {
+    await database.transaction(async (client) => {
+      const ids = await seedRows(client, "tasks", [{ owner: "olga", team: null }]);
+      const grant = await activeGrant(client, "olga", SCOPE);
+      const next = await renew(client, grant);
+      await confirm(client, grant, next);
+      await enterAsPeer(client, grant);
+      const seen = (): Promise<string[]> => asRole(client, "federation_peer", () => visibleIds(client, "tasks"));
+      expect(await seen()).toEqual(ids);
+      await confirmedAgo(client, next, "61 minutes");
+      expect(await seen()).toEqual([]);
+      expect(await refusal(asRole(client, "federation_peer", () => list(client, "tasks")))).toBe("CERTIFICATE_REVOKED");
+    });
+  });
+
+  test("is revoked by the job as soon as it is good no more, and not before", async () => {
+    await database.transaction(async (client) => {
+      const grant = await activeGrant(client, "olga", SCOPE);
+      const next = await renew(client, grant);
+      const supersede = async (): Promise<number> =>
+        asRole(client, "federation_worker", async () => {
+          const { rows } = await client.query<{ count: number }>("select federation.supersede_certificates() as count");
+          return only(rows).count;
+        });
+      await confirmedAgo(client, next, "59 minutes");
+      expect([await supersede(), await listed(client, grant)]).toEqual([0, 0]);
+      await confirmedAgo(client, next, "60 minutes");
+      expect([await supersede(), await listed(client, grant)]).toEqual([1, 1]);
+    });
+  });
+});
 
 describe("renewals of a grant", () => {
   test("are 24 in a day at most, confirmed or not, so that no peer makes the revocation list grow without end", async () => {

@@ -1,8 +1,9 @@
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import type { PoolClient } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
+import { fingerprintFor } from "../harness/fingerprint.ts";
 import { activeGrant, asPeer, asRole, createGrant, inSavepoint, seedPeople } from "./actors.ts";
 import { shown } from "./grants.ts";
 import { only, refusal, visibleIds } from "./verbs.ts";
@@ -55,12 +56,11 @@ async function crl(client: PoolClient): Promise<Record<string, unknown>[]> {
 }
 
 function record(client: PoolClient, grantId: string, serial: string, from: string | null = null): Promise<unknown> {
-  const fingerprint = createHash("sha256").update(serial).digest("hex");
   return asRole(client, "federation_gateway", () =>
     client.query("select federation.record_certificate($1, $2, $3, now(), now() + interval '1 day', $4)", [
       serial,
       grantId,
-      fingerprint,
+      fingerprintFor(serial),
       from,
     ]),
   );

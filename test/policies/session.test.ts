@@ -1,8 +1,12 @@
+import { join } from "node:path";
 import type { PoolClient } from "pg";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { packageRoot } from "../../src/config/package-root.ts";
+import { readSqlFiles } from "../../src/database/apply-sql.ts";
 import { openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
-import { activeGrant, asPeer, asRole, asUser, seedPeople, seedRows } from "./actors.ts";
+import { fingerprintFor } from "../harness/fingerprint.ts";
+import { activeGrant, asPeer, asRole, asUser, enterAsPeer, seedPeople, seedRows } from "./actors.ts";
 import type { Grant } from "./actors.ts";
 import { codeOf, list, only, refusal, visibleIds } from "./verbs.ts";
 
@@ -153,11 +157,81 @@ test("a rightly coded session of another backend, another moment, another purpos
   });
 });
 
+test("a session, a renewal and a confirmation are for the very certificate that was recorded: by another one of its serial there is none", async () => {
+  await database.transaction(async (client) => {
+    const own = fingerprintFor(grant.serial);
+    const next = "0123456789abcdef";
+    const asked: Record<string, (fingerprint: string | null) => Promise<unknown>> = {
+      enter: (fingerprint) =>
+        client.query("select federation.enter_as_peer($1, 'olga', $2, $3)", [grant.id, grant.serial, fingerprint]),
+      begin: (fingerprint) =>
+        client.query("select federation.begin_renewal($1, 'olga', $2, $3)", [grant.id, grant.serial, fingerprint]),
+      record: (fingerprint) =>
+        client.query("select federation.record_renewal($1, 'olga', $2, $3, $4, $5, now(), now() + interval '1 day')", [
+          grant.id,
+          grant.serial,
+          fingerprint,
+          next,
+          fingerprintFor(next),
+        ]),
+      confirm: (fingerprint) =>
+        client.query("select federation.confirm_certificate($1, 'olga', $2, $3)", [
+          grant.id,
+          grant.serial,
+          fingerprint,
+        ]),
+    };
+    for (const [what, ask] of Object.entries(asked)) {
+      for (const wrong of [fingerprintFor("another"), own.toUpperCase(), own.slice(0, 63), "", null]) {
+        const refused = await refusal(asRole(client, "federation_gateway", () => ask(wrong)));
+        expect(refused, `${what} by ${wrong}`).toBe("CERTIFICATE_UNKNOWN");
+      }
+      await asRole(client, "federation_gateway", () => ask(own), "rollback");
+    }
+  });
+});
+
+test("what an earlier release opened sessions and renewed by, without the certificate itself, goes when this one is applied", async () => {
+  const names = ["enter_as_peer", "begin_renewal", "record_renewal", "confirm_certificate"];
+  const withoutIt = async (client: PoolClient): Promise<unknown> => {
+    const { rows } = await client.query<{ count: number }>(
+      `select count(*)::integer as count from pg_proc
+       where pronamespace = 'federation'::regnamespace and proname = any ($1) and not 'renewed_from_fingerprint' = any (proargnames)
+         and (proname = 'record_renewal' or not 'fingerprint' = any (proargnames))`,
+      [names],
+    );
+    return only(rows).count;
+  };
+  await database.transaction(async (client) => {
+    await client.query("set local role federation_owner");
+    for (const [name, types] of [
+      ["enter_as_peer", "grant_id uuid, subject text, serial text"],
+      ["begin_renewal", "grant_id uuid, subject text, serial text"],
+      [
+        "record_renewal",
+        "grant_id uuid, subject text, renewed_from text, serial text, fingerprint text, not_before timestamptz, not_after timestamptz",
+      ],
+      ["confirm_certificate", "grant_id uuid, subject text, serial text"],
+    ]) {
+      await client.query(
+        `create function federation.${name}(${types}) returns void language sql begin atomic; select; end`,
+      );
+    }
+    expect(await withoutIt(client)).toBe(names.length);
+    for (const { path, text } of readSqlFiles(join(packageRoot(), "sql"))) {
+      if (/050_enter_as_peer|035_renewal/.test(path)) {
+        await client.query(text);
+      }
+    }
+    expect(await withoutIt(client)).toBe(0);
+  });
+});
+
 test("a session ends with its transaction", async () => {
   const client = await database.pool.connect();
   try {
     await client.query("begin");
-    await client.query("select federation.enter_as_peer($1, $2, $3)", [grant.id, grant.subject, grant.serial]);
+    await enterAsPeer(client, grant);
     await client.query("commit");
     await client.query("begin");
     await client.query("set local role federation_peer");

@@ -2,7 +2,7 @@ import type { PoolClient } from "pg";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
-import { activate, activeGrant, asPeer, asRole, createGrant, seedPeople, seedRows } from "./actors.ts";
+import { activate, activeGrant, asPeer, asRole, createGrant, enterAsPeer, seedPeople, seedRows } from "./actors.ts";
 import type { Scope } from "./actors.ts";
 import { admin, set, shown } from "./grants.ts";
 import { get, list, refusal, visibleIds } from "./verbs.ts";
@@ -97,7 +97,7 @@ describe("another scope", () => {
         const grant = await activeGrant(peer, "olga", WIDE);
         await peer.query("commit");
         await peer.query("begin read only");
-        await peer.query("select federation.enter_as_peer($1, $2, $3)", [grant.id, grant.subject, grant.serial]);
+        await enterAsPeer(peer, grant);
         await peer.query("set local role federation_peer");
         expect(await visibleIds(peer, "tasks")).toEqual(sorted(rows.personal, rows.t1, rows.t2));
         await administrator.query("begin");

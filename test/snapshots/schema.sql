@@ -782,12 +782,12 @@ create function federation.begin_peer_renewal(peer_id uuid, serial text, last_at
   as sha256 3a4cee58411e338acbf55710fb0c83b28b3954291428ee0950a166bd79bb6a95; -- owner federation_owner
 comment on function federation.begin_peer_renewal(uuid,text,text) is 'Begins an attempt where nobody began one since last_attempt (null: none that failed). Returns its mark, by which only it can go on; null where another did.';
 
-create function federation.begin_renewal(grant_id uuid, subject text, serial text)
+create function federation.begin_renewal(grant_id uuid, subject text, serial text, fingerprint text)
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 63f09a88513e8ac73e0294e8d829c30e4d31013f0de7b012a272f3c2efe98843; -- owner federation_owner
-comment on function federation.begin_renewal(uuid,text,text) is 'Whether a certificate may be renewed now. Raises MF001 to MF007, MF021, MF401, MF031 where it is unconfirmed or has a confirmed successor, and MF014 where the grant was given 24 by renewal within a day, or within the certificate''s life where that is shorter.';
+  as sha256 d1c99d4ab2c24af02c9c5f8155be8d129713df5b57eb2925c2384ffda2322be8; -- owner federation_owner
+comment on function federation.begin_renewal(uuid,text,text,text) is 'Whether a certificate, of this serial and SHA-256, may be renewed now. Raises MF001 to MF007, MF021, MF401, MF031 where it is unconfirmed or has a confirmed successor, and MF014 where the grant was given 24 by renewal within a day, or within the certificate''s life where that is shorter.';
 
 create function federation.bind_identity(users_table regclass, user_column name, memberships_table regclass DEFAULT NULL::regclass, member_user_column name DEFAULT NULL::name, member_team_column name DEFAULT NULL::name, user_deleted_column name DEFAULT NULL::name, member_deleted_column name DEFAULT NULL::name)
   returns void
@@ -823,6 +823,13 @@ create function federation.canonical_keys(keys text[], type text)
   set search_path=""
   as sha256 72c7e559a42ec4de9e80483bf37a397829b829a709303cefc32588d430cabae4; -- owner federation_owner
 comment on function federation.canonical_keys(text[],text) is 'Ids as a column of this type writes them: 007 and 7 are one integer.';
+
+create function federation.certificate_overlap()
+  returns interval
+  language sql immutable
+  set search_path=""
+  as sha256 e59d49f183894751b3e3231a3227996c402508bf35e216192f3301a5f3840c2e; -- owner federation_owner
+comment on function federation.certificate_overlap() is 'How long a certificate is good beside its successor, from when that was confirmed.';
 
 create function federation.check_audit_head(chain text, "position" bigint, hash text)
   returns boolean
@@ -875,12 +882,12 @@ create function federation.comparison_value(kind text, operator text, operand js
   as sha256 3ea55e6567b7244a782652016f2dd9c7f513855378c8a3b0395352bee68d3011; -- owner federation_owner
 comment on function federation.comparison_value(text,text,jsonb) is 'What a comparison is made with, as text (a list as an array literal); null where it is not of the column''s kind.';
 
-create function federation.confirm_certificate(grant_id uuid, subject text, serial text)
+create function federation.confirm_certificate(grant_id uuid, subject text, serial text, fingerprint text)
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 a6912b05f8087a26ed4a56dc773860653fc01d30e1984a5038ff4d165fe99689; -- owner federation_owner
-comment on function federation.confirm_certificate(uuid,text,text) is 'The peer has stored this certificate; said again, or of a first one, it changes nothing. Raises MF001 to MF007, MF021 and MF401.';
+  as sha256 25068b998e10eccb815873069b616b677224ec47e2856072809701af963e6ba2; -- owner federation_owner
+comment on function federation.confirm_certificate(uuid,text,text,text) is 'The peer has stored this certificate; said again, or of a first one, it changes nothing. Raises MF001 to MF007, MF021 and MF401.';
 
 create function federation.count_alerts()
   returns TABLE(code text, severity text, alerts bigint)
@@ -1022,12 +1029,12 @@ create function federation.end_peer_renewal(peer_id uuid, attempt text, failure_
   as sha256 04beda5e6726b568d1d01b726de84982a92b163eecda956f4eb0b8e41f481dfe; -- owner federation_owner
 comment on function federation.end_peer_renewal(uuid,text,text) is 'Ends an attempt: well, or with the code of what failed, which degrades the peer and raises an alert until one ends well, or ends it. False where it was overtaken.';
 
-create function federation.enter_as_peer(grant_id uuid, subject text, serial text)
+create function federation.enter_as_peer(grant_id uuid, subject text, serial text, fingerprint text)
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 4bcb955283406bcb9a8b1f86696ea009185f63f6c33936d6b9ac0bdcd11326bb; -- owner federation_owner
-comment on function federation.enter_as_peer(uuid,text,text) is 'Opens a peer''s session for the rest of the transaction. Raises MF001 to MF007, MF021 and MF401.';
+  as sha256 29ca2ca36f483cbbc4b258193049688347b2535ad5eb26c6729ebae51534d978; -- owner federation_owner
+comment on function federation.enter_as_peer(uuid,text,text,text) is 'Opens a peer''s session for the rest of the transaction, by the serial and the SHA-256 of its certificate. Raises MF001 to MF007, MF021 and MF401.';
 
 create function federation.enter_as_user(user_id text)
   returns void
@@ -1040,7 +1047,7 @@ create function federation.enter_stand_in(grant_id uuid, scope jsonb)
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 f9223cd52334aaf14721cd959b73a77d23da502f0589ac311467fae37535ae7c; -- owner federation_owner
+  as sha256 ad0a976536d686539c6cca4b3ecf6b8df5b053c495620de220fb29db1e14402a; -- owner federation_owner
 comment on function federation.enter_stand_in(uuid,jsonb) is 'Opens the session of a grant that is as the one named, but active and of the given scope. What it writes is to be rolled back.';
 
 create function federation.entry_stages(grant_id uuid)
@@ -1200,6 +1207,13 @@ create function federation.is_of_kind(kind text, value jsonb)
   as sha256 97b03ae1a9d59d44820fb7d50083fad2d770525c6f78a9e7763534ac18773b02; -- owner federation_owner
 comment on function federation.is_of_kind(text,jsonb) is 'Whether a JSON value compares with a column of this kind.';
 
+create function federation.is_superseded(serial text)
+  returns boolean
+  language sql stable
+  set search_path=""
+  as sha256 d4db40b829eab59d5ca07713122ff78a1d875105d964be54e022ec4e9e5eda9c; -- owner federation_owner
+comment on function federation.is_superseded(text) is 'Whether the successor of a certificate was confirmed so long ago that it is good no more.';
+
 create function federation.is_text_array(value jsonb)
   returns boolean
   language sql immutable strict parallel safe
@@ -1220,6 +1234,18 @@ create function federation.is_unique_key(table_id regclass, column_name name)
   set search_path=""
   as sha256 2f5f72f647c193a8a777285acba2e1cfeb29ad68e9185448a65cbe8f58b74428; -- owner federation_owner
 comment on function federation.is_unique_key(regclass,name) is 'Whether one not-null column alone identifies a row.';
+
+create function federation.key_text(key anyelement)
+  returns text
+  language sql stable strict
+  set DateStyle=ISO, MDY
+  set IntervalStyle=postgres
+  set TimeZone=UTC
+  set bytea_output=hex
+  set extra_float_digits=1
+  set search_path=""
+  as sha256 0afe565811b097ae35000f2445aeb70b1740d1820c8dc970416dfa43ff4ef342; -- owner federation_owner
+comment on function federation.key_text(anyelement) is 'The text of a key or a team, the same under all settings of a session; they change that of bytes, times and fractions.';
 
 create function federation.keyed(ids text[], verdicts jsonb)
   returns jsonb
@@ -1466,7 +1492,7 @@ create function federation.probe(who text, grant_id uuid, scope jsonb, question 
   returns jsonb
   language plpgsql volatile
   set search_path=""
-  as sha256 691dcbbc497594806b221136b6672d71072432ef0ae2000778d4446267e0080c; -- owner federation_owner
+  as sha256 ab3bb79dccf10bca6e45ad8d5d8b915cfdcb1c1a70d7f5c4439c400099ce10ae; -- owner federation_owner
 comment on function federation.probe(text,uuid,jsonb,text,text,jsonb) is 'Asks one question in the session of a grant''s peer, of a stand-in for it with another scope, or of its subject: {"answer"}, or {"refused"} with the SQLSTATE that a peer would have met. Raises MF012 and what a policy raises.';
 
 create function federation.protect_audit_partition(partition regclass)
@@ -1563,7 +1589,7 @@ create function federation.rebuild_identity_functions()
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 ae10f084baeb304553a967347d6b6f2d2dbacc32f60bb1d989eedee5c494e66e; -- owner federation_owner
+  as sha256 46578c3a0898baf80912385d4af7a7629f124a93620685f94d62e6a96d394618; -- owner federation_owner
 comment on function federation.rebuild_identity_functions() is 'Writes subject_exists, subject_key and subject_teams from the bound identity.';
 
 create function federation.record_certificate(serial text, grant_id uuid, fingerprint text, not_before timestamp with time zone, not_after timestamp with time zone, renewed_from text DEFAULT NULL::text, enrollment_token text DEFAULT NULL::text)
@@ -1587,12 +1613,12 @@ create function federation.record_privilege(resource text, role_name name, objec
   as sha256 eda7c8dc3bd10b85ac52aa7c1b02f5f8be63f0904244f49cfde59b21a393b24f; -- owner federation_owner
 comment on function federation.record_privilege(text,name,text,oid,smallint,boolean) is 'Notes a privilege that a registration needs, and whether it is to be revoked with it.';
 
-create function federation.record_renewal(grant_id uuid, subject text, renewed_from text, serial text, fingerprint text, not_before timestamp with time zone, not_after timestamp with time zone)
+create function federation.record_renewal(grant_id uuid, subject text, renewed_from text, renewed_from_fingerprint text, serial text, fingerprint text, not_before timestamp with time zone, not_after timestamp with time zone)
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 88f58cbc8b5b2abdec2d2d0d7aa113949ede0a50f06e38d32881cb16cce0883f; -- owner federation_owner
-comment on function federation.record_renewal(uuid,text,text,text,text,timestamp with time zone,timestamp with time zone) is 'Records a renewed certificate, before it leaves; an earlier one of the same origin that was never confirmed is superseded. Raises as begin_renewal.';
+  as sha256 fc67bdd980a371f572ab7df9e998bc396db566f72c45625a926e789ac4075178; -- owner federation_owner
+comment on function federation.record_renewal(uuid,text,text,text,text,text,timestamp with time zone,timestamp with time zone) is 'Records a renewed certificate, before it leaves; an earlier one of the same origin that was never confirmed is superseded. Raises as begin_renewal.';
 
 create function federation.record_resource(entry jsonb, columns name[])
   returns void
@@ -2021,7 +2047,7 @@ create function federation.session_grant()
   returns SETOF federation.federation_grants
   language sql stable security definer rows 1
   set search_path=""
-  as sha256 8d31441c7035e0cf011be8dbcda325116ccfa66f869bb24e10a2474c12e53c9b; -- owner federation_owner
+  as sha256 aff0f934933c6b105b3539826ae6004cfd8f89360c513f4ddc7c78cb2162039c; -- owner federation_owner
 comment on function federation.session_grant() is 'The active grant of this transaction''s session, read now; no row where there is none.';
 
 create function federation.session_prefixes(resource text)
@@ -2104,6 +2130,11 @@ comment on function federation.store_crl(uuid,text,text,bigint,bytea,timestamp w
 create function federation.subject_exists(subject text)
   returns boolean
   language plpgsql stable strict security definer
+  set DateStyle=ISO, MDY
+  set IntervalStyle=postgres
+  set TimeZone=UTC
+  set bytea_output=hex
+  set extra_float_digits=1
   set search_path=""
   as sha256 ce4dc1cbce4add55db022a997c6459de585d02197135f2fb3e86e1235b69aea3; -- owner federation_owner
 comment on function federation.subject_exists(text) is 'Whether the bound users table holds this user, not marked as deleted. Written by federation.bind_identity.';
@@ -2112,22 +2143,27 @@ create function federation.subject_key(subject text)
   returns text
   language plpgsql stable strict security definer
   set search_path=""
-  as sha256 521a51c8da173c253ddf6250e097c766cfdd0b8b924a1c33fb1043dd818f2f55; -- owner federation_owner
+  as sha256 5578dd8f07c375a1ac3932de97f0852239c222e028ef02143bcb5493ac8fac25; -- owner federation_owner
 comment on function federation.subject_key(text) is 'The key of a user as its row says it: 5 for "05" where keys are numbers; null for nobody. Written by federation.bind_identity.';
 
 create function federation.subject_teams(subject text)
   returns text[]
   language plpgsql stable strict security definer
+  set DateStyle=ISO, MDY
+  set IntervalStyle=postgres
+  set TimeZone=UTC
+  set bytea_output=hex
+  set extra_float_digits=1
   set search_path=""
   as sha256 8aad0806e2bca9c681abbe7ec867953aa1b8ead03d69f76a9a4ddece872453d6; -- owner federation_owner
 comment on function federation.subject_teams(text) is 'The teams of a user, from the bound memberships table. Written by federation.bind_identity.';
 
-create function federation.supersede_certificates(grace interval DEFAULT '01:00:00'::interval)
+create function federation.supersede_certificates(grace interval DEFAULT federation.certificate_overlap())
   returns integer
   language sql volatile security definer
   set search_path=""
   as sha256 6a47eaea2cddaa244aec8b7c51abe899972771eb894220ab084f532948b81f36; -- owner federation_owner
-comment on function federation.supersede_certificates(interval) is 'Revokes every certificate whose successor was confirmed that long ago, but those that another transaction is at; the successor stays. Returns how many.';
+comment on function federation.supersede_certificates(interval) is 'Revokes every certificate whose successor was confirmed that long ago, but those that another transaction is at; the successor stays. Returns how many. None of them serves any more after federation.certificate_overlap, either: this puts them on the CRL.';
 
 create function federation.suspend_grant(grant_id uuid)
   returns void
@@ -2196,7 +2232,7 @@ create function federation.tg_memberships__revoke_grants()
   returns trigger
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 97d3d22a965263b1691195c3b9a2591b253e7fc04faf8da427405bda9c8e24e9; -- owner federation_owner
+  as sha256 42ea1cc9fb4b6e2deeb84039b0b69ff9fa47373b1e084db4cf9c518633e5df4e; -- owner federation_owner
 comment on function federation.tg_memberships__revoke_grants() is 'Revokes every grant of team rows only whose subject is in none of its teams any more.';
 
 create function federation.tg_resources__keep_words()
@@ -2211,7 +2247,7 @@ create function federation.tg_users__revoke_grants()
   returns trigger
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 b930101341f8f92939eb9c58a4b151ec1642572f9e5133ee111bdb8dde10e0cd; -- owner federation_owner
+  as sha256 5601dce3af8d9f757e1ffe9f5a965815fbd96a95202d594ef7bfc08b829009e3; -- owner federation_owner
 comment on function federation.tg_users__revoke_grants() is 'Revokes every live grant whose subject is the row that goes.';
 
 create function federation.trigram_schema()

@@ -3,7 +3,7 @@ import type { PoolClient } from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openTestDatabase } from "../../harness/database.ts";
 import type { TestDatabase } from "../../harness/database.ts";
-import { activeGrant, asPeer, get, list } from "./peer.ts";
+import { activeGrant, asPeer, enterAsPeer, get, list } from "./peer.ts";
 import { snapshot } from "./snapshot.ts";
 import type { Snapshot } from "./snapshot.ts";
 
@@ -140,7 +140,7 @@ test("registration adds no permissive policy of its own: without the application
     await client.query(
       'drop policy "Own documents" on public.documents; drop policy "Documents of my teams" on public.documents',
     );
-    await client.query("select federation.enter_as_peer($1, $2, $3)", [peer.grantId, peer.subject, peer.serial]);
+    await enterAsPeer(client, peer);
     await client.query("set local role federation_peer");
     const { rows } = await client.query("select federation_api.list('documents') -> 'rows' as rows");
     expect(rows).toEqual([{ rows: [] }]);

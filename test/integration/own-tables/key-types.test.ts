@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openTestDatabase } from "../../harness/database.ts";
 import type { TestDatabase } from "../../harness/database.ts";
+import { fingerprintFor } from "../../harness/fingerprint.ts";
 import { activeGrant, asPeer, get, list } from "./peer.ts";
 
 let database: TestDatabase;
@@ -65,7 +66,12 @@ test("a session for another subject than the grant's, or for none, is refused", 
   for (const subject of ["U2", "", null]) {
     await expect(
       database.transaction((client) =>
-        client.query("select federation.enter_as_peer($1, $2, $3)", [peer.grantId, subject, peer.serial]),
+        client.query("select federation.enter_as_peer($1, $2, $3, $4)", [
+          peer.grantId,
+          subject,
+          peer.serial,
+          fingerprintFor(peer.serial),
+        ]),
       ),
     ).rejects.toMatchObject({ code: "MF002" });
   }

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import type { PoolClient } from "pg";
 import type { TestDatabase } from "../../harness/database.ts";
+import { fingerprintFor } from "../../harness/fingerprint.ts";
 
 /** What a peer's certificate says. */
 export interface PeerSession {
@@ -30,9 +31,19 @@ export async function activeGrant(database: TestDatabase, subject: string, scope
   await database.pool.query("select federation.redeem_enrollment_token($1)", [grant.token]);
   await database.pool.query(
     "select federation.record_certificate($1, $2, $3, now() - interval '1 minute', now() + interval '1 day')",
-    [serial, grant.id, randomBytes(32).toString("hex")],
+    [serial, grant.id, fingerprintFor(serial)],
   );
   return { grantId: grant.id, subject, serial };
+}
+
+/** Opens a peer's session for the rest of the transaction; the role stays as it is. */
+export async function enterAsPeer(client: PoolClient, { grantId, subject, serial }: PeerSession): Promise<void> {
+  await client.query("select federation.enter_as_peer($1, $2, $3, $4)", [
+    grantId,
+    subject,
+    serial,
+    fingerprintFor(serial),
+  ]);
 }
 
 /** Runs statements as a peer: in a read-only transaction, in which the session is open and the role is federation_peer. */
@@ -43,7 +54,7 @@ export function asPeer<T>(
 ): Promise<T> {
   return database.transaction(async (client) => {
     await client.query("set transaction read only");
-    await client.query("select federation.enter_as_peer($1, $2, $3)", [peer.grantId, peer.subject, peer.serial]);
+    await enterAsPeer(client, peer);
     await client.query("set local role federation_peer");
     return work(client);
   });

@@ -1,10 +1,10 @@
 import { X509Certificate } from "node:crypto";
 import { beforeAll, expect, test } from "vitest";
 import fc from "fast-check";
-import { derToPem } from "../../../src/pki/der.ts";
+import { derToPem, fingerprintOf } from "../../../src/pki/der.ts";
 import { createEmbeddedAuthority, createRoot } from "../../../src/pki/embedded-authority.ts";
 import { generateKeyPair } from "../../../src/pki/keys.ts";
-import { fingerprintOf, verifyIssued } from "../../../src/pki/verify.ts";
+import { verifyIssued } from "../../../src/pki/verify.ts";
 import { ARC, codeOf, craft, IDENTITY, issued } from "./craft.ts";
 import { hasOpenssl, openssl } from "./openssl.ts";
 

@@ -1,4 +1,4 @@
-import { X509Certificate } from "node:crypto";
+import { createHash, X509Certificate } from "node:crypto";
 import { beforeAll, expect, test } from "vitest";
 import fc from "fast-check";
 import { readPeerIdentity } from "../../../src/pki/identity.ts";
@@ -38,6 +38,7 @@ test("an issued certificate says the grant, the subject and the host that it was
   expect(readPeerIdentity(certificateDer, ARC)).toEqual({
     ...IDENTITY,
     serial,
+    fingerprint: createHash("sha256").update(certificateDer).digest("hex"),
     commonName: IDENTITY.grantId,
     publicKeyDer: new X509Certificate(certificateDer).publicKey.export({ type: "spki", format: "der" }),
   });
