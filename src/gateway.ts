@@ -133,7 +133,17 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       statementTimeoutMs: config.limits.statementTimeoutMs,
       noticesHangUps: await noticesHangUps(pool),
     });
-    const authorities = followAuthorities({ opened, read: authoritiesReader({ config, paths, sessions }) });
+    const authorities = followAuthorities({
+      opened,
+      read: authoritiesReader({
+        config,
+        paths,
+        sessions,
+        onSealed: (cause) => {
+          log.error({ err: cause }, "a root that is trusted cannot sign here: its key cannot be unsealed");
+        },
+      }),
+    });
     const roots = (): string[] => authorities.trusted.map(({ rootPem }) => rootPem);
     const audit = createAuditQueue(sessions, log);
     closers.push(() => audit.close(SHUTDOWN_MS));
@@ -190,6 +200,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       audit,
       metrics,
       revocations,
+      authorities,
       log,
     });
     settled = () => federation.settled();

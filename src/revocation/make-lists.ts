@@ -36,7 +36,8 @@ export async function makeLists(
 ): Promise<PublishedList[]> {
   const { authorities, record } = options;
   const signers = [];
-  for (const authority of authorities) {
+  // The list of one whose key cannot be unsealed here is made by other gateways.
+  for (const authority of authorities.filter(({ isSealed }) => isSealed !== true)) {
     const { rows } = await client.query<{ authority_id: string; number: string; last_revocation: string }>(
       "select authority_id, number, last_revocation from federation.begin_crl($1)",
       [authority.rootFingerprint],
@@ -63,6 +64,9 @@ export async function makeLists(
   options.onRead({ serials: new Set([...serials, ...lost.revoked.map(({ serial }) => serial)]), lost });
   if (isLost(lost)) {
     throw new FederationError("UNAVAILABLE", "The database has lost revocations that were published.");
+  }
+  if (signers.length === 0) {
+    throw new FederationError("UNAVAILABLE", "No certificate authority can sign a revocation list here.");
   }
   const named = revoked.map(({ serial, revokedAt, reason }) => ({ serial, revokedAt: new Date(revokedAt), reason }));
   const made: (PublishedList & { id: string })[] = [];

@@ -39,7 +39,14 @@ export function createCrlRefresher(gateway: UsedGateway, log: Logger): CrlRefres
           },
         }),
       ),
-      read: authoritiesReader({ config, paths, sessions }),
+      read: authoritiesReader({
+        config,
+        paths,
+        sessions,
+        onSealed: (cause) => {
+          log.error({ err: cause }, "a root that is trusted cannot sign here: its key cannot be unsealed");
+        },
+      }),
     });
     const revocations = createRevocations({
       sessions,
