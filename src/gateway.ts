@@ -135,14 +135,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
     });
     const authorities = followAuthorities({
       opened,
-      read: authoritiesReader({
-        config,
-        paths,
-        sessions,
-        onSealed: (cause) => {
-          log.error({ err: cause }, "a root that is trusted cannot sign here: its key cannot be unsealed");
-        },
-      }),
+      read: authoritiesReader({ config, paths, sessions, log }),
     });
     const roots = (): string[] => authorities.trusted.map(({ rootPem }) => rootPem);
     const audit = createAuditQueue(sessions, log);

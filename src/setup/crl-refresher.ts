@@ -39,14 +39,7 @@ export function createCrlRefresher(gateway: UsedGateway, log: Logger): CrlRefres
           },
         }),
       ),
-      read: authoritiesReader({
-        config,
-        paths,
-        sessions,
-        onSealed: (cause) => {
-          log.error({ err: cause }, "a root that is trusted cannot sign here: its key cannot be unsealed");
-        },
-      }),
+      read: authoritiesReader({ config, paths, sessions, log }),
     });
     const revocations = createRevocations({
       sessions,

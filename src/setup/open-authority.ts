@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { ClientBase } from "pg";
+import type { Logger } from "pino";
 import { publicUrl, readSecret } from "../config/load.ts";
 import { SECRET_VARIABLES } from "../config/paths.ts";
 import type { GatewayPaths } from "../config/paths.ts";
@@ -87,16 +88,14 @@ const EMBEDDED = `select id, certificate_der, fingerprint, sealed_key, cross_cer
  * Reads the authorities again for a gateway that runs; step-ca stays the one that it was. The sealing keys are read anew, too: they may have
  * been rotated since the start. Who is trusted does not depend on them: an authority whose key cannot be unsealed takes no other's place, and is
  * tried again at the next reading.
- *
- * @param options.onSealed told why a key could not be unsealed
  */
 export function authoritiesReader(options: {
   config: Config;
   paths: GatewayPaths;
   sessions: Sessions;
-  onSealed: (cause: unknown) => void;
+  log: Logger;
 }): (known: readonly CertificateAuthority[]) => Promise<readonly CertificateAuthority[]> {
-  const { config, paths, sessions, onSealed } = options;
+  const { config, paths, sessions, log } = options;
   const readAnew = async (known: readonly CertificateAuthority[]): Promise<readonly CertificateAuthority[]> => {
     const { rows } = await sessions.asGateway((client) => client.query<Row>(EMBEDDED));
     return rows.map((row) => {
@@ -107,7 +106,7 @@ export function authoritiesReader(options: {
       try {
         return openEmbedded(row, { config, keyring: loadKeyring(paths.sealKeys) });
       } catch (cause) {
-        onSealed(cause);
+        log.error({ err: cause }, "a root that is trusted cannot sign here: its key cannot be unsealed");
         return before ?? createSealedAuthority(row.certificate_der, cause);
       }
     });

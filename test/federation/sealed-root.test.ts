@@ -55,14 +55,14 @@ describe.skipIf(isStepCa)("a root whose key this gateway cannot unseal", () => {
       expect({ code, stderr: code === 0 ? "" : stderr }).toEqual({ code: 0, stderr: "" });
       return stdout;
     };
-    const { at, says, first } = grantByHand(work, alice);
+    const peer = grantByHand(work, alice);
     const { predecessor } = JSON.parse(await elsewhere("ca", "rotate")) as { predecessor: string };
-    await expect.poll(() => work.log(), SOON).toContain("its key cannot be unsealed");
-    expect(await says(first)).toBe("OK");
+    await expect.poll(() => work.log(), SOON).toContain("SEAL_BROKEN");
+    expect(await peer.says(peer.first)).toBe("OK");
 
     await elsewhere("ca", "retire", predecessor);
-    await expect.poll(() => says(first), SOON).toBe("TLS_REFUSED");
-    expect((await at(first, "/renew")).code).toBe("TLS_REFUSED");
+    await expect.poll(() => peer.says(peer.first), SOON).toBe("TLS_REFUSED");
+    expect((await peer.at(peer.first, "/renew")).code).toBe("TLS_REFUSED");
     await expect.poll(verdicts, SOON).toContain("handshake denied TLS_REFUSED ");
 
     writeFileSync(file, newer);
@@ -79,7 +79,7 @@ describe.skipIf(isStepCa)("a root whose key this gateway cannot unseal", () => {
 
 describe.skipIf(isStepCa)("a gateway that could not read its roots for five minutes", () => {
   test("lets nobody in, refuses verbs and renewals on connections that are open, and serves once it could", async () => {
-    const { says, first } = grantByHand(work, alice);
+    const peer = grantByHand(work, alice);
     const ca = derToPem(alice.enrolled.rootDer, "CERTIFICATE");
     const { certificate: cert, key } = credentialsOf(alice.enrolled);
     const open = new Client(work.gateway.federationUrl, { connect: { ca, cert, key } });
@@ -100,13 +100,13 @@ describe.skipIf(isStepCa)("a gateway that could not read its roots for five minu
     await work.pool.query("revoke execute on function federation.list_authorities() from federation_gateway");
     await work.pool.query(tell);
     await expect.poll(() => work.log(), SOON).toContain("the certificate authorities could not be read");
-    expect(await says(first)).toBe("OK");
+    expect(await peer.says(peer.first)).toBe("OK");
 
     const now = performance.now.bind(performance);
     vi.spyOn(performance, "now").mockImplementation(() => now() + 5 * 60_000);
     expect(await ask("/federation", list)).toEqual([503, "UNAVAILABLE"]);
     expect(await ask("/renew", { csr: "" })).toEqual([503, "UNAVAILABLE"]);
-    expect(await says(first)).toBe("TLS_REFUSED");
+    expect(await peer.says(peer.first)).toBe("TLS_REFUSED");
     await expect
       .poll(verdicts, SOON)
       .toEqual(
@@ -118,7 +118,7 @@ describe.skipIf(isStepCa)("a gateway that could not read its roots for five minu
 
     await work.pool.query("grant execute on function federation.list_authorities() to federation_gateway");
     await work.pool.query(tell);
-    await expect.poll(() => says(first), SOON).toBe("OK");
+    await expect.poll(() => peer.says(peer.first), SOON).toBe("OK");
     await open.destroy();
   });
 });
