@@ -133,7 +133,10 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       statementTimeoutMs: config.limits.statementTimeoutMs,
       noticesHangUps: await noticesHangUps(pool),
     });
-    const authorities = followAuthorities({ opened, read: authoritiesReader({ config, paths, sessions }) });
+    const authorities = followAuthorities({
+      opened,
+      read: authoritiesReader({ config, paths, sessions, log }),
+    });
     const roots = (): string[] => authorities.trusted.map(({ rootPem }) => rootPem);
     const audit = createAuditQueue(sessions, log);
     closers.push(() => audit.close(SHUTDOWN_MS));
@@ -190,6 +193,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       audit,
       metrics,
       revocations,
+      authorities,
       log,
     });
     settled = () => federation.settled();

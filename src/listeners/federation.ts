@@ -120,7 +120,8 @@ export function createFederationListener(options: FederationListenerOptions): Fe
       identities.set(socket, identity);
     }
     const known = identity instanceof FederationError ? undefined : identity;
-    const refusal = known === undefined ? undefined : options.revocations.refusalOf(known);
+    const refusal =
+      options.authorities.outdated ?? (known === undefined ? undefined : options.revocations.refusalOf(known));
     if (refusal !== undefined || !connections.take(known?.grantId ?? "none", socket)) {
       putDownHandshake(refusal?.code ?? "RATE_LIMITED", {
         grant_id: known?.grantId,

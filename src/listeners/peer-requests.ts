@@ -21,6 +21,7 @@ import type { Span } from "../observability/span.ts";
 import type { Tracing } from "../observability/tracing.ts";
 import type { PeerIdentity } from "../pki/identity.ts";
 import type { Revocations } from "../revocation/revocations.ts";
+import type { Authorities } from "../setup/follow-authorities.ts";
 import { resourceOf, rowCount } from "../verbs/outcome.ts";
 import { queryHash } from "../verbs/query-hash.ts";
 import { readVerbRequest } from "../verbs/variables.ts";
@@ -50,6 +51,8 @@ export interface PeerRequestsOptions {
   metrics: Pick<Metrics, "countRequest">;
   /** What is known of revoked certificates. */
   revocations: Pick<Revocations, "lost" | "refusalOf">;
+  /** Whether it is known which roots are trusted. */
+  authorities: Pick<Authorities, "outdated">;
   log: Logger;
 }
 
@@ -219,8 +222,9 @@ export function createPeerRequests(options: PeerRequestsOptions): PeerRequests {
     const identity = await admit(certified, entry, admission).finally(() => {
       admitting.end();
     });
-    if (options.revocations.lost !== undefined) {
-      throw options.revocations.lost;
+    const outOfTouch = options.revocations.lost ?? options.authorities.outdated;
+    if (outOfTouch !== undefined) {
+      throw outOfTouch;
     }
     if (!options.audit.hasRoom || admission.granted?.terms.known !== true) {
       throw new FederationError("UNAVAILABLE", "The gateway is busy.", { retryAfter: 5 });

@@ -89,4 +89,6 @@ export interface CertificateAuthority extends CertificateIssuer, CrlIssuer {
    * revoked (RFC 5280 §6.3.3 (f)).
    */
   before?: CrlIssuer;
+  /** Whether its key could not be unsealed here: what it has signed is trusted, and every call that signs throws UNAVAILABLE. */
+  isSealed?: true;
 }

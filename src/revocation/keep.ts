@@ -34,7 +34,10 @@ export async function keepRevocations(options: {
   const { revocations, database, endRevoked, log } = options;
   const reload = (): Promise<void> =>
     options.reloadAuthorities().catch((error: unknown) => {
-      log.warn({ err: error }, "the certificate authorities could not be read; those that were known stay");
+      log.warn(
+        { err: error },
+        "the certificate authorities could not be read; those that were known stay for five minutes",
+      );
     });
   // What is revoked may be known though no list of it could be made.
   const done = (doing: Promise<void>): void => {

@@ -39,7 +39,8 @@ export async function makeLists(
     authority: CertificateAuthority;
     next: { authority_id: string; number: string; last_revocation: string };
   }[] = [];
-  for (const authority of authorities) {
+  // The list of one whose key cannot be unsealed here is made by other gateways.
+  for (const authority of authorities.filter(({ isSealed }) => isSealed !== true)) {
     const { rows } = await client.query<{ authority_id: string; number: string; last_revocation: string }>(
       "select authority_id, number, last_revocation from federation.begin_crl($1)",
       [authority.rootFingerprint],
@@ -79,9 +80,12 @@ export async function makeLists(
     });
   };
   // Before an authority is asked: one that is away must not keep what is refused here from outliving a restored database.
-  const kept = Math.max(...planned);
+  const kept = Math.max(said?.crlNumber ?? 0, ...planned);
   if (isNews) {
     keepRecord(kept);
+  }
+  if (signers.length === 0) {
+    throw new FederationError("UNAVAILABLE", "No certificate authority can sign a revocation list here.");
   }
   const named = revoked.map(({ serial, revokedAt, reason }) => ({ serial, revokedAt: new Date(revokedAt), reason }));
   const made: (PublishedList & { id: string })[] = [];

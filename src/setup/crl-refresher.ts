@@ -39,7 +39,7 @@ export function createCrlRefresher(gateway: UsedGateway, log: Logger): CrlRefres
           },
         }),
       ),
-      read: authoritiesReader({ config, paths, sessions }),
+      read: authoritiesReader({ config, paths, sessions, log }),
     });
     const revocations = createRevocations({
       sessions,

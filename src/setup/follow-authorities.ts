@@ -5,10 +5,12 @@ import type { CertificateAuthority, CertificateIssuer } from "../pki/authority.t
 export interface Authorities extends CertificateIssuer {
   /** Those that are trusted, the one that signs first. */
   readonly trusted: readonly CertificateAuthority[];
+  /** Why nobody is to be let in by them: they could not be read for too long, and one may have been retired. Undefined where they could. */
+  readonly outdated: FederationError | undefined;
   /**
    * Reads them anew, as they are when this is called or later.
    *
-   * @throws where that could not be done; those that were known stay
+   * @throws where that could not be done; those that were known stay, and count for five minutes
    */
   reload(): Promise<void>;
   /** From now on `listener` is called with each change, once `trusted` says it, and now for what has changed before. */
@@ -22,8 +24,8 @@ export interface AuthoritiesChange {
 }
 
 /**
- * Another gateway of the database may trust, and sign by, an authority that this one has not read of. So one that could not read them
- * for so long, ms, signs nothing; the database counts on it (sql/80_home/055_authority_rotation.sql).
+ * Another gateway of the database may trust, and sign by, an authority that this one has not read of, or have retired one. So one that could
+ * not read them for so long, ms, signs nothing and lets nobody in; the database counts on it (sql/80_home/055_authority_rotation.sql).
  */
 const LEASE_MS = 5 * 60_000;
 
@@ -66,9 +68,10 @@ export function followAuthorities(options: {
       listener(change);
     }
   };
+  const isOutdated = (): boolean => performance.now() - readAt > LEASE_MS;
   const signer = (): CertificateAuthority => {
     const [first] = trusted;
-    if (first === undefined || performance.now() - readAt > LEASE_MS) {
+    if (first === undefined || isOutdated()) {
       throw new FederationError("UNAVAILABLE", "It is not known for now which certificate authority signs.", {
         retryAfter: 30,
       });
@@ -79,6 +82,13 @@ export function followAuthorities(options: {
   return {
     get trusted() {
       return trusted;
+    },
+    get outdated() {
+      return isOutdated()
+        ? new FederationError("UNAVAILABLE", "It is not known for now which certificate authorities are trusted.", {
+            retryAfter: 30,
+          })
+        : undefined;
     },
     reload: () => {
       last = last.catch(() => undefined).then(reload);

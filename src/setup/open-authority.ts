@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { ClientBase } from "pg";
+import type { Logger } from "pino";
 import { publicUrl, readSecret } from "../config/load.ts";
 import { SECRET_VARIABLES } from "../config/paths.ts";
 import type { GatewayPaths } from "../config/paths.ts";
@@ -11,6 +12,7 @@ import { FederationError } from "../errors.ts";
 import type { CertificateAuthority } from "../pki/authority.ts";
 import { fingerprintOf, pemToDer } from "../pki/der.ts";
 import { createEmbeddedAuthority, createRoot } from "../pki/embedded-authority.ts";
+import { createSealedAuthority } from "../pki/sealed-authority.ts";
 import { loadKeyring } from "../seal/keyring.ts";
 import type { Keyring } from "../seal/keyring.ts";
 import { seal, unseal } from "../seal/seal.ts";
@@ -83,46 +85,53 @@ const EMBEDDED = `select id, certificate_der, fingerprint, sealed_key, cross_cer
 
 /**
  * Reads the authorities again for a gateway that runs; step-ca stays the one that it was. The sealing keys are read anew, too: they may have
- * been rotated since the start.
+ * been rotated since the start. Who is trusted does not depend on them: an authority whose key cannot be unsealed takes no other's place, and is
+ * tried again at the next reading.
  */
 export function authoritiesReader(options: {
   config: Config;
   paths: GatewayPaths;
   sessions: Sessions;
+  log: Logger;
 }): (known: readonly CertificateAuthority[]) => Promise<readonly CertificateAuthority[]> {
-  const { config, paths, sessions } = options;
-  return (known) =>
-    config.tier === "federated"
-      ? Promise.resolve(known)
-      : sessions.asGateway((client) =>
-          readEmbeddedAuthorities(client, { config, keyring: loadKeyring(paths.sealKeys) }, known),
-        );
+  const { config, paths, sessions, log } = options;
+  const readAnew = async (known: readonly CertificateAuthority[]): Promise<readonly CertificateAuthority[]> => {
+    const { rows } = await sessions.asGateway((client) => client.query<Row>(EMBEDDED));
+    return rows.map((row) => {
+      const before = known.find(({ rootFingerprint }) => rootFingerprint === row.fingerprint);
+      if (before !== undefined && before.isSealed !== true) {
+        return before;
+      }
+      try {
+        return openEmbedded(row, { config, keyring: loadKeyring(paths.sealKeys) });
+      } catch (cause) {
+        log.error({ err: cause }, "a root that is trusted cannot sign here: its key cannot be unsealed");
+        return before ?? createSealedAuthority(row.certificate_der, cause);
+      }
+    });
+  };
+  return (known) => (config.tier === "federated" ? Promise.resolve(known) : readAnew(known));
 }
 
 /**
  * The embedded authorities that are trusted, the one that signs first.
  *
- * @param client of a gateway or an administrator
- * @param known those that were opened before: their keys are not unsealed again
+ * @param client of an administrator
  * @throws FederationError SEAL_BROKEN
  */
-async function readEmbeddedAuthorities(
-  client: ClientBase,
-  { config, keyring }: AuthorityOptions,
-  known: readonly CertificateAuthority[] = [],
-): Promise<CertificateAuthority[]> {
+async function readEmbeddedAuthorities(client: ClientBase, options: AuthorityOptions): Promise<CertificateAuthority[]> {
   const { rows } = await client.query<Row>(EMBEDDED);
-  return rows.map(
-    (row) =>
-      known.find(({ rootFingerprint }) => rootFingerprint === row.fingerprint) ??
-      createEmbeddedAuthority({
-        certificateDer: row.certificate_der,
-        privateKeyDer: unseal(keyring, row.sealed_key, row.id),
-        crossCertificateDer: row.cross_certificate_der ?? undefined,
-        oidArc: config.oidArc,
-        crlUrl: `${publicUrl(config)}/crl`,
-      }),
-  );
+  return rows.map((row) => openEmbedded(row, options));
+}
+
+function openEmbedded(row: Row, { config, keyring }: AuthorityOptions): CertificateAuthority {
+  return createEmbeddedAuthority({
+    certificateDer: row.certificate_der,
+    privateKeyDer: unseal(keyring, row.sealed_key, row.id),
+    crossCertificateDer: row.cross_certificate_der ?? undefined,
+    oidArc: config.oidArc,
+    crlUrl: `${publicUrl(config)}/crl`,
+  });
 }
 
 /**

@@ -151,6 +151,7 @@ describe("functions", () => {
     "federation.list_peers()": ["federation_admin"],
     "federation.create_user_token('nobody')": ["federation_admin"],
     "federation.sealed_values()": ["federation_admin"],
+    "federation.begin_enrollment('x')": ["federation_gateway"],
     "federation.redeem_enrollment_token('x')": ["federation_gateway"],
     "federation.record_certificate('x', null, 'x', now(), now())": ["federation_gateway"],
     "federation.enter_as_peer(gen_random_uuid(), 'olga', 'x', 'x')": ["federation_gateway"],

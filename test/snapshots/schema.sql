@@ -775,6 +775,13 @@ create function federation.begin_crl(authority_fingerprint text)
   as sha256 74eda5404bc8e689645fb10d113cd375f6e70c59f5f9846e4980c7ee28cc6db2; -- owner federation_owner
 comment on function federation.begin_crl(text) is 'The number that an authority''s next list takes, and the count of revocations as of now. Others wait until the transaction ends.';
 
+create function federation.begin_enrollment(enrollment_token text)
+  returns TABLE(grant_id uuid, subject_user_id text)
+  language plpgsql stable security definer rows 1000
+  set search_path=""
+  as sha256 df30981867cd592387d0746a50a2dfdf7df689c80ecb8aa5beb0542153d45066; -- owner federation_owner
+comment on function federation.begin_enrollment(text) is 'The grant that a token would enroll for now: who a certificate is to be signed for before the token is spent. Raises MF030.';
+
 create function federation.begin_peer_renewal(peer_id uuid, serial text, last_attempt text)
   returns text
   language sql volatile security definer
