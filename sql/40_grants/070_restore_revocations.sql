@@ -100,4 +100,5 @@ $$;
 revoke all on function federation.restore_revocations(jsonb, bigint) from public;
 grant execute on function federation.restore_revocations(jsonb, bigint) to federation_admin;
 comment on function federation.restore_revocations(jsonb, bigint) is
-  'Takes in what was published as revoked, [{"serial", "grant", "reason", "revokedAt", "notAfter"}], and up to which count; enrollment tokens that are not spent end. Safe to repeat. Raises MF012.';
+  'Takes in what was published as revoked, [{"serial", "grant", "reason", "revokedAt", "notAfter"}], '
+  'and up to which count; unspent enrollment tokens end. Safe to repeat. Raises MF012.';

@@ -339,10 +339,7 @@ describe("a database that is behind what was published", () => {
       expect.objectContaining({ verb: "enroll", outcome: "failed", code: "UNAVAILABLE" }),
     );
     const peer = grantByHand(work, other);
-    expect(await peer.at(peer.first, "/renew", { csr: newRequest().csr })).toMatchObject({
-      status: 503,
-      code: "UNAVAILABLE",
-    });
+    expect((await peer.at(peer.first, "/renew", { csr: newRequest().csr })).code).toBe("UNAVAILABLE");
     // The one that was revoked stays out.
     expect((await directly(grant)).code).toBe("TLS_REFUSED");
     await expect(work.restart()).rejects.toMatchObject({ code: "REVOCATIONS_LOST" });

@@ -1767,7 +1767,7 @@ create function federation.restore_revocations(revoked jsonb, epoch bigint DEFAU
   language plpgsql volatile security definer rows 1000
   set search_path=""
   as sha256 2e02d314afa6e25831601f0868fddd61f701372f98b05d3e43461a5f86817a10; -- owner federation_owner
-comment on function federation.restore_revocations(jsonb,bigint) is 'Takes in what was published as revoked, [{"serial", "grant", "reason", "revokedAt", "notAfter"}], and up to which count; enrollment tokens that are not spent end. Safe to repeat. Raises MF012.';
+comment on function federation.restore_revocations(jsonb,bigint) is 'Takes in what was published as revoked, [{"serial", "grant", "reason", "revokedAt", "notAfter"}], and up to which count; unspent enrollment tokens end. Safe to repeat. Raises MF012.';
 
 create function federation.resume_grant(grant_id uuid)
   returns void
