@@ -216,7 +216,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
         publicUrl: publicUrl(config),
       }),
       attempts: createBucket(),
-      crls: () => revocations.crls(),
+      revocations,
       healthy: () =>
         pool.query("select 1").then(
           () => true,

@@ -88,6 +88,9 @@ begin
     end;
     grants_ended := grants_ended + case when ended then 1 else 0 end;
   end loop;
+  -- One that is unspent here may have been spent since, or replaced, or its grant may have ended: who is to enroll gets another. Last, for grants are
+  -- locked before what belongs to them.
+  delete from federation.federation_enrollment_tokens t where t.used_at is null;
   return next;
 exception
   when data_exception then
@@ -97,4 +100,5 @@ $$;
 revoke all on function federation.restore_revocations(jsonb, bigint) from public;
 grant execute on function federation.restore_revocations(jsonb, bigint) to federation_admin;
 comment on function federation.restore_revocations(jsonb, bigint) is
-  'Takes in what was published as revoked, [{"serial", "grant", "reason", "revokedAt", "notAfter"}], and up to which count. Safe to repeat. Raises MF012.';
+  'Takes in what was published as revoked, [{"serial", "grant", "reason", "revokedAt", "notAfter"}], '
+  'and up to which count; unspent enrollment tokens end. Safe to repeat. Raises MF012.';

@@ -12,7 +12,7 @@ import type { AuditQueue } from "../audit/queue.ts";
 import type { Enrollment } from "../enrollment/enroll.ts";
 import { asFederationError, FederationError } from "../errors.ts";
 import { remoteSpan, unrecordedSpan } from "../observability/span.ts";
-import type { SignedCrl } from "../pki/authority.ts";
+import type { Revocations } from "../revocation/revocations.ts";
 import { createCrlSender } from "./send-crl.ts";
 import { readJsonBody, sendError, sendJson } from "./http.ts";
 import type { ServerIdentity } from "./server-identity.ts";
@@ -25,8 +25,8 @@ export interface PublicListenerOptions {
   enrollment: Enrollment;
   /** How often one address may try to enroll. */
   attempts: Bucket;
-  /** The newest revocation lists, that of the authority which signs first. */
-  crls(): Promise<[SignedCrl, ...SignedCrl[]]>;
+  /** The newest revocation lists, and whether the database has lost what was published. */
+  revocations: Pick<Revocations, "crls" | "lost">;
   /** Whether the database answers. */
   healthy(): Promise<boolean>;
   audit: AuditQueue;
@@ -94,7 +94,7 @@ export function createPublicListener(options: PublicListenerOptions): Server {
         return;
       case "GET /crl":
       case "GET /crl.pem":
-        sendCrl(request, response, await options.crls(), path === "/crl.pem" ? "pem" : "der");
+        sendCrl(request, response, await options.revocations.crls(), path === "/crl.pem" ? "pem" : "der");
         return;
       case "POST /enroll":
         await enroll(request, response, requestId);
@@ -120,6 +120,9 @@ export function createPublicListener(options: PublicListenerOptions): Server {
       trace_id: unrecordedSpan(remoteSpan(request.headers["traceparent"])).traceId,
     };
     try {
+      if (options.revocations.lost !== undefined) {
+        throw options.revocations.lost;
+      }
       const body = enrollBody.safeParse(await readJsonBody(request, { bytes: 16_384, ms: 10_000 }));
       if (!body.success) {
         throw new FederationError("BAD_REQUEST", "The body is {token, csr}.");

@@ -12,9 +12,10 @@ import { derToPem } from "../../src/pki/der.ts";
 import { createEmbeddedAuthority } from "../../src/pki/embedded-authority.ts";
 import { generateKeyPair } from "../../src/pki/keys.ts";
 import { openFaultProxy } from "../harness/fault-proxy.ts";
-import { auditRows, enrollGrant, homeQuery, openTestGateway } from "../harness/gateway.ts";
+import { auditRows, createGrant, enrollGrant, homeQuery, openTestGateway } from "../harness/gateway.ts";
 import type { HomeAnswer, TestGateway, TestGrant } from "../harness/gateway.ts";
 import { runMosaic } from "../harness/mosaic.ts";
+import { grantByHand, newRequest } from "../harness/renewal.ts";
 import { openSigner } from "../harness/signer.ts";
 import { hasOpenssl, openssl } from "../unit/pki/openssl.ts";
 
@@ -293,6 +294,22 @@ describe("a gateway that is not told of changes", () => {
   );
 });
 
+async function enrollBy(token: string): Promise<[number, string | undefined]> {
+  const client = new Client(work.gateway.publicUrl, { connect: { ca } });
+  try {
+    const answer = await client.request({
+      method: "POST",
+      path: "/enroll",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ token, csr: newRequest().csr }),
+    });
+    const read = (await answer.body.json()) as { errors?: { extensions: { code: string } }[] };
+    return [answer.statusCode, read.errors?.[0]?.extensions.code];
+  } finally {
+    await client.destroy();
+  }
+}
+
 describe("a database that is behind what was published", () => {
   test("serves no peer, and its gateway does not start, until an administrator has put back what is missing", async () => {
     await work.pool.query("select federation.revoke_grant($1, 'test')", [grant.grantId]);
@@ -316,6 +333,13 @@ describe("a database that is behind what was published", () => {
     expect(await auditRows(work, other.grantId)).toContainEqual(
       expect.objectContaining({ outcome: "failed", code: "UNAVAILABLE" }),
     );
+    const { token } = await createGrant(work, "carol", SCOPE);
+    expect(await enrollBy(token)).toEqual([503, "UNAVAILABLE"]);
+    expect(await auditRows(work)).toContainEqual(
+      expect.objectContaining({ verb: "enroll", outcome: "failed", code: "UNAVAILABLE" }),
+    );
+    const peer = grantByHand(work, other);
+    expect((await peer.at(peer.first, "/renew", { csr: newRequest().csr })).code).toBe("UNAVAILABLE");
     // The one that was revoked stays out.
     expect((await directly(grant)).code).toBe("TLS_REFUSED");
     await expect(work.restart()).rejects.toMatchObject({ code: "REVOCATIONS_LOST" });
@@ -328,6 +352,7 @@ describe("a database that is behind what was published", () => {
     await work.restart();
     expect((await directly(other)).status).toBe(200);
     expect((await directly(grant)).code).toBe("TLS_REFUSED");
+    expect(await enrollBy(token)).toEqual([410, "TOKEN_SPENT"]);
     const { rows } = await work.pool.query<{ code: string }>("select code from federation.list_alerts()");
     expect(rows.map(({ code }) => code)).not.toContain("REVOCATIONS_LOST");
     expect((await runMosaic(["federation", "reconcile", "--dir", work.directory])).stdout).toContain(

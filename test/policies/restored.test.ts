@@ -6,6 +6,7 @@ import type { TestDatabase } from "../harness/database.ts";
 import { fingerprintFor } from "../harness/fingerprint.ts";
 import { activeGrant, asPeer, asRole, createGrant, inSavepoint, seedPeople } from "./actors.ts";
 import { shown } from "./grants.ts";
+import { enrollAgain, redeem } from "./tokens.ts";
 import { only, refusal, visibleIds } from "./verbs.ts";
 
 const SCOPE = { resources: ["tasks"], include_personal: true };
@@ -91,6 +92,15 @@ describe("in a database that was restored from a backup", () => {
         })),
       );
       expect(await shown(client, grant.id)).toMatchObject({ status: "active" });
+    });
+  });
+
+  test("an enrollment token that is not spent there ends, and another is good", async () => {
+    await database.transaction(async (client) => {
+      const { id, token } = await createGrant(client, "olga", SCOPE);
+      await restore(client, []);
+      expect(await refusal(redeem(client, token))).toBe("TOKEN_SPENT");
+      await redeem(client, await enrollAgain(client, id));
     });
   });
 

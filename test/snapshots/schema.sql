@@ -1792,8 +1792,8 @@ create function federation.restore_revocations(revoked jsonb, epoch bigint DEFAU
   returns TABLE(certificates_revoked integer, certificates_remembered integer, grants_ended integer)
   language plpgsql volatile security definer rows 1000
   set search_path=""
-  as sha256 94f08be21d89f51394d2d777fb75f6f7d892ff014d4866474e4c59310cac974e; -- owner federation_owner
-comment on function federation.restore_revocations(jsonb,bigint) is 'Takes in what was published as revoked, [{"serial", "grant", "reason", "revokedAt", "notAfter"}], and up to which count. Safe to repeat. Raises MF012.';
+  as sha256 2e02d314afa6e25831601f0868fddd61f701372f98b05d3e43461a5f86817a10; -- owner federation_owner
+comment on function federation.restore_revocations(jsonb,bigint) is 'Takes in what was published as revoked, [{"serial", "grant", "reason", "revokedAt", "notAfter"}], and up to which count; unspent enrollment tokens end. Safe to repeat. Raises MF012.';
 
 create function federation.resume_grant(grant_id uuid)
   returns void
