@@ -1,26 +1,18 @@
 import { readFileSync, writeFileSync } from "node:fs";
-import { enroll } from "../../src/client/enroll.ts";
-import { parseEnrollmentUrl } from "../../src/client/enrollment-url.ts";
 import { mixedCredentials, strangerCredentials } from "../../src/demo/actors.ts";
 import type { ErrorCode } from "../../src/errors.ts";
 import { gatewayPaths } from "../../src/config/paths.ts";
 import { createGrant } from "../harness/gateway.ts";
-import type { TestGateway, TestGrant } from "../harness/gateway.ts";
+import type { TestGateway } from "../harness/gateway.ts";
 import { grantByHand } from "../harness/renewal.ts";
 import { openSigner } from "../harness/signer.ts";
+import { freshGrant, good, SCOPE, signed, silently, slow, withFunction } from "./arrange.ts";
+import type { Arranged } from "./arrange.ts";
 import { unidentifiedCredentials } from "./unidentified.ts";
 import { HIS } from "./verbs.ts";
 import type { Verb } from "./verbs.ts";
 import { say, speakerOf } from "./wire.ts";
-import type { Said, Speaker } from "./wire.ts";
-
-/** Who speaks in a situation, and what is put back after it. */
-interface Arranged {
-  speaker: Speaker;
-  /** Whom the audit row is to name; null where the certificate names no grant that can be believed. */
-  grantId: string | null;
-  undo?: () => Promise<unknown>;
-}
+import type { Said } from "./wire.ts";
 
 /** What the audit row has as its verb: what was asked; only what the path says, for the body was not read; `unknown`; or `handshake`. */
 type Audited = "verb" | "path" | "unknown" | "handshake";
@@ -45,74 +37,6 @@ export interface Situation {
   never: Partial<Record<Verb, string>>;
   arrange: (work: TestGateway) => Promise<Arranged>;
 }
-
-const SCOPE = {
-  resources: ["tasks", "notes", "credentials"],
-  excluded_resources: ["credentials"],
-  include_personal: true,
-};
-
-/** A grant for ada that was enrolled, by nobody's gateway: certificate and key are at hand. */
-export async function freshGrant(work: TestGateway): Promise<TestGrant> {
-  const { grantId, url } = await createGrant(work, "ada", SCOPE);
-  return { grantId, subject: "ada", enrolled: await enroll(parseEnrollmentUrl(url), 10_000) };
-}
-
-async function good(work: TestGateway): Promise<Arranged> {
-  const grant = await freshGrant(work);
-  return { speaker: speakerOf(grant), grantId: grant.grantId };
-}
-
-/** A grant of which a statement has made something else, without a word to any gateway, as where notices are lost. */
-function silently(statement: (grantId: string) => string) {
-  return async (work: TestGateway): Promise<Arranged> => {
-    const arranged = await good(work);
-    await work.pool.query(
-      `begin; set local session_replication_role = replica;
-       alter table federation.federation_certificates disable trigger all;
-       ${statement(arranged.grantId ?? "")};
-       alter table federation.federation_certificates enable trigger all;
-       alter table federation.federation_certificates enable always trigger _100_lifecycle;
-       alter table federation.federation_certificates enable always trigger _110_lifecycle_truncate;
-       commit`,
-    );
-    return arranged;
-  };
-}
-
-/** A certificate that the gateway's own authority signed, for whom it was not asked to. */
-function signed(who: (grant: TestGrant) => { grantId: string; subject: string }) {
-  return async (work: TestGateway): Promise<Arranged> => {
-    const grant = await freshGrant(work);
-    const { grantId, subject } = who(grant);
-    const forged = await mixedCredentials(await openSigner(work.directory), grantId, subject);
-    return { speaker: { ...forged, ca: speakerOf(grant).ca }, grantId };
-  };
-}
-
-/** A database in which one function is not what it was, for as long as the situation lasts. */
-function withFunction(name: string, types: string, instead: string | undefined) {
-  return async (work: TestGateway): Promise<Arranged> => {
-    const arranged = await good(work);
-    await work.pool.query(`alter function federation.${name}(${types}) rename to ${name}_away; ${instead ?? ""}`);
-    return {
-      ...arranged,
-      undo: () =>
-        work.pool.query(
-          `drop function if exists federation.${name}(${types}); alter function federation.${name}_away(${types}) rename to ${name}`,
-        ),
-    };
-  };
-}
-
-/** How long a statement takes at a database that is slow, ms; longer than any caller here waits. */
-export const SLOW_MS = 1_500;
-const slow = withFunction(
-  "subject_exists",
-  "text",
-  `create function federation.subject_exists(subject text) returns boolean language plpgsql volatile as
-   $$ begin perform pg_sleep(${SLOW_MS / 1_000}); return federation.subject_exists_away(subject); end $$`,
-);
 
 const NO_BODY = { "renew.confirm": "no body is read" } as const;
 const ONLY_GET = {
@@ -413,30 +337,3 @@ export const SITUATIONS: Situation[] = [
     },
   },
 ];
-
-/** The codes that no verb of a peer is ever refused with, each with the reason and with who meets it. */
-export const NEVER_SAID: Partial<Record<ErrorCode, string>> = {
-  UNAUTHENTICATED: "of the home listener, which knows people by tokens; a peer has a certificate or no connection",
-  CERTIFICATE_EXPIRED:
-    "what the calling side tells its own user; to the serving side such a certificate is CERTIFICATE_REVOKED, or refused at TLS",
-  TOKEN_SPENT: "of the public listener, where enrollment is (below)",
-  CERTIFICATE_INVALID: "of who reads certificates that were given: the enrolling side, and commands",
-  SCOPE_INVALID: "of administrators, who write scopes; a peer sends none",
-  RESOURCE_INVALID: "of administrators, who register tables",
-  AUDIT_BROKEN: "of administrators, who verify the log",
-  IDENTITY_UNBOUND: "of administrators: without a users table there is no grant",
-  SEAL_BROKEN: "of the start and of commands: no request opens a seal",
-  CONFIG_INVALID: "of the start and of commands",
-  MOVE_FAILED: "of the command that moves a database",
-  REVOCATIONS_LOST:
-    "of the start and of administrators; peers are told UNAVAILABLE (above), for it is no business of theirs",
-  GATEWAY_RUNNING: "of the start",
-  GATEWAY_NOT_RUNNING: "of commands that need a running gateway",
-  PEER_UNREACHABLE: "what the calling side tells its own user",
-  PEER_TIMEOUT: "what the calling side tells its own user",
-  CIRCUIT_OPEN: "what the calling side tells its own user",
-  PEER_UNTRUSTED: "what the calling side tells its own user",
-  PEER_PROTOCOL: "what the calling side tells its own user",
-  PEER_UNKNOWN: "what the calling side tells its own user",
-  USAGE: "of the command line",
-};

@@ -25,6 +25,6 @@ export function wellSaid(verb: Verb): Said {
 }
 
 /** A personal task of ada's. */
-export const HERS = idsOf("tasks", ({ owner, team }) => owner === "ada" && team === null)[0] ?? "";
+const HERS = idsOf("tasks", ({ owner, team }) => owner === "ada" && team === null)[0] ?? "";
 /** A personal task of ben's, which is there and not hers to see. */
 export const HIS = idsOf("tasks", ({ owner, team }) => owner === "ben" && team === null)[0] ?? "";

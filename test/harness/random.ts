@@ -2,7 +2,7 @@
 export interface Random {
   /** From 0 up to 1. */
   (): number;
-  anyOf<T>(choices: readonly T[]): T;
+  anyOf: <T>(choices: readonly T[]) => T;
 }
 
 /** @param seed a whole number from 0 up to 2³² */
