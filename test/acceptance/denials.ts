@@ -2,13 +2,13 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { mixedCredentials, strangerCredentials } from "../../src/demo/actors.ts";
 import type { ErrorCode } from "../../src/errors.ts";
 import { gatewayPaths } from "../../src/config/paths.ts";
+import { craftedCredentials } from "../harness/crafted.ts";
 import { createGrant } from "../harness/gateway.ts";
 import type { TestGateway } from "../harness/gateway.ts";
 import { grantByHand } from "../harness/renewal.ts";
 import { openSigner } from "../harness/signer.ts";
 import { freshGrant, good, SCOPE, signed, silently, slow, withFunction } from "./arrange.ts";
 import type { Arranged } from "./arrange.ts";
-import { unidentifiedCredentials } from "./unidentified.ts";
 import { HIS } from "./verbs.ts";
 import type { Verb } from "./verbs.ts";
 import { say, speakerOf } from "./wire.ts";
@@ -65,7 +65,7 @@ export const SITUATIONS: Situation[] = [
     ...{ status: 401, code: "IDENTITY_MALFORMED", audited: "unknown", never: {} },
     arrange: async (work) => ({
       speaker: {
-        ...(await unidentifiedCredentials(work.directory)),
+        ...(await craftedCredentials(work.directory, undefined, "somebody")),
         ca: speakerOf(await freshGrant(work)).ca,
       },
       grantId: null,

@@ -1,4 +1,3 @@
-import { X509Certificate } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,17 +5,17 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Pool } from "pg";
 import { Client } from "undici";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { mixedCredentials, openSigner } from "../../src/demo/actors.ts";
+import { openSigner } from "../../src/demo/actors.ts";
 import type { Credentials, Signer } from "../../src/demo/actors.ts";
 import { freePorts, startGatewayProcess } from "../../src/demo/gateway-process.ts";
 import type { GatewayProcess } from "../../src/demo/gateway-process.ts";
 import { fillWorld } from "../../src/demo/world.ts";
 import { derToPem } from "../../src/pki/der.ts";
-import { fingerprintOf } from "../../src/pki/verify.ts";
 import { initGateway } from "../../src/setup/init.ts";
 import { MOSAIC } from "../harness/mosaic.ts";
 import { startPostgresServer } from "../harness/postgres-server.ts";
 import { createRandom } from "../harness/random.ts";
+import { recordGrant } from "../harness/record-grant.ts";
 import { newRequest } from "../harness/renewal.ts";
 import { EMPLOYEES, IDS, nextQuestion, ROWS, scopeOf } from "./interleaved.ts";
 import type { Employee, Lane, Question, Row } from "./interleaved.ts";
@@ -82,36 +81,11 @@ afterAll(async () => {
   }
 });
 
-/** A grant as enrollment leaves it, without the limit of attempts that one address has. */
-async function newGrant(employee: Employee): Promise<{ grantId: string; credentials: Credentials }> {
-  const { rows } = await database.query<{ grant_id: string; enrollment_token: string }>(
-    "select grant_id, enrollment_token from federation.create_grant($1, 'home.localhost', $2)",
-    [employee, JSON.stringify(scopeOf(employee))],
-  );
-  const [made] = rows;
-  if (made === undefined) {
-    throw new Error("no grant was made");
-  }
-  const credentials = await mixedCredentials(signer, made.grant_id, employee);
-  const { serialNumber, raw, validFrom, validTo } = new X509Certificate(credentials.certificate);
-  const client = await database.connect();
-  try {
-    await client.query("begin");
-    await client.query("select federation.redeem_enrollment_token($1)", [made.enrollment_token]);
-    const values = [serialNumber.toLowerCase(), made.grant_id, fingerprintOf(raw), validFrom, validTo];
-    await client.query("select federation.record_certificate($1, $2, $3, $4, $5)", values);
-    await client.query("commit");
-  } finally {
-    client.release();
-  }
-  return { grantId: made.grant_id, credentials };
-}
-
 const connect = ({ certificate: cert, key }: Credentials): Client =>
   new Client(gateway.federationUrl, { connect: { ca, cert, key } });
 
 async function openLane(employee: Employee, seed: number): Promise<Lane> {
-  const { grantId, credentials } = await newGrant(employee);
+  const { grantId, ...credentials } = await recordGrant(database, signer, employee, scopeOf(employee));
   const fresh = { revoking: undefined, revoked: undefined, renewing: false, cursor: undefined };
   return { employee, random: createRandom(seed), grantId, client: connect(credentials), ...fresh };
 }
@@ -205,7 +179,7 @@ async function ask(lane: Lane, lanes: readonly Lane[]): Promise<boolean> {
   }
   counts.cut += 1;
   await lane.client.destroy();
-  const { grantId, credentials } = await newGrant(lane.employee);
+  const { grantId, ...credentials } = await recordGrant(database, signer, lane.employee, scopeOf(lane.employee));
   Object.assign(lane, { grantId, client: connect(credentials), cursor: undefined });
   Object.assign(lane, { revoking: undefined, revoked: undefined });
   return false;
