@@ -22,6 +22,9 @@ export default defineConfig({
       database("federation-pglite", ["test/federation/**/*.test.ts"]),
       database("federation-postgres", ["test/federation/**/*.test.ts"]),
       database("federation-step-ca", ["test/federation/**/*.test.ts"]),
+      database("acceptance-pglite", ["test/acceptance/**/*.test.ts"]),
+      database("acceptance-postgres", ["test/acceptance/**/*.test.ts"]),
+      database("acceptance-step-ca", ["test/acceptance/**/*.test.ts"]),
       {
         test: { name: "services", include: ["test/services/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 180_000 },
       },
