@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { createClosers } from "./closers.ts";
+import { GROWTH } from "./measures/growth.ts";
 import { THROUGHPUT } from "./measures/throughput.ts";
 import type { Measure } from "./measure.ts";
 import { readOptions } from "./options.ts";
@@ -7,7 +8,7 @@ import { openStage } from "./stage.ts";
 
 // The gateway beside what a user would pick instead, in one run on one machine. docs/benchmarks/README.md says how to read it.
 //   npm run bench -- --help
-const MEASURES: readonly Measure[] = [...THROUGHPUT];
+const MEASURES: readonly Measure[] = [...THROUGHPUT, ...GROWTH];
 
 const options = readOptions(process.argv.slice(2), new Map(MEASURES.map(({ name, what }) => [name, what])));
 const begun = performance.now();

@@ -38,8 +38,11 @@ export function stockPostGraphile(stage: Stage): HttpContender {
       bodies: await graphqlBodies(stage, question),
     }),
     rowsOf: ({ verb }, answer) => {
-      const { data } = answer as { data: { allTasks: { nodes: PlainRow[] }; taskById: PlainRow } };
-      return verb === "list" ? data.allTasks.nodes : [data.taskById];
+      const { data } = answer as { data: { allTasks: { nodes: PlainRow[] }; taskByRowId: PlainRow } };
+      return (verb === "list" ? data.allTasks.nodes : [data.taskByRowId]).map(({ rowId: id, ...row }) => ({
+        ...row,
+        id,
+      }));
     },
   });
 }
@@ -57,17 +60,17 @@ export function sameBytes(stage: Stage, gateway: HttpContender): HttpContender {
   });
 }
 
-const FIELDS = "id title body status priority dueOn ownerId teamId projectId createdAt";
+const FIELDS = "rowId title body status priority dueOn ownerId teamId projectId createdAt";
 
 async function graphqlBodies(stage: Stage, question: Question): Promise<string[]> {
   const { verb, first = 50 } = question;
   if (verb === "list") {
     const query = `query ($first: Int!) {
-      allTasks(first: $first, orderBy: [CREATED_AT_ASC, ID_ASC]) { nodes { ${FIELDS} } pageInfo { hasNextPage endCursor } }
+      allTasks(first: $first, orderBy: [CREATED_AT_ASC, ROW_ID_ASC]) { nodes { ${FIELDS} } pageInfo { hasNextPage endCursor } }
     }`;
     return [JSON.stringify({ query, variables: { first } })];
   }
-  const query = `query ($id: UUID!) { taskById(id: $id) { ${FIELDS} } }`;
+  const query = `query ($id: UUID!) { taskByRowId(rowId: $id) { ${FIELDS} } }`;
   return (await idsInScope(stage, question)).map((id) => JSON.stringify({ query, variables: { id } }));
 }
 

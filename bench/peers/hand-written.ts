@@ -13,8 +13,8 @@ import { STATEMENTS } from "./statements.ts";
 //   node bench/peers/hand-written.ts <setup file>
 const setup = readSetup(process.argv[2]);
 
-// Times and dates as the database says them: a Date would lose the microseconds that a cursor needs (types of pg_type.dat).
-for (const oid of [1_082, 1_184]) {
+// Times and dates as the database says them: a Date would lose the microseconds that a cursor needs.
+for (const oid of [types.builtins.DATE, types.builtins.TIMESTAMPTZ]) {
   types.setTypeParser(oid, (text) => text);
 }
 
@@ -36,7 +36,7 @@ interface Grant {
 const grants = new Map(
   Object.entries(setup.grants).map(([name, { subject, teams }]) => [name, { subject, teams: teams.join(",") }]),
 );
-const ofConnection = new WeakMap<TLSSocket, Grant>();
+const ofConnection = new WeakMap<object, Grant>();
 const pool = new Pool({ connectionString: setup.databaseUrl, max: setup.databaseConnections });
 
 const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
