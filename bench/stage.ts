@@ -22,8 +22,10 @@ export interface Stage {
   log: (line: string) => void;
   /** Aborts when the run is to end. */
   signal: AbortSignal;
-  /** The program and arguments that are `mosaic`. */
+  /** The program and arguments that are `mosaic`, from its sources. */
   mosaic: readonly string[];
+  /** The same as it is installed; in quick runs, which build nothing, from its sources. */
+  mosaicBuilt: readonly string[];
   server: PostgresServer;
   generator: Generator;
   certificates: Certificates;
@@ -49,6 +51,7 @@ export async function openStage(given: {
   log: (line: string) => void;
   signal: AbortSignal;
   mosaic: readonly string[];
+  mosaicBuilt: readonly string[];
   closers: Closers;
 }): Promise<Stage> {
   const { options, log, closers, mosaic } = given;
@@ -83,6 +86,7 @@ export async function openStage(given: {
     once(`loaded ${rows}`, async () => {
       const made = await loadGateway({
         url: (database) => server.url(database),
+        name: `rows${rows}`,
         directory: join(kept, "gateways", String(rows)),
         rows,
         log,

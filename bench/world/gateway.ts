@@ -43,19 +43,22 @@ export async function benchConfig(host: string, more: Partial<ConfigInput> = {})
  * Makes a gateway with so many rows in a database of its own, or takes the one that was kept.
  *
  * @param options.url of a database of the server, as its superuser
+ * @param options.name of the gateway and its database
  * @param options.directory of the gateway
  * @param options.log told what is being done
  */
 export async function loadGateway(options: {
   url: (database: string) => string;
+  name: string;
   directory: string;
   rows: number;
+  config?: Partial<ConfigInput>;
   log: (line: string) => void;
 }): Promise<LoadedGateway> {
-  const { url, directory, rows, log } = options;
-  const database = `bench_${rows}`;
+  const { url, name, directory, rows, log } = options;
+  const database = `bench_${name}`;
   const databaseUrl = url(database);
-  const config = await benchConfig(`rows-${rows}.localhost`);
+  const config = await benchConfig(`${name}.localhost`, options.config);
   const loaded = { rows, version: ROWS_VERSION };
   const marker = join(directory, LOADED);
   if (existsSync(marker) && readFileSync(marker, "utf8") === JSON.stringify(loaded)) {
