@@ -26,6 +26,21 @@ export interface Measure {
   make(stage: Stage): Promise<Measured>;
 }
 
+/** Numbers side by side, with no target. */
+export interface Survey {
+  /** For `--only`. */
+  name: string;
+  what: string;
+  /** @throws where it could not be made */
+  make(stage: Stage): Promise<Surveyed[]>;
+}
+
+/** Of one setting what came of each contender, one sample a round. */
+export interface Surveyed {
+  setting: string;
+  samples: Record<string, Sample[]>;
+}
+
 /** Runs contenders one after the other, round by round, so that what slows the machine for a while slows all of them. */
 export async function interleave<K extends string, T>(
   stage: Stage,

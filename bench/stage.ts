@@ -34,6 +34,8 @@ export interface Stage {
   folder: string;
   /** A gateway's directory and database with so many rows. */
   loaded(rows: number): Promise<LoadedGateway>;
+  /** Whether it was asked for. */
+  isLoaded(rows: number): boolean;
   /** Its process. */
   gateway(rows: number): Promise<GatewayProcess>;
   /** A grant of it with so many teams in scope, enrolled. */
@@ -109,6 +111,7 @@ export async function openStage(given: {
     certificates,
     folder,
     loaded,
+    isLoaded: (rows) => opened.has(`loaded ${rows}`),
     gateway,
     grant: (rows, teams) =>
       once(`grant ${rows} ${teams}`, async () => {

@@ -11,6 +11,9 @@ import { SUBJECT, teamsInScope } from "../world/rows.ts";
 import type { Contender, Question } from "./contender.ts";
 import { idsInScope } from "./verbs.ts";
 
+/** Requests of a run that ends before a second does. */
+const FEW = 100;
+
 /** What pgbench runs as one transaction, and what its variables hold. */
 interface Script {
   url: string;
@@ -79,7 +82,7 @@ async function runPgbench(stage: Stage, load: Load, { url, statements, variables
       "pgbench",
       [
         ...["--no-vacuum", "--protocol=prepared", "--file=script.sql", "--log", `--log-prefix=${join(folder, "log")}`],
-        ...[`--client=${load.connections}`, `--jobs=${Math.min(2, load.connections)}`, `--time=${load.mostSeconds}`],
+        ...[`--client=${load.connections}`, `--jobs=${Math.min(2, load.connections)}`, lengthOf(load)],
         ...Object.entries(variables).map(([name, value]) => `--define=${name}=${value}`),
         ...[`--host=${hostname}`, `--port=${port}`, `--username=${username}`, pathname.slice(1)],
       ],
@@ -94,6 +97,11 @@ async function runPgbench(stage: Stage, load: Load, { url, statements, variables
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** For so long; where few requests are asked for, until each client has made its share: the time would go by while they connect. */
+function lengthOf({ requests, connections, mostSeconds }: Load): string {
+  return requests < FEW ? `--transactions=${Math.ceil(requests / connections)}` : `--time=${mostSeconds}`;
 }
 
 /** Milliseconds of each transaction (PostgreSQL documentation, pgbench, per-transaction logging: the third field, µs). */

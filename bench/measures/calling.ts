@@ -10,7 +10,7 @@ const PEERS_QUICK = 2;
 /** How much later an answer comes between cities, ms. */
 const FAR_MS = 20;
 /** Runs of the calling side: each request is a question of its own, so that no answer is in memory. */
-const REQUESTS = 500;
+const REQUESTS = 150;
 
 /** @throws unless every source that was asked answered, with rows */
 async function requireAnswered(target: Target, sources: number): Promise<void> {
@@ -24,16 +24,9 @@ async function requireAnswered(target: Target, sources: number): Promise<void> {
   }
 }
 
-/** Numbers of questions that were never asked before. */
-function questions(stage: Stage): () => number[] {
-  let next = 1;
-  // As many as are measured, and as many again before that.
-  const size = 2 * load(stage).requests + 10;
-  return () => {
-    const from = next;
-    next += size;
-    return Array.from({ length: size }, (_, place) => from + place);
-  };
+/** As many as are measured, and as many again that are asked before. */
+function questions(stage: Stage): number {
+  return 2 * load(stage).requests + 10;
 }
 
 function load({ options }: Stage): Load {
@@ -49,11 +42,10 @@ const cache = (name: string, latencyMs: number, where: string): Measure => ({
     const all = await neighbours(stage, stage.options.quick ? PEERS_QUICK : PEERS);
     await all.setLatency(latencyMs);
     const [source = ""] = all.sources;
-    const fresh = questions(stage);
-    await requireAnswered(all.target(source, [0]), 1);
+    await requireAnswered(all.same(source), 1);
     const samples = await interleave(stage, {
-      hit: () => stage.generator.run(all.target(source, [0]), load(stage)),
-      miss: () => stage.generator.run(all.target(source, fresh()), load(stage)),
+      hit: () => stage.generator.run(all.same(source), load(stage)),
+      miss: () => stage.generator.run(all.fresh(source, questions(stage)), load(stage)),
     });
     return { value: p50(samples.hit) / p50(samples.miss), samples };
   },
@@ -67,10 +59,9 @@ const fanOut = (name: string, latencyMs: number, where: string): Measure => ({
   make: async (stage) => {
     const all = await neighbours(stage, stage.options.quick ? PEERS_QUICK : PEERS);
     await all.setLatency(latencyMs);
-    const fresh = questions(stage);
-    await requireAnswered(all.target("all", [0]), all.sources.length);
+    await requireAnswered(all.same("all"), all.sources.length);
     const run = (source: string) => (): Promise<Sample> =>
-      stage.generator.run(all.target(source, fresh()), load(stage));
+      stage.generator.run(all.fresh(source, questions(stage)), load(stage));
     const samples = await interleave<string, Sample>(stage, {
       all: run("all"),
       ...Object.fromEntries(all.sources.map((source) => [source, run(source)])),

@@ -15,8 +15,10 @@ import { HOME_USER, SUBJECT } from "./rows.ts";
 export interface Neighbours {
   /** Names of the others, as a query's `source` has them. */
   sources: string[];
-  /** `list` through the home gateway, from a source or from `all`; `n` makes a question that no other one is. */
-  target(source: string, questions: readonly number[]): Target;
+  /** The same `list` through the home gateway over and over, from a source or from `all`. */
+  same(source: string): Target;
+  /** So many that were never asked before, and that all have the same answer. */
+  fresh(source: string, questions: number): Target;
   /** How much later each piece of an answer of the others comes, ms. */
   setLatency(ms: number): Promise<void>;
 }
@@ -49,17 +51,24 @@ export function neighbours(stage: Stage, count: number): Promise<Neighbours> {
     const token = await createToken(home, HOME_USER);
     const gateway = await startGatewayProcess(stage.mosaic, home);
     stage.closers.add(() => gateway.stop());
+    // A filter that all rows pass makes a question of its own.
+    let asked = 0;
+    const target = (source: string, questions: readonly number[]): Target => ({
+      origin: gateway.homeUrl,
+      path: "/graphql",
+      headers: { authorization: `Bearer ${token}` },
+      bodies: questions.map((n) =>
+        JSON.stringify({ query: QUERY, variables: { source, filter: { priority: { gt: -n } } } }),
+      ),
+    });
     return {
       sources: proxies.map((_, number) => `federated:${nameOf(number)}.localhost`),
-      target: (source, questions) => ({
-        origin: gateway.homeUrl,
-        path: "/graphql",
-        headers: { authorization: `Bearer ${token}` },
-        bodies: questions.map((n) =>
-          // Each is another question, and all have the same answer.
-          JSON.stringify({ query: QUERY, variables: { source, filter: { priority: { gt: -n } } } }),
+      same: (source) => target(source, [0]),
+      fresh: (source, questions) =>
+        target(
+          source,
+          Array.from({ length: questions }, () => (asked += 1)),
         ),
-      }),
       setLatency: async (ms) => {
         await Promise.all(proxies.map((proxy) => proxy.set(ms === 0 ? { kind: "none" } : { kind: "latency", ms })));
       },
