@@ -23,7 +23,7 @@ export interface Measure {
   unit: "ratio" | "rows/s" | "s";
   target?: Target;
   /** @throws where it could not be made */
-  make(stage: Stage): Promise<Measured>;
+  make: (stage: Stage) => Promise<Measured>;
 }
 
 /** Numbers side by side, with no target. */
@@ -32,7 +32,7 @@ export interface Survey {
   name: string;
   what: string;
   /** @throws where it could not be made */
-  make(stage: Stage): Promise<Surveyed[]>;
+  make: (stage: Stage) => Promise<Surveyed[]>;
 }
 
 /** Of one setting what came of each contender, one sample a round. */

@@ -75,7 +75,7 @@ async function graphqlBodies(stage: Stage, question: Question): Promise<string[]
 }
 
 /** Starts a peer's process on a database, once; what a client of it shows for so many teams in scope. */
-export async function peerOn(
+async function peerOn(
   stage: Stage,
   program: string,
   { rows, teams, verb }: Question,

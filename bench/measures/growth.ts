@@ -3,7 +3,7 @@ import { gatewayContender } from "../contenders/gateway.ts";
 import type { Question } from "../contenders/contender.ts";
 import type { Target } from "../load/job.ts";
 import { interleave, loadOf, p50 } from "../measure.ts";
-import type { Measure } from "../measure.ts";
+import type { Measure, Measured } from "../measure.ts";
 import { largest, smallest, TEAMS } from "../sizes.ts";
 import type { Stage } from "../stage.ts";
 
@@ -49,7 +49,7 @@ async function deepPage(stage: Stage, question: Question): Promise<Target> {
 async function latencyRatio(
   stage: Stage,
   targets: Record<"over" | "under", [name: string, target: Target]>,
-): Promise<Awaited<ReturnType<Measure["make"]>>> {
+): Promise<Measured> {
   const { over, under } = targets;
   const load = loadOf(stage, 1);
   const samples = await interleave(stage, {
@@ -66,7 +66,7 @@ export const GROWTH: readonly Measure[] = [
     what: "median latency of the first page of list, at the largest size / at the smallest",
     unit: "ratio",
     target: { atMost: 1.2 },
-    make: async (stage) => {
+    make: async (stage: Stage): Promise<Measured> => {
       const of = async (rows: number): Promise<[string, Target]> => [
         `${rows} rows`,
         await firstPage(stage, { verb: "list", rows, teams: TEAMS }),
@@ -79,7 +79,7 @@ export const GROWTH: readonly Measure[] = [
     what: "median latency of page 1 000 of list by cursor, one row a page, at the largest size / at the smallest",
     unit: "ratio",
     target: { atMost: 1.2 },
-    make: async (stage) => {
+    make: async (stage: Stage): Promise<Measured> => {
       const of = async (rows: number): Promise<[string, Target]> => [
         `${rows} rows`,
         await deepPage(stage, { verb: "list", rows, teams: TEAMS, first: 1 }),
@@ -94,7 +94,7 @@ export const GROWTH: readonly Measure[] = [
     name: "page-1000-depth",
     what: "median latency of page 1 000 of list by cursor / of the first page, both of the largest size",
     unit: "ratio",
-    make: async (stage) => {
+    make: async (stage: Stage): Promise<Measured> => {
       // A page of one row in quick runs, whose tables are small.
       const question: Question = {
         verb: "list",

@@ -105,7 +105,7 @@ export const SURVEYS: readonly Survey[] = [
   {
     name: "fixed-rate",
     what: `list at a fixed arrival rate, ${USUAL_CONNECTIONS} connections: latency counts from when a request was due`,
-    make: async (stage) => {
+    make: async (stage: Stage): Promise<Surveyed[]> => {
       const question: Question = { verb: "list", rows: smallest(stage), teams: TEAMS };
       const load = loadOf(stage, USUAL_CONNECTIONS);
       const most = await compare(stage, [gatewayContender(stage), handWritten(stage)], question, load);

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
-import type { TLSSocket } from "node:tls";
+import { TLSSocket } from "node:tls";
 import { Pool, types } from "pg";
 import { sayReady } from "./ready.ts";
 import { CLIENT_HEADER, readSetup } from "./setup.ts";
@@ -86,8 +86,11 @@ function grantOf(request: IncomingMessage): Grant | undefined {
   if (setup.behindProxy) {
     return grants.get(String(request.headers[CLIENT_HEADER]).replace(/^CN=/, ""));
   }
-  const socket = request.socket as TLSSocket;
-  const known = ofConnection.get(socket) ?? grants.get(socket.getPeerCertificate().subject.CN as string);
+  const { socket } = request;
+  if (!(socket instanceof TLSSocket)) {
+    return undefined;
+  }
+  const known = ofConnection.get(socket) ?? grants.get(String(socket.getPeerCertificate().subject.CN));
   if (known !== undefined) {
     ofConnection.set(socket, known);
   }

@@ -15,7 +15,7 @@ export function renderMarkdown(report: Report): string {
     "## Against the targets",
     measureTable(report.measures, options.quick),
     ...notesOf(report.measures),
-    ...report.surveys.flatMap((survey) => [`## ${survey.name}`, `${sentence(survey.what)}`, surveyTable(survey)]),
+    ...report.surveys.flatMap((survey) => [`## ${survey.name}`, sentence(survey.what), surveyTable(survey)]),
     ...(report.failed.length === 0
       ? []
       : ["## Not made", list(report.failed.map(({ name, error }) => `${name}: ${error.split("\n")[0] ?? ""}`))]),
