@@ -55,6 +55,8 @@ export async function openStage(given: {
   mosaic: readonly string[];
   mosaicBuilt: readonly string[];
   closers: Closers;
+  /** Settings of PostgreSQL beside the usual ones. */
+  settings?: Record<string, string>;
 }): Promise<Stage> {
   const { options, log, closers, mosaic } = given;
   const folder = mkdtempSync(join(tmpdir(), "mosaic-bench-"));
@@ -72,7 +74,7 @@ export async function openStage(given: {
   log("PostgreSQL starts");
   const server = await startPostgresServer({
     folder: serverFolder,
-    settings: serverSettings(options, certificates, serverFolder),
+    settings: { ...serverSettings(options, certificates, serverFolder), ...given.settings },
   });
   closers.add(() => server.stop());
   const generator = startGenerator();
@@ -91,7 +93,11 @@ export async function openStage(given: {
         name: `rows${rows}`,
         directory: join(kept, "gateways", String(rows)),
         rows,
-        log,
+        log: (line) => {
+          // Between two parts of what is loaded.
+          given.signal.throwIfAborted();
+          log(line);
+        },
       });
       await prepareReaders(made.databaseUrl);
       return made;
