@@ -83,7 +83,7 @@ try {
       log(`${name}: ${await make()}`);
     } catch (error) {
       stopping.signal.throwIfAborted();
-      report.failed.push({ name, error: error instanceof Error ? error.message : String(error) });
+      report.failed.push({ name, error: withoutPaths(error instanceof Error ? error.message : String(error)) });
       log(`${name} could not be made: ${error instanceof Error ? (error.stack ?? "") : String(error)}`);
     }
   };
@@ -124,6 +124,11 @@ try {
 } finally {
   log("stops what it started");
   await closers.close();
+}
+
+/** The first line of a message, with files named by their last part: the report says nothing of where it was made. */
+function withoutPaths(message: string): string {
+  return (message.split("\n")[0] ?? "").replace(/(?:\/[\w.@+-]+)+\/(?=[\w.@+-])/g, "");
 }
 
 /** The command from its sources and, unless the run is quick, as it is built for those who install it. */

@@ -14,7 +14,7 @@ process.on("message", ({ target, load }: { target: Target; load: Load }) => {
       say({ sample });
     },
     (error: unknown) => {
-      say({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+      say({ error: error instanceof Error ? error.message : String(error) });
     },
   );
 });

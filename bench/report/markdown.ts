@@ -18,7 +18,7 @@ export function renderMarkdown(report: Report): string {
     ...report.surveys.flatMap((survey) => [`## ${survey.name}`, sentence(survey.what), surveyTable(survey)]),
     ...(report.failed.length === 0
       ? []
-      : ["## Not made", list(report.failed.map(({ name, error }) => `${name}: ${error.split("\n")[0] ?? ""}`))]),
+      : ["## Not made", list(report.failed.map(({ name, error }) => `${name}: ${error}`))]),
     ...(report.leftOut.length === 0 ? [] : ["## Left out", list(report.leftOut)]),
     "## Machine, versions, data",
     list([
