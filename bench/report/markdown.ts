@@ -6,12 +6,15 @@ import type { MeasureReport, Report, SurveyReport } from "./report.ts";
 /** The report as a page. */
 export function renderMarkdown(report: Report): string {
   const { machine, versions, options, data } = report;
+  const isWhole = !options.quick && options.only.length === 0;
   const parts = [
     "# Benchmark report",
     options.quick
       ? "A quick run: every measure worked once with small numbers. Its times say nothing."
-      : `Made by \`npm run bench\` on ${report.day}. [How to read it, and how to run it](README.md); raw samples are in [report.json](report.json).`,
-    ...(options.quick ? [] : ["![Each measure beside its target, and list by connections](chart.svg)"]),
+      : isWhole
+        ? `Made by \`npm run bench\` on ${report.day}. [How to read it, and how to run it](README.md); raw samples are in [report.json](report.json).`
+        : `Made on ${report.day}, of some of the measures; with \`--json\`, every sample is printed.`,
+    ...(isWhole ? ["![Each measure beside its target, and list by connections](chart.svg)"] : []),
     "## Against the targets",
     measureTable(report.measures, options.quick),
     ...notesOf(report.measures),
@@ -38,9 +41,11 @@ export function renderMarkdown(report: Report): string {
     "## Commands",
     "```sh\n" +
       [
-        `npm run bench -- ${options.quick ? "--quick " : ""}--rows ${options.rows.join(",")} --requests ${options.requests}`,
-        "npm run bench -- --only list-vs-hand-written   # one measure alone",
-      ].join("\n") +
+        "npm run bench --",
+        ...(options.quick ? ["--quick"] : []),
+        `--rows ${options.rows.join(",")} --requests ${options.requests}`,
+        ...options.only.map((name) => `--only ${name}`),
+      ].join(" ") +
       "\n```",
   ];
   return `${parts.join("\n\n")}\n`;
