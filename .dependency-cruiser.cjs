@@ -34,6 +34,12 @@ module.exports = {
       to: { path: "^src/listeners/" },
     },
     {
+      name: "nothing-imports-the-bench",
+      severity: "error",
+      from: { pathNot: "^bench/" },
+      to: { path: "^bench/" },
+    },
+    {
       name: "pki-stands-alone",
       severity: "error",
       from: { path: "^src/pki/" },

@@ -1,7 +1,7 @@
 import tseslint from "typescript-eslint";
 
 export default tseslint.config(
-  { ignores: ["dist/", "coverage/", "node_modules/", ".mosaic/", ".cache/", ".services/"] },
+  { ignores: ["dist/", "coverage/", "node_modules/", ".mosaic/", ".cache/", ".services/", ".bench/"] },
   { linterOptions: { reportUnusedDisableDirectives: "error" } },
   {
     files: ["**/*.ts"],
