@@ -43,6 +43,7 @@ export async function migrateDatabase(options: {
       log?.("functions, policies and triggers applied");
     }
     await bindAgain(client, log);
+    await client.query("select federation.prepare_resources()");
   } finally {
     await client.query("select pg_advisory_unlock($1)", [MIGRATION_LOCK]).catch(() => undefined);
     await client.end();
