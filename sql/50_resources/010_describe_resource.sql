@@ -10,12 +10,14 @@ begin
     select concat_ws(
       ';', c.oid::regclass, c.relrowsecurity,
       (
-        -- A policy that is made or altered is another row, or another version of one. Which roles it binds changes with memberships.
+        -- A policy that is made or altered is another row, or another version of one, elsewhere. Which roles it binds changes with memberships.
         select string_agg(
-          concat_ws(
-            ' ', p.oid, p.xmin, exists (select from unnest(p.polroles) as r (id) where r.id = 0 or pg_has_role('federation_peer', r.id, 'usage'))
-          ),
-          ',' order by p.oid
+          p.oid::text || '.' || p.xmin::text || '.' || p.ctid::text || case
+            when 0 = any (p.polroles) then '+'
+            when exists (select from unnest(p.polroles) as r (id) where pg_has_role('federation_peer', r.id, 'usage')) then '+'
+            else '-'
+          end,
+          ',' order by p.polname
         )
         from pg_policy p
         where p.polrelid = table_id

@@ -173,7 +173,7 @@ describe("functions", () => {
     "federation.mac('session', 'x')": [],
     "federation.open_session('{}')": [],
     "federation.current_session()": [],
-    "federation.session_grant()": [],
+    "(select count(*) from federation.session_grant)": [],
     "federation.end_grant(gen_random_uuid(), 'revoked', 'x')": [],
     "federation.revoke_lineage('00', 'unspecified', now())": [],
     "federation.send_notice('{}')": [],
