@@ -121,6 +121,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
 
     const pool = new Pool({
       connectionString: database.gatewayUrl,
+      pipeline: true,
       max: config.limits.databaseConnections,
       connectionTimeoutMillis: 5_000,
       query_timeout: config.limits.statementTimeoutMs + 1_000,
@@ -129,9 +130,12 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       log.warn({ err: error }, "an idle database connection was lost");
     });
     closers.push(() => pool.end());
+    // The embedded database has one backend for all, in which names of statements would meet.
+    const keepsStatements = config.tier !== "local";
     const sessions = createSessions(pool, {
       statementTimeoutMs: config.limits.statementTimeoutMs,
       noticesHangUps: await noticesHangUps(pool),
+      keepsStatements,
     });
     const authorities = followAuthorities({ opened, read: authoritiesReader({ config, paths, sessions }) });
     const roots = (): string[] => authorities.trusted.map(({ rootPem }) => rootPem);
@@ -183,7 +187,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       handshakes: createBucket(),
       terms: createTerms(sessions, config.limits.requestsPerMinute, log),
       capacity,
-      verbs: await createVerbExecutor(pool, sessions),
+      verbs: await createVerbExecutor(pool, sessions, { keepsStatements }),
       renewal: createRenewal({ ...issuing, roots }),
       tracing,
       mostMs: config.limits.statementTimeoutMs + TURN_MS,

@@ -1,3 +1,4 @@
+import type { Duplex } from "node:stream";
 import { Pool } from "pg";
 import type { PoolClient } from "pg";
 import { before } from "../deadline.ts";
@@ -51,14 +52,18 @@ export async function noticesHangUps(pool: Pool): Promise<boolean> {
  * Sessions over a pool. Role and settings are always local to the transaction: on the embedded database all clients share one
  * backend.
  *
+ * @param pool of clients that pipeline: how a transaction begins, who it runs as and its first query are sent at once. Where one of these fails, Postgres
+ *   refuses those behind it, and a verb without a session refuses by itself.
  * @param options.statementTimeoutMs what one statement may take
  * @param options.noticesHangUps what the function of that name said of the database
+ * @param options.keepsStatements whether each connection has a backend of its own, in which statements are kept by name
  */
 export function createSessions(
   pool: Pool,
-  options: { statementTimeoutMs: number; noticesHangUps?: boolean },
+  options: { statementTimeoutMs: number; noticesHangUps?: boolean; keepsStatements?: boolean },
 ): Sessions {
   const { statementTimeoutMs } = options;
+  const named = (name: string): { name?: string } => (options.keepsStatements === true ? { name } : {});
   const noticing = options.noticesHangUps === true ? `; set local client_connection_check_interval = ${NOTICE_MS}` : "";
 
   // A backend can only be stopped from another connection. A cancelled one is not used again: the word may come to it late.
@@ -90,8 +95,8 @@ export function createSessions(
   };
 
   const transaction = async <T>(
-    begin: string,
-    enter: (client: PoolClient) => Promise<unknown>,
+    begin: "begin" | "begin read only",
+    enter: (client: PoolClient) => Promise<unknown>[],
     work: (client: PoolClient) => Promise<T>,
     deadline?: Deadline,
   ): Promise<T> => {
@@ -101,9 +106,9 @@ export function createSessions(
       broken = error;
     };
     let cutting: NodeJS.Timeout | undefined;
-    // With a statement running, `end` destroys the socket at once (pg, Client.end).
+    // Not `end`, which waits for what was sent already.
     const cut = (): void => {
-      void client.end();
+      (client as unknown as { connection: { stream: Duplex } }).connection.stream.destroy();
     };
     const onAbort = (): void => {
       broken = new FederationError("CANCELLED", "The connection was cut.");
@@ -115,59 +120,74 @@ export function createSessions(
       cutting = setTimeout(cut, NOTICE_MS);
       stop(client).catch(cut);
     };
+    const letGo = (): void => {
+      clearTimeout(cutting);
+      deadline?.signal.removeEventListener("abort", onAbort);
+      client.off("error", onError);
+      client.release(broken);
+    };
     client.on("error", onError);
     deadline?.signal.addEventListener("abort", onAbort, { once: true });
     try {
       // It may have aborted when the connection was there and nobody listened yet.
       deadline?.signal.throwIfAborted();
       const timeout = Math.min(statementTimeoutMs, Math.ceil(deadline?.left() ?? statementTimeoutMs) + GRACE_MS);
-      await client.query(`${begin}; set local statement_timeout = ${timeout}${noticing}`);
+      const opening = [client.query(`${begin}; set local statement_timeout = ${timeout}${noticing}`), ...enter(client)];
+      const working = work(client);
+      // What comes behind a refusal fails as well, and says less.
+      for (const sent of [...opening, working]) {
+        sent.catch(() => undefined);
+      }
+      for (const sent of opening) {
+        await sent;
+      }
+      const result = await working;
       deadline?.signal.throwIfAborted();
-      await enter(client);
-      deadline?.signal.throwIfAborted();
-      const result = await work(client);
-      deadline?.signal.throwIfAborted();
-      await client.query("commit");
+      const ending = client.query("commit");
+      if (begin === "begin") {
+        await ending;
+        letGo();
+      } else {
+        // What was only read holds, however its transaction ends.
+        void ending.catch(onError).finally(letGo);
+      }
       return result;
     } catch (error) {
       if (deadline?.signal.aborted === true) {
+        letGo();
         throw deadline.signal.reason;
       }
       await client.query("rollback").catch((cause: unknown) => {
         broken = cause instanceof Error ? cause : new Error(String(cause));
       });
+      letGo();
       throw fromDatabaseError(error);
-    } finally {
-      clearTimeout(cutting);
-      deadline?.signal.removeEventListener("abort", onAbort);
-      client.off("error", onError);
-      client.release(broken);
     }
   };
   return {
     asGateway: (work, deadline) =>
-      transaction("begin", (client) => client.query("set local role federation_gateway"), work, deadline),
+      transaction("begin", (client) => [client.query("set local role federation_gateway")], work, deadline),
     asPeer: (session, work, deadline) =>
       transaction(
         "begin read only",
-        async (client) => {
-          await client.query("select federation.enter_as_peer($1, $2, $3)", [
-            session.grantId,
-            session.subjectUserId,
-            session.serial,
-          ]);
-          await client.query("set local role federation_peer");
-        },
+        (client) => [
+          client.query({
+            ...named("enter_as_peer"),
+            text: "select federation.enter_as_peer($1, $2, $3)",
+            values: [session.grantId, session.subjectUserId, session.serial],
+          }),
+          client.query("set local role federation_peer"),
+        ],
         work,
         deadline,
       ),
     asUser: (userId, work, deadline) =>
       transaction(
         "begin read only",
-        async (client) => {
-          await client.query("select federation.enter_as_user($1)", [userId]);
-          await client.query("set local role federation_user");
-        },
+        (client) => [
+          client.query({ ...named("enter_as_user"), text: "select federation.enter_as_user($1)", values: [userId] }),
+          client.query("set local role federation_user"),
+        ],
         work,
         deadline,
       ),

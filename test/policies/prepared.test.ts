@@ -351,8 +351,6 @@ describe("what changes after a resource was registered holds for the next reques
         const call =
           "select page_rows from federation_prepared.odd_list(null, 10, null, true, array['1', '2', '3', '4'])";
         expect(only((await client.query<{ page_rows: unknown[] }>(call)).rows).page_rows).toHaveLength(10);
-        await client.query("reset role");
-        await client.query("set local transaction_read_only = off").catch(() => undefined);
       });
       await client.query("select federation.revoke_grant($1)", [grant.id]);
       expect(await refusal(bothWays(client, grant))).toBe("GRANT_REVOKED");
