@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream";
 import { Pool } from "pg";
-import type { PoolClient } from "pg";
+import type { PoolClient, QueryConfig, QueryResult, QueryResultRow } from "pg";
 import { before } from "../deadline.ts";
 import type { Deadline } from "../deadline.ts";
 import { FederationError } from "../errors.ts";
@@ -12,6 +12,9 @@ export interface PeerSession extends Pick<CertificateIdentity, "grantId" | "subj
   serial: string;
 }
 
+/** One statement. With `rowMode` its rows are arrays. */
+export type Statement = QueryConfig & { rowMode?: "array" };
+
 /**
  * Runs statements in transactions whose role and session end with them. Where a deadline is given and aborts, what runs is stopped and its
  * connection is given up; once that is done, the deadline's reason is thrown.
@@ -20,9 +23,13 @@ export interface Sessions {
   /** As the gateway itself: enrollment, audit, settings. Read-write. */
   asGateway<T>(work: (client: PoolClient) => Promise<T>, deadline?: Deadline): Promise<T>;
   /** As a peer under a grant. Read-only. Throws the grant's state as its code. */
-  asPeer<T>(session: PeerSession, work: (client: PoolClient) => Promise<T>, deadline?: Deadline): Promise<T>;
+  asPeer<R extends QueryResultRow>(
+    session: PeerSession,
+    statement: Statement,
+    deadline?: Deadline,
+  ): Promise<QueryResult<R>>;
   /** As a local user. Read-only. */
-  asUser<T>(userId: string, work: (client: PoolClient) => Promise<T>, deadline?: Deadline): Promise<T>;
+  asUser<R extends QueryResultRow>(userId: string, statement: Statement, deadline?: Deadline): Promise<QueryResult<R>>;
 }
 
 /** How soon a server notices that the connection of a running statement was cut, ms. */
@@ -96,19 +103,19 @@ export function createSessions(
 
   const transaction = async <T>(
     begin: "begin" | "begin read only",
-    enter: (client: PoolClient) => Promise<unknown>[],
+    enter: readonly Statement[],
     work: (client: PoolClient) => Promise<T>,
     deadline?: Deadline,
   ): Promise<T> => {
     const client = await connect(deadline);
+    const stream = streamOf(client);
     let broken: Error | undefined;
     const onError = (error: Error): void => {
       broken = error;
     };
     let cutting: NodeJS.Timeout | undefined;
-    // Not `end`, which waits for what was sent already.
     const cut = (): void => {
-      (client as unknown as { connection: { stream: Duplex } }).connection.stream.destroy();
+      stream.destroy();
     };
     const onAbort = (): void => {
       broken = new FederationError("CANCELLED", "The connection was cut.");
@@ -126,14 +133,32 @@ export function createSessions(
       client.off("error", onError);
       client.release(broken);
     };
+    const keepFault = (cause: unknown): void => {
+      broken ??= cause instanceof Error ? cause : new Error(String(cause));
+    };
     client.on("error", onError);
     deadline?.signal.addEventListener("abort", onAbort, { once: true });
+    // Of a transaction of one statement, the end is sent along; it is a rollback where something before it failed.
+    let ending: Promise<unknown> | undefined;
     try {
       // It may have aborted when the connection was there and nobody listened yet.
       deadline?.signal.throwIfAborted();
       const timeout = Math.min(statementTimeoutMs, Math.ceil(deadline?.left() ?? statementTimeoutMs) + GRACE_MS);
-      const opening = [client.query(`${begin}; set local statement_timeout = ${timeout}${noticing}`), ...enter(client)];
-      const working = work(client);
+      const opening: Promise<unknown>[] = [];
+      let working: Promise<T>;
+      // One write instead of one for each.
+      stream.cork();
+      try {
+        opening.push(client.query(`${begin}; set local statement_timeout = ${timeout}${noticing}`));
+        for (const statement of enter) {
+          opening.push(client.query(statement));
+        }
+        working = work(client);
+        ending = begin === "begin read only" ? client.query("commit") : undefined;
+      } finally {
+        stream.uncork();
+      }
+      ending?.catch(keepFault);
       // What comes behind a refusal fails as well, and says less.
       for (const sent of [...opening, working]) {
         sent.catch(() => undefined);
@@ -143,53 +168,47 @@ export function createSessions(
       }
       const result = await working;
       deadline?.signal.throwIfAborted();
-      const ending = client.query("commit");
-      if (begin === "begin") {
-        await ending;
+      if (ending === undefined) {
+        await client.query("commit");
         letGo();
       } else {
         // What was only read holds, however its transaction ends.
-        void ending.catch(onError).finally(letGo);
+        void ending.then(letGo, letGo);
       }
       return result;
     } catch (error) {
-      if (deadline?.signal.aborted === true) {
-        letGo();
-        throw deadline.signal.reason;
+      if (deadline?.signal.aborted !== true) {
+        await (ending ?? client.query("rollback")).catch(keepFault);
       }
-      await client.query("rollback").catch((cause: unknown) => {
-        broken = cause instanceof Error ? cause : new Error(String(cause));
-      });
       letGo();
-      throw fromDatabaseError(error);
+      throw deadline?.signal.aborted === true ? deadline.signal.reason : fromDatabaseError(error);
     }
   };
+  const reading =
+    (...enter: Statement[]) =>
+    <R extends QueryResultRow>(statement: Statement, deadline?: Deadline): Promise<QueryResult<R>> =>
+      transaction("begin read only", enter, (client) => client.query<R>(statement), deadline);
   return {
     asGateway: (work, deadline) =>
-      transaction("begin", (client) => [client.query("set local role federation_gateway")], work, deadline),
-    asPeer: (session, work, deadline) =>
-      transaction(
-        "begin read only",
-        (client) => [
-          client.query({
-            ...named("enter_as_peer"),
-            text: "select federation.enter_as_peer($1, $2, $3)",
-            values: [session.grantId, session.subjectUserId, session.serial],
-          }),
-          client.query("set local role federation_peer"),
-        ],
-        work,
-        deadline,
-      ),
-    asUser: (userId, work, deadline) =>
-      transaction(
-        "begin read only",
-        (client) => [
-          client.query({ ...named("enter_as_user"), text: "select federation.enter_as_user($1)", values: [userId] }),
-          client.query("set local role federation_user"),
-        ],
-        work,
-        deadline,
-      ),
+      transaction("begin", [{ text: "set local role federation_gateway" }], work, deadline),
+    asPeer: ({ grantId, subjectUserId, serial }, statement, deadline) =>
+      reading(
+        {
+          ...named("enter_as_peer"),
+          text: "select federation.enter_as_peer($1, $2, $3)",
+          values: [grantId, subjectUserId, serial],
+        },
+        { text: "set local role federation_peer" },
+      )(statement, deadline),
+    asUser: (userId, statement, deadline) =>
+      reading(
+        { ...named("enter_as_user"), text: "select federation.enter_as_user($1)", values: [userId] },
+        { text: "set local role federation_user" },
+      )(statement, deadline),
   };
+}
+
+/** What a client writes to: `end` would wait for the answers to what was sent already. */
+function streamOf(client: PoolClient): Duplex {
+  return (client as unknown as { connection: { stream: Duplex } }).connection.stream;
 }

@@ -64,7 +64,7 @@ export async function createVerbExecutor(
         contextValue: {
           pgSettings: {},
           withPgClient: <T>(_settings: unknown, work: (client: ReturnType<typeof pgClientOf>) => T | Promise<T>) =>
-            sessions.asPeer(session, async (client) => work(pgClientOf(client, options)), deadline),
+            Promise.resolve(work(pgClientOf((statement) => sessions.asPeer(session, statement, deadline), options))),
         },
       });
       if (Symbol.asyncIterator in result) {
