@@ -18,8 +18,6 @@ import { createSessions, noticesHangUps } from "./database/session.ts";
 import { createEnrollment } from "./enrollment/enroll.ts";
 import { createRenewal } from "./enrollment/renew.ts";
 import { FederationError } from "./errors.ts";
-import { createHomeExecutor } from "./graphile/home-schema.ts";
-import { createVerbExecutor } from "./graphile/verb-schema.ts";
 import { createFederationListener } from "./listeners/federation.ts";
 import { createHomeListener } from "./listeners/home.ts";
 import { listen, stopListening } from "./listeners/lifecycle.ts";
@@ -102,7 +100,10 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
     const lock = await lockDirectory(directory, fault.reject);
     closers.push(() => lock.release());
 
-    const database = await openDatabase(config, paths);
+    // PostGraphile takes most of a second to load, and the embedded database to start, on a thread of its own.
+    const opening = openDatabase(config, paths);
+    const graphile = Promise.all([import("./graphile/verb-schema.ts"), import("./graphile/home-schema.ts")]);
+    const database = await opening;
     closers.push(() => database.close());
     ({ adminUrl } = database);
     void database.ended.then(() => {
@@ -137,6 +138,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       noticesHangUps: await noticesHangUps(pool),
       keepsStatements,
     });
+    const [{ createVerbExecutor }, { createHomeExecutor }] = await graphile;
     const authorities = followAuthorities({ opened, read: authoritiesReader({ config, paths, sessions }) });
     const roots = (): string[] => authorities.trusted.map(({ rootPem }) => rootPem);
     const audit = createAuditQueue(sessions, log);
