@@ -110,7 +110,7 @@ export async function make(client: PoolClient, shape: Shape): Promise<void> {
     seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
     return Math.floor((seed / 2 ** 32) * below);
   };
-  const rows = Array.from({ length: 160 }, (_, n) => [
+  const rows = Array.from({ length: 120 }, (_, n) => [
     (n * 73) % 1009,
     USERS[random(3)],
     random(3) === 0 ? null : TEAMS[random(4)],

@@ -96,10 +96,9 @@ describe.each(SHAPES)("with $name", (shape) => {
             for (const order of ORDERS) {
               const expected = await plainly(client, where, order ?? shape.orderBy);
               compared += expected.length;
-              for (const first of [7, 40]) {
-                const found = await pages(client, { filter, order, first });
-                expect(found, `${kind}, ${where}, ${JSON.stringify(order)}`).toEqual(expected);
-              }
+              // Many short pages of all rows, longer ones of those that a filter leaves.
+              const found = await pages(client, { filter, order, first: filter === undefined ? 9 : 40 });
+              expect(found, `${kind}, ${where}, ${JSON.stringify(order)}`).toEqual(expected);
             }
           }
           // The cap holds whatever is asked for.
