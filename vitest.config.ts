@@ -28,7 +28,7 @@ export default defineConfig({
       {
         test: { name: "services", include: ["test/services/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 180_000 },
       },
-      { test: { name: "load", include: ["test/load/**/*.test.ts"], hookTimeout: 120_000 } },
+      { test: { name: "load", include: ["test/load/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 300_000 } },
     ],
   },
 });

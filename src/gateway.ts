@@ -18,8 +18,6 @@ import { createSessions, noticesHangUps } from "./database/session.ts";
 import { createEnrollment } from "./enrollment/enroll.ts";
 import { createRenewal } from "./enrollment/renew.ts";
 import { FederationError } from "./errors.ts";
-import { createHomeExecutor } from "./graphile/home-schema.ts";
-import { createVerbExecutor } from "./graphile/verb-schema.ts";
 import { createFederationListener } from "./listeners/federation.ts";
 import { createHomeListener } from "./listeners/home.ts";
 import { listen, stopListening } from "./listeners/lifecycle.ts";
@@ -102,7 +100,10 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
     const lock = await lockDirectory(directory, fault.reject);
     closers.push(() => lock.release());
 
-    const database = await openDatabase(config, paths);
+    // PostGraphile takes most of a second to load, and the embedded database to start, on a thread of its own.
+    const opening = openDatabase(config, paths);
+    const graphile = Promise.all([import("./graphile/verb-schema.ts"), import("./graphile/home-schema.ts")]);
+    const database = await opening;
     closers.push(() => database.close());
     ({ adminUrl } = database);
     void database.ended.then(() => {
@@ -121,6 +122,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
 
     const pool = new Pool({
       connectionString: database.gatewayUrl,
+      pipeline: true,
       max: config.limits.databaseConnections,
       connectionTimeoutMillis: 5_000,
       query_timeout: config.limits.statementTimeoutMs + 1_000,
@@ -129,10 +131,14 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       log.warn({ err: error }, "an idle database connection was lost");
     });
     closers.push(() => pool.end());
+    // The embedded database has one backend for all, in which names of statements would meet.
+    const keepsStatements = config.tier !== "local";
     const sessions = createSessions(pool, {
       statementTimeoutMs: config.limits.statementTimeoutMs,
       noticesHangUps: await noticesHangUps(pool),
+      keepsStatements,
     });
+    const [{ createVerbExecutor }, { createHomeExecutor }] = await graphile;
     const authorities = followAuthorities({
       opened,
       read: authoritiesReader({ config, paths, sessions, log }),
@@ -186,7 +192,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       handshakes: createBucket(),
       terms: createTerms(sessions, config.limits.requestsPerMinute, log),
       capacity,
-      verbs: await createVerbExecutor(pool, sessions),
+      verbs: await createVerbExecutor(pool, sessions, { keepsStatements }),
       renewal: createRenewal({ ...issuing, roots }),
       tracing,
       mostMs: config.limits.statementTimeoutMs + TURN_MS,

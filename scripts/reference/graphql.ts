@@ -16,7 +16,7 @@ export async function graphqlSchemas(connectionString: string): Promise<{ federa
     // Requests run in sessions and ask sources; here none runs.
     const sessions = {} as Sessions;
     const queries = {} as HomeQueries;
-    const verbs = await createVerbExecutor(pool, sessions);
+    const verbs = await createVerbExecutor(pool, sessions, { keepsStatements: false });
     const home = await createHomeExecutor(pool, sessions, queries);
     return { federation: print(verbs.schema), home: print(home.schema) };
   } finally {

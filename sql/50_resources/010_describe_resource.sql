@@ -1,16 +1,56 @@
 -- Guarantees: queries are built from this description and nothing else; a table whose protection was taken away is not described
--- as protected, so the verbs refuse it.
+-- as protected, so the verbs refuse it; what was written beforehand is described as such only while table and policies are as they were then.
+create or replace function federation.resource_fingerprint(table_id regclass) returns text
+language plpgsql -- whose plan is kept: each verb asks
+stable
+set search_path = ''
+as $$
+begin
+  return (
+    select concat_ws(
+      ';', c.oid::regclass, c.relrowsecurity,
+      (
+        -- A policy that is made or altered is another row, or another version of one, elsewhere. Which roles it binds changes with memberships.
+        select string_agg(
+          p.oid::text || '.' || p.xmin::text || '.' || p.ctid::text || case
+            when 0 = any (p.polroles) then '+'
+            when exists (select from unnest(p.polroles) as r (id) where pg_has_role('federation_peer', r.id, 'usage')) then '+'
+            else '-'
+          end,
+          ',' order by p.polname
+        )
+        from pg_policy p
+        where p.polrelid = table_id
+      ),
+      (
+        select string_agg(concat_ws(' ', a.attname, format_type(a.atttypid, -1), a.attnotnull, a.attcollation), ',' order by a.attnum)
+        from pg_attribute a
+        where a.attrelid = table_id and a.attnum > 0 and not a.attisdropped
+      )
+    )
+    from pg_class c
+    where c.oid = table_id
+  );
+end;
+$$;
+revoke all on function federation.resource_fingerprint(regclass) from public;
+comment on function federation.resource_fingerprint(regclass) is
+  'Name, columns and policies of a table, for comparison only: policies by their ids and versions, so a copy of a database has others.';
+
 create or replace function federation.describe_resource(resource text)
 returns table (
   name text, table_id regclass, key_column name, columns name[], text_columns name[], time_column name, order_by jsonb,
-  search_path text, is_protected boolean
+  search_path text, is_protected boolean, team_column name, team_type text, is_prepared boolean, personal_condition text
 )
-language sql
+language plpgsql -- whose plan is kept: each verb asks
 stable
 security definer -- peers and users cannot read the catalogue of resources
 rows 1
 set search_path = ''
 as $$
+#variable_conflict use_column
+begin
+  return query
   select
     r.name, r.table_id, r.key_column, r.columns, r.text_columns, r.time_column, r.order_by,
     coalesce(r.identity_settings ->> 'search_path', ''),
@@ -22,10 +62,17 @@ as $$
         and not p.polpermissive
         and p.polcmd = '*'
         and 'federation_peer'::regrole::oid = any (p.polroles)
-    )
+    ),
+    r.team_expression::name,
+    federation.column_type(r.table_id, r.team_expression::name),
+    f.is_prepared,
+    case when f.is_prepared then w.personal_condition end
   from federation.federation_resources r
   join pg_class c on c.oid = r.table_id
+  left join federation.federation_prepared_resources w on w.resource_name = r.name
+  cross join lateral (select coalesce(w.fingerprint = federation.resource_fingerprint(r.table_id), false) offset 0) as f (is_prepared)
   where r.name = describe_resource.resource;
+end;
 $$;
 revoke all on function federation.describe_resource(text) from public;
 grant execute on function federation.describe_resource(text) to federation_peer, federation_user, federation_admin;

@@ -144,6 +144,7 @@ begin
       name, needed.role_name, needed.object_kind, needed.object_id, needed.column_number, not held
     );
   end loop;
+  perform federation.prepare_resource(name);
 end;
 $$;
 revoke all on function federation.register_resource(text, regclass, text, text, name[], name, jsonb, name, name[], jsonb, name, regconfig) from public;

@@ -8,7 +8,7 @@ as $$
 declare
   the_grant federation.federation_grants;
 begin
-  select g.* into the_grant from federation.session_grant() g;
+  select g.* into the_grant from federation.session_grant g;
   if found then
     return the_grant;
   end if;

@@ -1,7 +1,7 @@
 -- Guarantees: the rows are native rights ∩ scope, decided by the policies of the table; the cap of the grant holds for each query.
 create or replace function federation_api.list(
   resource text, filter jsonb default null, "order" jsonb default null, first integer default null, after text default null
-) returns jsonb
+) returns json
 language plpgsql
 stable
 set search_path = ''

@@ -27,7 +27,7 @@ set search_path = ''
 as $$
 begin
   perform federation.require_role('federation_peer');
-  return federation_api.list(resource, filter, null, first);
+  return federation_api.list(resource, filter, null, first)::jsonb;
 end;
 $$;
 revoke all on function federation.list_as_peer(text, jsonb, integer) from public;
@@ -42,7 +42,7 @@ set search_path = ''
 as $$
 begin
   perform federation.require_role('federation_peer');
-  return federation_api.get(resource, id);
+  return federation_api.get(resource, id)::jsonb;
 end;
 $$;
 revoke all on function federation.get_as_peer(text, text) from public;
@@ -78,7 +78,7 @@ set search_path = ''
 as $$
 begin
   perform federation.require_role('federation_user');
-  return federation.list_rows(resource, filter, null, first, null, first);
+  return federation.list_rows(resource, filter, null, first, null, first)::jsonb;
 end;
 $$;
 revoke all on function federation.list_as_user(text, jsonb, integer) from public;

@@ -158,7 +158,13 @@ export async function createHomeExecutor(pool: Pool, sessions: Sessions, queries
         asked,
         pgSettings: {},
         withPgClient: <T>(_settings: unknown, work: (client: ReturnType<typeof pgClientOf>) => T | Promise<T>) =>
-          sessions.asUser(asked.userId, async (client) => work(pgClientOf(client)), asked.deadline),
+          Promise.resolve(
+            work(
+              pgClientOf((statement) => sessions.asUser(asked.userId, statement, asked.deadline), {
+                keepsStatements: false,
+              }),
+            ),
+          ),
       },
     });
     if (Symbol.asyncIterator in result) {

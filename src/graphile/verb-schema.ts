@@ -28,8 +28,13 @@ export interface VerbExecutor {
  *
  * @param pool reads the catalogue when the schema is built
  * @param sessions where verbs run
+ * @param options.keepsStatements whether their statements are prepared by name
  */
-export async function createVerbExecutor(pool: Pool, sessions: Sessions): Promise<VerbExecutor> {
+export async function createVerbExecutor(
+  pool: Pool,
+  sessions: Sessions,
+  options: { keepsStatements: boolean },
+): Promise<VerbExecutor> {
   const { schema, resolvedPreset } = await makeSchema({
     extends: [PostGraphileAmberPreset],
     pgServices: [makePgService({ pool, schemas: ["federation_api"], pubsub: false })],
@@ -59,7 +64,7 @@ export async function createVerbExecutor(pool: Pool, sessions: Sessions): Promis
         contextValue: {
           pgSettings: {},
           withPgClient: <T>(_settings: unknown, work: (client: ReturnType<typeof pgClientOf>) => T | Promise<T>) =>
-            sessions.asPeer(session, async (client) => work(pgClientOf(client)), deadline),
+            Promise.resolve(work(pgClientOf((statement) => sessions.asPeer(session, statement, deadline), options))),
         },
       });
       if (Symbol.asyncIterator in result) {

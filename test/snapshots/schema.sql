@@ -11,6 +11,9 @@ comment on schema federation is 'Tables and admin functions of the federation ga
 create schema federation_api authorization federation_owner;
 comment on schema federation_api is 'The verbs a peer can say, and nothing else: all that a peer''s GraphQL shows.';
 
+create schema federation_prepared authorization federation_owner;
+comment on schema federation_prepared is 'Functions that registration writes for each resource: the bodies of verbs, for peers, who call them through the verbs.';
+
 create schema home_api authorization federation_owner;
 comment on schema home_api is 'What the GraphQL of local users shows.';
 
@@ -461,6 +464,19 @@ comment on column federation.federation_peers.trusted_roots_der is 'Further root
 comment on column federation.federation_peers.renewal_failures is 'Renewals that failed since the last that did not.';
 comment on column federation.federation_peers.ended_because is 'The code by which it was learnt that the grant has ended.';
 
+create table federation.federation_prepared_resources (
+  resource_name text not null,
+  fingerprint text not null,
+  personal_condition text,
+  constraint federation_prepared_resources_pkey PRIMARY KEY (resource_name),
+  constraint federation_prepared_resources_resource_name_fkey FOREIGN KEY (resource_name) REFERENCES federation.federation_resources(name) ON DELETE CASCADE
+); -- owner federation_owner
+alter table federation.federation_prepared_resources enable row level security;
+alter table federation.federation_prepared_resources force row level security;
+comment on table federation.federation_prepared_resources is 'Resources whose functions in federation_prepared are written.';
+comment on column federation.federation_prepared_resources.fingerprint is 'The table, its columns and its policies as the functions were written for; while they differ, queries are built anew.';
+comment on column federation.federation_prepared_resources.personal_condition is 'What the table''s own policy asks of a row without a team, where rows can be read team by team; else null.';
+
 create table federation.federation_resource_privileges (
   resource_name text not null,
   role_name name not null,
@@ -568,6 +584,27 @@ CREATE INDEX federation_user_tokens_user_id_idx ON federation.federation_user_to
 comment on table federation.federation_user_tokens is 'Bearer tokens of local users for the home listener; only their SHA-256 is kept.';
 
 -- views
+
+create view federation.session_grant as
+ SELECT g.id,
+    g.subject_user_id,
+    g.peer_host,
+    g.scope,
+    g.status,
+    g.created_at,
+    g.created_by,
+    g.activated_at,
+    g.expires_at,
+    g.ended_at,
+    g.end_reason,
+    g.requests_per_minute,
+    g.burst,
+    g.audit_mode
+   FROM federation.current_session() s(session)
+     JOIN federation.federation_grants g ON g.id = ((s.session ->> 'grant'::text)::uuid)
+     JOIN federation.federation_certificates c ON c.serial = (s.session ->> 'serial'::text) AND c.grant_id = g.id
+  WHERE (s.session ->> 'kind'::text) = 'peer'::text AND g.status = 'active'::text AND (g.expires_at IS NULL OR g.expires_at > statement_timestamp()) AND c.revoked_at IS NULL AND c.not_after > statement_timestamp(); -- owner federation_owner
+comment on view federation.session_grant is 'The active grant of this transaction''s session, read now; no row where there is none.';
 
 create view home_api.audit_rows with (security_barrier=true) as
  SELECT id,
@@ -682,6 +719,13 @@ create function federation.allow_enrollment_again(spent_token text, token_again 
   set search_path=""
   as sha256 93f5e5b2a1c9b544b4bea115a3c3b35991be8a23a688aeccfe436559cdc42c4c; -- owner federation_owner
 comment on function federation.allow_enrollment_again(text,text) is 'Makes a token of a spent one, in the transaction that spent it; the caller makes it of the token and of the key that was certified. Ten times at most.';
+
+create function federation.alternatives(condition text)
+  returns text[]
+  language plpgsql immutable strict
+  set search_path=""
+  as sha256 95c185a1b98789c13422cb8bb82761915c4d75fda454c9c0acd944a80cf8830a; -- owner federation_owner
+comment on function federation.alternatives(text) is 'The alternatives of a condition as Postgres writes it, one where it is no "or".';
 
 create function federation.append_audit(entries jsonb, chain text DEFAULT 'requests-0'::text)
   returns integer
@@ -947,16 +991,16 @@ comment on function federation.current_session() is 'The session of this transac
 
 create function federation.current_subject()
   returns text
-  language sql stable security definer
+  language plpgsql stable security definer
   set search_path=""
-  as sha256 75cd947a8189e2a5c688ea62bf719aae47895b510d703ce47656d0f3b44c3309; -- owner federation_owner
+  as sha256 dc2bf3f4b27427e6b712af23c0b52cdba20766cd721a78db903129287bc7ed11; -- owner federation_owner
 comment on function federation.current_subject() is 'The user whose native rights hold in this transaction: the subject of the active grant, or the local user; else null.';
 
 create function federation.current_teams()
   returns text[]
-  language sql stable security definer
+  language plpgsql stable security definer
   set search_path=""
-  as sha256 5feb9d45aaeb38da50f07f09be087805bd2a4400fd9c7084bf4436a2d7093e30; -- owner federation_owner
+  as sha256 c2e2855d5b40985abc12351dae4525b01560bd07e79996caf13c25db568ea15e; -- owner federation_owner
 comment on function federation.current_teams() is 'The teams of the current subject, read now.';
 
 create function federation.cursor_context(resource text, filter jsonb, "order" jsonb)
@@ -981,10 +1025,10 @@ create function federation.describe_capabilities()
 comment on function federation.describe_capabilities() is 'The answer of the verb capabilities. Raises MF001 to MF007.';
 
 create function federation.describe_resource(resource text)
-  returns TABLE(name text, table_id regclass, key_column name, columns name[], text_columns name[], time_column name, order_by jsonb, search_path text, is_protected boolean)
-  language sql stable security definer rows 1
+  returns TABLE(name text, table_id regclass, key_column name, columns name[], text_columns name[], time_column name, order_by jsonb, search_path text, is_protected boolean, team_column name, team_type text, is_prepared boolean, personal_condition text)
+  language plpgsql stable security definer rows 1
   set search_path=""
-  as sha256 e2de1504a0a10b3fee01ffcb7540fad8e784f7708c52532a30298d5dedd432f1; -- owner federation_owner
+  as sha256 2f11738d9dd6287efef88d56d1a8faebd75812bbafffaa3f2980c3ffd18f137f; -- owner federation_owner
 comment on function federation.describe_resource(text) is 'What a query over a resource may name, and whether row-level security and the scope policy are still on its table.';
 
 create function federation.describe_search(resource text)
@@ -1127,6 +1171,13 @@ create function federation.filter_conditions(resource text, filter jsonb, OUT co
   as sha256 cb4ebd986cd9ea9619a384bf4e7d04417f18a259f4ae11bcef33a99c9aefd85a; -- owner federation_owner
 comment on function federation.filter_conditions(text,jsonb) is 'Conditions over the row alias t, the values they refer to as ($1)[n], and the type of each value. Raises MF012.';
 
+create function federation.forget_prepared(resource text)
+  returns void
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 9511e892bbfbd78b26ecb594f3453734321d3bb0ce559df82f0cfb8a8de925b6; -- owner federation_owner
+comment on function federation.forget_prepared(text) is 'Drops what was written beforehand for a resource.';
+
 create function federation.forget_resource(resource text)
   returns TABLE(role_name name, object_kind text, object_id oid, column_number smallint)
   language sql volatile security definer rows 1000
@@ -1138,17 +1189,17 @@ create function federation.get_as_peer(resource text, id text)
   returns jsonb
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 305186a5269016fadd87e5b5fcc0939d889dbb2350c6a0b845faf0a8a9934ec0; -- owner federation_peer
+  as sha256 6351059db1353d484c36b2fa9431ff5942d2fb3c55cce4ea78546c020b8525a2; -- owner federation_peer
 comment on function federation.get_as_peer(text,text) is 'The verb get, as a peer.';
 
 create function federation.get_row(resource text, id text)
-  returns jsonb
+  returns json
   language plpgsql stable
   set DateStyle=ISO, MDY
   set IntervalStyle=postgres
   set TimeZone=UTC
   set search_path=""
-  as sha256 5bafa664a23707e4370d4410f96f0df991d1d2b63d877189b708430ca9d0c5a6; -- owner federation_owner
+  as sha256 1dbff1b4df246900a93333ae6a7b74a7825cc383d9e39fb29cb66bbc3ff8d92f; -- owner federation_owner
 comment on function federation.get_row(text,text) is 'One row by its key, as JSON. Raises MF010, MF011, MF012, MF013.';
 
 create function federation.grant_alert_subject(grant_id uuid)
@@ -1268,12 +1319,12 @@ create function federation.keys_in_scope(grant_id uuid, scope jsonb, resource te
   as sha256 05fd214061b4b27bce689ea5f4642de0a18d3287bd76a8690d3f4b56859cb3b9; -- owner federation_owner
 comment on function federation.keys_in_scope(uuid,jsonb,text,name,text[]) is 'Which of some rows a peer would be served under a scope.';
 
-create function federation.keyset_condition(names name[], types text[], nullables boolean[], descendings boolean[], keyset text[])
-  returns text
+create function federation.keyset_ranges(names name[], types text[], nullables boolean[], descendings boolean[], keyset text[])
+  returns text[]
   language plpgsql immutable
   set search_path=""
-  as sha256 03aebdb0c3234490d80fb15763884de099d89ac6981053e62d1267454b50ed22; -- owner federation_owner
-comment on function federation.keyset_condition(name[],text[],boolean[],boolean[],text[]) is 'The condition for the rows after a position, whose values it refers to as ($3)[n].';
+  as sha256 623b276abdc5ad873c519a791cdba018b6b7eedca4808ceca3b0a942e192c643; -- owner federation_owner
+comment on function federation.keyset_ranges(name[],text[],boolean[],boolean[],text[]) is 'Conditions for the rows after a position, whose values they refer to as ($3)[n]: each row that follows meets exactly one of them.';
 
 create function federation.list_alerts(include_resolved boolean DEFAULT false)
   returns SETOF federation.federation_alerts
@@ -1286,14 +1337,14 @@ create function federation.list_as_peer(resource text, filter jsonb, first integ
   returns jsonb
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 5e7a09c8c34c2de85bbef298754e916586678d3e76c1d3feb0d97f2382302dc8; -- owner federation_peer
+  as sha256 a5524784b2cb89f94f25cd84a306f3f33e1b343f3a77c25f1892744349fbf44a; -- owner federation_peer
 comment on function federation.list_as_peer(text,jsonb,integer) is 'The verb list, as a peer.';
 
 create function federation.list_as_user(resource text, filter jsonb, first integer)
   returns jsonb
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 21d4f9bdf1bece19913b6ac2cb62478a53c41a21270197c4d29e1f863ac660a6; -- owner federation_user
+  as sha256 8403cd0189f459bae7adec957b1814d32098bf56f9ca7a4758b290ecaaf21f5e; -- owner federation_user
 comment on function federation.list_as_user(text,jsonb,integer) is 'A page of a resource, as a local user.';
 
 create function federation.list_audit(grant_id text DEFAULT NULL::text, limit_rows integer DEFAULT 100, subject_user_id text DEFAULT NULL::text, verb text DEFAULT NULL::text, outcome text DEFAULT NULL::text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, until timestamp with time zone DEFAULT NULL::timestamp with time zone, before_id bigint DEFAULT NULL::bigint, history boolean DEFAULT false)
@@ -1339,13 +1390,13 @@ create function federation.list_resources()
 comment on function federation.list_resources() is 'Every registered resource, by name.';
 
 create function federation.list_rows(resource text, filter jsonb, "order" jsonb, first integer, after text, cap integer)
-  returns jsonb
+  returns json
   language plpgsql stable
   set DateStyle=ISO, MDY
   set IntervalStyle=postgres
   set TimeZone=UTC
   set search_path=""
-  as sha256 7ecc4881646e9d38c5418c2d281074628fa63469067db10f5f7dd8338e0f2a8d; -- owner federation_owner
+  as sha256 7676c67766b1d6f39932ecf5f0deb3133b77fce7674a8e388929b0a5163ebbe9; -- owner federation_owner
 comment on function federation.list_rows(text,jsonb,jsonb,integer,text,integer) is 'One page of a resource: {"rows", "nextCursor", "capped"}; 50 rows where first is null, never more than cap. Raises MF010, MF012, MF013.';
 
 create function federation.list_user_tokens()
@@ -1364,9 +1415,9 @@ comment on function federation.live_gateways() is 'The gateways that serve now, 
 
 create function federation.mac(purpose text, message text)
   returns text
-  language sql stable strict
+  language plpgsql stable strict
   set search_path=""
-  as sha256 974408c77b8ebc22c4eae4dc69ca737f20e48fa615439cab9ead95cea6d3effd; -- owner federation_owner
+  as sha256 006efe89f2ef0420e6a8fad1f9a793ddb4b309280039789e2767d379a2cd0c53; -- owner federation_owner
 comment on function federation.mac(text,text) is 'Message authentication code, 64 hex digits: two keyed SHA-256 nested, with independent keys (NMAC; Bellare, Canetti, Krawczyk 1996).';
 
 create function federation.make_embedding_index(table_id regclass, embedding_column name)
@@ -1432,6 +1483,20 @@ create function federation.page_keys(page jsonb, key_column name)
   as sha256 1dfc46e08e0d35bce5460f79718ec9ccc8be036a7c4dbdb181c131746e45ba0f; -- owner federation_owner
 comment on function federation.page_keys(jsonb,name) is 'The keys of the rows of an answer, in their order; none where it was refused.';
 
+create function federation.page_scan(columns text, table_id regclass, conditions text[], order_clause text)
+  returns text
+  language sql stable
+  set search_path=""
+  as sha256 6ccf55ee69143821b0e9195eb4501c3862e575f40ed75c8a68eb4e5578cee989; -- owner federation_owner
+comment on function federation.page_scan(text,regclass,text[],text) is 'One ordered, limited scan of a page.';
+
+create function federation.page_statement(resource text, table_id regclass, conditions text[], ranges text[], order_names name[], descendings boolean[], team_column name, team_type text, personal_condition text)
+  returns text
+  language plpgsql stable
+  set search_path=""
+  as sha256 11afda36c2efee61b0cb726ca3cac4d935a84b0cbc4133e64cb2804801c5b0c7; -- owner federation_owner
+comment on function federation.page_statement(text,regclass,text[],text[],name[],boolean[],name,text,text) is 'The query for one page: its rows as a JSON array and, where more follow, the position of its last. $1 values of conditions, $2 rows, $3 position, $4 whether rows without a team are of interest, $5 of which teams; without a personal condition $4 and $5 are unused.';
+
 create function federation.partition_of_default(starts_at timestamp with time zone, ends_at timestamp with time zone, name text)
   returns void
   language plpgsql volatile
@@ -1460,6 +1525,13 @@ create function federation.peers_of_current_user()
   as sha256 806b06d8f6227207550d53547b74e9e572d136f674b9567236dd22b64dc4ca22; -- owner federation_owner
 comment on function federation.peers_of_current_user() is 'The peers of the local user of this session, with their sealed keys, for the gateway to open connections with.';
 
+create function federation.personal_condition(resource text)
+  returns text
+  language plpgsql stable
+  set search_path=""
+  as sha256 347b18f76c01aa1a9dce65c771fb33757c529bbef38d47a812c7ae30f07031db; -- owner federation_owner
+comment on function federation.personal_condition(text) is 'What the policies of a resource''s table ask of a row without a team; null where its rows cannot be read team by team.';
+
 create function federation.pinned_authority()
   returns uuid
   language sql stable
@@ -1467,12 +1539,33 @@ create function federation.pinned_authority()
   as sha256 a1059d847d1782342797823194d896b7e7d659b041dda3fc983f3f710527ce96; -- owner federation_owner
 comment on function federation.pinned_authority() is 'The authority whose root new enrollment URLs name: the newest by which every gateway has shown itself for minutes, else the oldest that is trusted.';
 
+create function federation.plainly(condition text)
+  returns text
+  language sql immutable strict
+  set search_path=""
+  as sha256 69c532679937b66969e8a206e9124f597bc3fd26a1383c5acaa8f9eba7ca61ea; -- owner federation_owner
+comment on function federation.plainly(text) is 'A condition without casts, parentheses and space, for comparison with one of ours.';
+
 create function federation.policies_as_peer(resource text, images text[], known name[])
   returns jsonb
   language plpgsql volatile security definer
   set search_path=""
   as sha256 d18e7299abc989cce034a355678890221c8073b597483d711e3f6e63edfebb46; -- owner federation_peer
 comment on function federation.policies_as_peer(text,text[],name[]) is 'For each row (at least one), what each policy that binds a peer says of it: {"name", "kind", "admits", "reason"}; admits is null where it could not be asked.';
+
+create function federation.prepare_resource(resource text)
+  returns void
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 db9ae8b42771fa92d2de7298c545499dc687d4f05ee322aa626e9b9a6410d427; -- owner federation_owner
+comment on function federation.prepare_resource(text) is 'Writes beforehand how peers read a resource. Registration does; again after its table or policies were changed, and each start of a gateway does, too.';
+
+create function federation.prepare_resources()
+  returns void
+  language sql volatile security definer
+  set search_path=""
+  as sha256 d418687acd55c36b2c3d8449fe847d6ab265c55c517cd23b070fbc3693631abb; -- owner federation_owner
+comment on function federation.prepare_resources() is 'Writes beforehand what is missing or out of date, of all resources.';
 
 create function federation.privilege_held(role_name name, object_kind text, object_id oid, column_number smallint)
   returns boolean
@@ -1645,7 +1738,7 @@ create function federation.register_resource(name text, table_id regclass, owner
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 f292121693a02e96531055b0e36206f8a684a701cf8bd29c9a10a72cbdbc42a3; -- owner federation_owner
+  as sha256 569211cb45d379f11cd1ea71560f2cb999ea2a498f7569cdc1bdb3e48544a7ec; -- owner federation_owner
 comment on function federation.register_resource(text,regclass,text,text,name[],name,jsonb,name,name[],jsonb,name,regconfig) is 'Makes a table a resource: the scope policy; where it has no policies, the owner-or-team policy and an index of words; an HNSW index. Raises MF022, MF031.';
 
 create function federation.remove_peer(owner_user_id text, host text)
@@ -1722,7 +1815,7 @@ create function federation.require_session_grant()
   returns federation.federation_grants
   language plpgsql stable security definer
   set search_path=""
-  as sha256 30a888e1f0d09800b2ba910417562da7a5ac2dc56602a6f357e9c8ce86a1d4d9; -- owner federation_owner
+  as sha256 3413f8b04a4d778dd2c706c3e8b8571a996c745740d3809cf554d448eb7db47c; -- owner federation_owner
 comment on function federation.require_session_grant() is 'The active grant of this session. Raises MF001 and MF003 to MF007.';
 
 create function federation.require_status_active(status text, expires_at timestamp with time zone)
@@ -1780,6 +1873,13 @@ create function federation.resource_columns(resource text)
   set search_path=""
   as sha256 d3844328c6079058ff9f2070d05a5b478d914a650234e64caeef020abc82a1e8; -- owner federation_owner
 comment on function federation.resource_columns(text) is 'The columns of a resource that may leave, with their types as they are now. Kind says what JSON compares with them; opaque ones are neither filtered nor ordered by.';
+
+create function federation.resource_fingerprint(table_id regclass)
+  returns text
+  language plpgsql stable
+  set search_path=""
+  as sha256 d6d5e6cf618c415e7826ffb5c0392999f2622b342f90d2809b20db68f6a86bbb; -- owner federation_owner
+comment on function federation.resource_fingerprint(regclass) is 'Name, columns and policies of a table, for comparison only: policies by their ids and versions, so a copy of a database has others.';
 
 create function federation.resource_stage(grant_id uuid, resource text, scope jsonb)
   returns jsonb
@@ -1881,18 +1981,25 @@ create function federation.row_expression(table_id regclass, expression text)
   as sha256 064924ab089c1d1549ba524b9bfaf92db226444aa87bfb59823386f290dba431; -- owner federation_owner
 comment on function federation.row_expression(regclass,text) is 'A column name, quoted, or any other expression, in parentheses.';
 
+create function federation.row_statement(resource text, table_id regclass, key_column name, key_value text)
+  returns text
+  language sql stable
+  set search_path=""
+  as sha256 126942233ab60d321632a4076d37948b7c2c56ad49accfca2fde23fead68073a; -- owner federation_owner
+comment on function federation.row_statement(text,regclass,name,text) is 'The query for one row by its key, as JSON. The value is an expression of ours.';
+
 create function federation.scope_admits(resource text)
   returns boolean
-  language sql stable security definer
+  language plpgsql stable security definer
   set search_path=""
-  as sha256 8ac43921419cb00e12bff7a1215907a233ff6789b4abc5f814ad6af800d897e3; -- owner federation_owner
+  as sha256 e11308db16104b0ce7ed9f0529bf5f9b0df8ac5beb78feef20ab5819fc138e49; -- owner federation_owner
 comment on function federation.scope_admits(text) is 'Whether the active grant''s scope names the resource and does not exclude it; excluding wins.';
 
 create function federation.scope_cap()
   returns integer
-  language sql stable security definer
+  language plpgsql stable security definer
   set search_path=""
-  as sha256 f8db9f89941df6d95d4706619bc8b44e2e46a3f9a9f621f28d3fe99f2f49605b; -- owner federation_owner
+  as sha256 15f5d6115a659e114f631500d026d9bd9fd571d4bd874faeffc1e6f00249ebe1; -- owner federation_owner
 comment on function federation.scope_cap() is 'The most rows one query may return under the active grant: 100 where the scope is silent.';
 
 create function federation.scope_names_team(scope jsonb, teams text[])
@@ -1904,9 +2011,9 @@ comment on function federation.scope_names_team(jsonb,text[]) is 'Whether a stor
 
 create function federation.scope_personal()
   returns boolean
-  language sql stable security definer
+  language plpgsql stable security definer
   set search_path=""
-  as sha256 ada3985138500157da3ce814d0dd978b3ee45915c6e5a3e9bb4ca3940f09adc9; -- owner federation_owner
+  as sha256 36cdc2aff7bd3312a541694f87154392be81309d7b96ddce5b157f317018a0bf; -- owner federation_owner
 comment on function federation.scope_personal() is 'Whether rows with no team are in scope; false where the scope is silent.';
 
 create function federation.scope_policy_statement(name text, table_id regclass, team text)
@@ -1918,9 +2025,9 @@ comment on function federation.scope_policy_statement(text,regclass,text) is 'Th
 
 create function federation.scope_teams()
   returns text[]
-  language sql stable security definer
+  language plpgsql stable security definer
   set search_path=""
-  as sha256 5a1e6690eca0979c4623f840368821b6311e2b5a05ae844136f523b7994ba575; -- owner federation_owner
+  as sha256 0a9d6c397282c300495f4109f82536e26d06a20c5b85180be595ec83ae0b5378; -- owner federation_owner
 comment on function federation.scope_teams() is 'The teams in scope: those that the scope includes and the subject is a member of now; none where the scope is silent.';
 
 create function federation.scoped_query(prefix text, query tsquery)
@@ -1966,7 +2073,7 @@ create function federation.search_by_words(resource text, stage text, query text
   set DateStyle=ISO, MDY
   set TimeZone=UTC
   set search_path=""
-  as sha256 03da1206e03e6a4ee1af2267cf26d17dfa4579d65e67d2da864724521199e716; -- owner federation_owner
+  as sha256 df21937d47df6ab433b1552172016e5ff7c8fadb6f8ca199b918c11868dbd895; -- owner federation_owner
 comment on function federation.search_by_words(text,text,text,double precision,text,integer) is 'Keys of visible rows of a resource that hold the words asked for, best first. Raises MF013.';
 
 create function federation.search_candidates(resource text, query tsquery, rank_from double precision, tied_after text, row_limit integer)
@@ -2049,13 +2156,6 @@ create function federation.send_notice(notice jsonb)
   set search_path=""
   as sha256 b37c6838ebb538bf2a92bc83306d423bd0ef62895dec6901ef1d20d9dbb788c2; -- owner federation_owner
 comment on function federation.send_notice(jsonb) is 'Sends one notice on the channel federation_grants, a few hundred bytes at most; {"all": true} after the first thousand of a transaction.';
-
-create function federation.session_grant()
-  returns SETOF federation.federation_grants
-  language sql stable security definer rows 1
-  set search_path=""
-  as sha256 aff0f934933c6b105b3539826ae6004cfd8f89360c513f4ddc7c78cb2162039c; -- owner federation_owner
-comment on function federation.session_grant() is 'The active grant of this transaction''s session, read now; no row where there is none.';
 
 create function federation.session_prefixes(resource text)
   returns text[]
@@ -2228,6 +2328,13 @@ create function federation.tg_federation_grants__notify()
   as sha256 297cbedb9c38301c10124090ae6c97ca6116aa6bf8d7463579ae2793151e229a; -- owner federation_owner
 comment on function federation.tg_federation_grants__notify() is 'Tells gateways that a grant has another status or, as "changed", another scope.';
 
+create function federation.tg_federation_resources__prepare()
+  returns trigger
+  language plpgsql volatile
+  set search_path=""
+  as sha256 b20daa10f73cbd7470d7a289f4cab8470f50f11429506455d16fd20c6b3353b4; -- owner federation_owner
+comment on function federation.tg_federation_resources__prepare() is 'Prepared functions hold no column that a resource has no longer.';
+
 create function federation.tg_federation_restored_revocations__keep()
   returns trigger
   language plpgsql volatile
@@ -2356,14 +2463,14 @@ create function federation_api.capabilities()
 comment on function federation_api.capabilities() is 'Protocol version, verbs, resources with their columns, limits, end of the certificate, address of the CRL.';
 
 create function federation_api.get(resource text, id text)
-  returns jsonb
+  returns json
   language plpgsql stable
   set search_path=""
   as sha256 7cb18049ead9f3d0d2476a43fa8e2b3639d5e73f4ca7fa06e904b0b0148a3909; -- owner federation_owner
 comment on function federation_api.get(text,text) is 'One row of a resource by its key.';
 
 create function federation_api.list(resource text, filter jsonb DEFAULT NULL::jsonb, "order" jsonb DEFAULT NULL::jsonb, first integer DEFAULT NULL::integer, after text DEFAULT NULL::text)
-  returns jsonb
+  returns json
   language plpgsql stable
   set search_path=""
   as sha256 7ed55b6f009a58e52933ba70ca70535eb2bc80f232891b7e8c85b3dbc0290f6f; -- owner federation_owner
@@ -2375,6 +2482,70 @@ create function federation_api.search(query text, resources text[] DEFAULT NULL:
   set search_path=""
   as sha256 814dc4dcd5fa9f890069360936d3b77cd9b6d6088754f2c413452ffd89631dab; -- owner federation_owner
 comment on function federation_api.search(text,text[],integer,text,text,double precision[]) is 'A page of ranked hits over resources: {"hits", "nextCursor", "capped"}.';
+
+create function federation_prepared.credentials_get(id text)
+  returns json
+  language plpgsql stable
+  set plan_cache_mode=force_generic_plan
+  set search_path=""
+  as sha256 e4fc78d5a91425a18956114842f4819b0ad765e59b144bf8235c78c3faeb10ad; -- owner federation_owner
+comment on function federation_prepared.credentials_get(text) is 'A row by its key. Written by federation.prepare_resource.';
+
+create function federation_prepared.credentials_list(vals text[], page_size integer, keyset text[], is_personal boolean, teams text[], OUT page_rows json, OUT last_keys text)
+  returns record
+  language plpgsql stable
+  set plan_cache_mode=force_generic_plan
+  set search_path=""
+  as sha256 2394483b9e2605e542c58a117ca206b4200b6f18b45afa1279965b21be233377; -- owner federation_owner
+comment on function federation_prepared.credentials_list(text[],integer,text[],boolean,text[]) is 'A page in the order of the resource. Written by federation.prepare_resource.';
+
+create function federation_prepared.notes_get(id text)
+  returns json
+  language plpgsql stable
+  set plan_cache_mode=force_generic_plan
+  set search_path=""
+  as sha256 46be563513280296e7fe3f292bc4d75e881e39a13a92a080d5dd6022b50c3d17; -- owner federation_owner
+comment on function federation_prepared.notes_get(text) is 'A row by its key. Written by federation.prepare_resource.';
+
+create function federation_prepared.notes_list(vals text[], page_size integer, keyset text[], is_personal boolean, teams text[], OUT page_rows json, OUT last_keys text)
+  returns record
+  language plpgsql stable
+  set plan_cache_mode=force_generic_plan
+  set search_path=""
+  as sha256 2775298d744ce629a426f7f65ed6a72561f550ecfd59eddc5489e2ceda8a13a0; -- owner federation_owner
+comment on function federation_prepared.notes_list(text[],integer,text[],boolean,text[]) is 'A page in the order of the resource. Written by federation.prepare_resource.';
+
+create function federation_prepared.projects_get(id text)
+  returns json
+  language plpgsql stable
+  set plan_cache_mode=force_generic_plan
+  set search_path=""
+  as sha256 33fee985e7e0490d26bdb9d30f8f61672066e5f09b10866dca6be3199303c15b; -- owner federation_owner
+comment on function federation_prepared.projects_get(text) is 'A row by its key. Written by federation.prepare_resource.';
+
+create function federation_prepared.projects_list(vals text[], page_size integer, keyset text[], is_personal boolean, teams text[], OUT page_rows json, OUT last_keys text)
+  returns record
+  language plpgsql stable
+  set plan_cache_mode=force_generic_plan
+  set search_path=""
+  as sha256 fc28718eecdc69e4e236fd33fa984395c0aec379983151bcd0b6df229ed3b9a3; -- owner federation_owner
+comment on function federation_prepared.projects_list(text[],integer,text[],boolean,text[]) is 'A page in the order of the resource. Written by federation.prepare_resource.';
+
+create function federation_prepared.tasks_get(id text)
+  returns json
+  language plpgsql stable
+  set plan_cache_mode=force_generic_plan
+  set search_path=""
+  as sha256 101267d2f361cd03dc210d1d9d9ed536ff703e4045dfd198411ac17a5db4e46b; -- owner federation_owner
+comment on function federation_prepared.tasks_get(text) is 'A row by its key. Written by federation.prepare_resource.';
+
+create function federation_prepared.tasks_list(vals text[], page_size integer, keyset text[], is_personal boolean, teams text[], OUT page_rows json, OUT last_keys text)
+  returns record
+  language plpgsql stable
+  set plan_cache_mode=force_generic_plan
+  set search_path=""
+  as sha256 c0f553e1ac3ee53e4aebae1f67a2f70b8ada1318ebb8d3b42a8b71ac10e2b7cc; -- owner federation_owner
+comment on function federation_prepared.tasks_list(text[],integer,text[],boolean,text[]) is 'A page in the order of the resource. Written by federation.prepare_resource.';
 
 -- triggers
 
@@ -2421,6 +2592,8 @@ CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federat
 CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_identity DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('identity', '{}');
 
 CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_peers DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('peer', '{sealed_key,root_certificate_der,certificate_chain_der,trusted_roots_der}');
+
+CREATE TRIGGER _500_prepare AFTER DELETE OR UPDATE ON federation.federation_resources FOR EACH ROW EXECUTE FUNCTION federation.tg_federation_resources__prepare();
 
 CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_resources DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('resource', '{}');
 
@@ -2566,6 +2739,11 @@ create policy federation_peers_native on federation.federation_peers as permissi
   using (true)
   with check (true);
 comment on policy federation_peers_native on federation.federation_peers is 'The functions of federation_owner are the only way in; no other role has a policy or a privilege.';
+
+create policy federation_prepared_resources_native on federation.federation_prepared_resources as permissive for all to federation_owner
+  using (true)
+  with check (true);
+comment on policy federation_prepared_resources_native on federation.federation_prepared_resources is 'The functions of federation_owner are the only way in; no other role has a policy or a privilege.';
 
 create policy federation_resource_privileges_native on federation.federation_resource_privileges as permissive for all to federation_owner
   using (true)

@@ -1,0 +1,33 @@
+--! Previous: sha1:ca155638e7428ca344ba9bb2375eb9157452e632
+--! Hash: sha1:3d7477bd2fb7d1d790e65f46778c15722e0c7e94
+--! Message: prepared resources
+
+-- What peers ask of a resource most is written as functions beforehand, one of a verb, so that its plan is kept.
+create schema federation_prepared authorization federation_owner;
+
+set local role federation_owner;
+
+comment on schema federation_prepared is 'Functions that registration writes for each resource: the bodies of verbs, for peers, who call them through the verbs.';
+grant usage on schema federation_prepared to federation_peer;
+
+create table federation.federation_prepared_resources (
+  resource_name text primary key references federation.federation_resources on delete cascade,
+  fingerprint text not null,
+  personal_condition text
+);
+comment on table federation.federation_prepared_resources is 'Resources whose functions in federation_prepared are written.';
+comment on column federation.federation_prepared_resources.fingerprint is
+  'The table, its columns and its policies as the functions were written for; while they differ, queries are built anew.';
+comment on column federation.federation_prepared_resources.personal_condition is
+  'What the table''s own policy asks of a row without a team, where rows can be read team by team; else null.';
+
+-- Their results change.
+drop function if exists federation.session_grant();
+drop function if exists federation.describe_resource(text);
+drop function if exists federation.keyset_condition(name[], text[], boolean[], boolean[], text[]);
+drop function if exists federation.list_rows(text, jsonb, jsonb, integer, text, integer);
+drop function if exists federation.get_row(text, text);
+drop function if exists federation_api.list(text, jsonb, jsonb, integer, text);
+drop function if exists federation_api.get(text, text);
+
+reset role;
