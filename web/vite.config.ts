@@ -3,6 +3,7 @@ import { defineConfig } from "vite";
 
 export default defineConfig({
   root: import.meta.dirname,
+  base: "/pages/",
   plugins: [react()],
   build: {
     outDir: "../dist/pages",

@@ -36,14 +36,23 @@ export function LineChart({
       chart?.destroy();
       const style = getComputedStyle(target);
       const color = (name: string): string => style.getPropertyValue(name);
-      const axis = { stroke: color("--text-soft"), grid: { stroke: color("--line") }, ticks: { stroke: color("--line") } };
+      const axis = {
+        stroke: color("--text-soft"),
+        grid: { stroke: color("--line") },
+        ticks: { stroke: color("--line") },
+      };
       chart = new uPlot(
         {
           width: Math.max(target.clientWidth, 120),
           height: HEIGHT_PX,
           series: [
             {},
-            ...lines.map((line) => ({ label: line.name, stroke: color(line.color), width: 2, points: { show: false } })),
+            ...lines.map((line) => ({
+              label: line.name,
+              stroke: color(line.color),
+              width: 2,
+              points: { show: false },
+            })),
           ],
           axes: [axis, { ...axis, size: 44 }],
           scales: { y: { range: (_chart, _least, most) => [0, Math.max(most, 5)] } },

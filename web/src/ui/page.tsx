@@ -41,7 +41,15 @@ export function Page({ title, above, intro, actions, children }: PageProps): Rea
 }
 
 /** A part of a page under its own heading. */
-export function Card({ title, aside, children }: { title: string; aside?: ReactNode; children: ReactNode }): ReactElement {
+export function Card({
+  title,
+  aside,
+  children,
+}: {
+  title: string;
+  aside?: ReactNode;
+  children: ReactNode;
+}): ReactElement {
   return (
     <section className="card" aria-label={title}>
       <div className="card-head">
