@@ -10,7 +10,7 @@ interface SqlFunction {
   roles: string[];
 }
 
-const SCHEMAS = ["federation", "federation_api", "home_api"];
+const SCHEMAS = ["federation", "federation_api", "home_api", "admin_api"];
 
 // Granted to administrators because their functions run with their own rights and call these, or because the command line does.
 const CALLED_BY_OTHERS = new Set([
