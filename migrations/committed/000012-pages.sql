@@ -1,5 +1,5 @@
 --! Previous: sha1:ca155638e7428ca344ba9bb2375eb9157452e632
---! Hash: sha1:8f5b1a9cd1a8f5d774a2ddf672e2360f69704c5c
+--! Hash: sha1:5261c2253332f46d6a62ce7751acb13286cac84f
 --! Message: pages
 
 -- Who signs in to the pages, and what their browsers hold. The role and the schema by which the pages reach admin functions.
@@ -66,6 +66,9 @@ create index federation_browser_sessions_expires_at_idx on federation.federation
 comment on table federation.federation_browser_sessions is
   'Browsers that are signed in to the pages, by the SHA-256 of their cookie. A session ends with the token or the administrator that it is of.';
 comment on column federation.federation_browser_sessions.last_seen_at is 'When the person last asked for something, to the minute; what a page asks by itself does not count.';
+
+-- The last day and the last hour are asked for over and over.
+create index federation_audit_log_at_idx on federation.federation_audit_log using brin (at);
 
 comment on column federation.federation_audit_log.actor is
   'Who made a change: the database login or, where details say "via": "pages", the name of who was signed in there.';

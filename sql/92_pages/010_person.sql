@@ -54,6 +54,7 @@ comment on function federation.require_person() is 'Who is signed in. Raises MF0
 create or replace function federation.require_administrator() returns void
 language plpgsql
 stable
+security definer -- who registers a table does so by the rights of a login, which cannot read the person of the transaction
 set search_path = ''
 as $$
 begin
@@ -63,6 +64,7 @@ begin
 end;
 $$;
 revoke all on function federation.require_administrator() from public;
+grant execute on function federation.require_administrator() to federation_admin;
 comment on function federation.require_administrator() is 'Raises MF041 unless an administrator is signed in, MF040 where nobody is.';
 
 create or replace function federation.audit_person(verb text, grant_id uuid default null, details jsonb default '{}') returns void
