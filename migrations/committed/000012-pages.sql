@@ -1,5 +1,5 @@
 --! Previous: sha1:ca155638e7428ca344ba9bb2375eb9157452e632
---! Hash: sha1:5261c2253332f46d6a62ce7751acb13286cac84f
+--! Hash: sha1:aee3a0e58fd13458a193c064abef2aa3269737a2
 --! Message: pages
 
 -- Who signs in to the pages, and what their browsers hold. The role and the schema by which the pages reach admin functions.
@@ -43,9 +43,11 @@ create table federation.federation_administrators (
   constraint federation_administrators_oidc check ((oidc_issuer is null) = (oidc_subject is null)),
   constraint federation_administrators_way_in check (token_hash is not null or oidc_subject is not null)
 );
-comment on table federation.federation_administrators is 'People who run the federation from the pages: by a token, of which the SHA-256 is kept, or by an OpenID Connect provider.';
+comment on table federation.federation_administrators is
+  'People who run the federation from the pages: by a token, of which the SHA-256 is kept, or by an OpenID Connect provider.';
 comment on column federation.federation_administrators.name is 'What the audit log says of who did something.';
-comment on column federation.federation_administrators.oidc_issuer is 'Whose subject it is: another provider''s subject of the same name is somebody else (OpenID Connect Core §5.7).';
+comment on column federation.federation_administrators.oidc_issuer is
+  'Whose subject it is: another provider''s subject of the same name is somebody else (OpenID Connect Core §5.7).';
 comment on column federation.federation_administrators.created_by is 'Who added them: a database login, or the name of an administrator.';
 
 create table federation.federation_browser_sessions (

@@ -62,7 +62,8 @@ begin
 end;
 $$;
 revoke all on function federation.start_browser_session(federation.federation_browser_sessions) from public;
-comment on function federation.start_browser_session(federation.federation_browser_sessions) is 'Keeps a new session and says so in the audit log; those that have ended are forgotten.';
+comment on function federation.start_browser_session(federation.federation_browser_sessions) is
+  'Keeps a new session and says so in the audit log; those that have ended are forgotten.';
 
 create or replace function federation.sign_in_by_token(session_hash bytea, token text) returns jsonb
 language plpgsql
