@@ -11,6 +11,14 @@ export interface PeerSession extends Pick<CertificateIdentity, "grantId" | "subj
   serial: string;
 }
 
+/** A browser that is signed in to the pages: what its cookie hashes to. */
+export interface BrowserSession {
+  /** SHA-256 of the cookie. */
+  hash: Buffer;
+  /** Whether the page asks by itself: an idle session then goes on to its end. */
+  background: boolean;
+}
+
 /**
  * Runs statements in transactions whose role and session end with them. Where a deadline is given and aborts, what runs is stopped and its
  * connection is given up; once that is done, the deadline's reason is thrown.
@@ -22,6 +30,8 @@ export interface Sessions {
   asPeer<T>(session: PeerSession, work: (client: PoolClient) => Promise<T>, deadline?: Deadline): Promise<T>;
   /** As a local user. Read-only. */
   asUser<T>(userId: string, work: (client: PoolClient) => Promise<T>, deadline?: Deadline): Promise<T>;
+  /** As whoever is signed in to the pages. Read-write. Throws UNAUTHENTICATED where nobody is. */
+  asPerson<T>(session: BrowserSession, work: (client: PoolClient) => Promise<T>, deadline?: Deadline): Promise<T>;
 }
 
 /** How soon a server notices that the connection of a running statement was cut, ms. */
@@ -157,6 +167,16 @@ export function createSessions(
             session.serial,
           ]);
           await client.query("set local role federation_peer");
+        },
+        work,
+        deadline,
+      ),
+    asPerson: (session, work, deadline) =>
+      transaction(
+        "begin",
+        async (client) => {
+          await client.query("select federation.enter_as_person($1, $2)", [session.hash, session.background]);
+          await client.query("set local role federation_pages");
         },
         work,
         deadline,
