@@ -45,5 +45,5 @@ export function useAct<Result, Variables>(
 
 function nameOf({ definitions }: Pick<TadaDocumentNode, "definitions">): string {
   const [definition] = definitions;
-  return (definition?.kind === "OperationDefinition" ? definition.name?.value : undefined) ?? "";
+  return (definition !== undefined && "operation" in definition ? definition.name?.value : undefined) ?? "";
 }

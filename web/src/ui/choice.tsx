@@ -1,13 +1,15 @@
 import type { ReactElement } from "react";
 import {
   Button,
-  Checkbox,
+  CheckboxButton,
+  CheckboxField,
   CheckboxGroup,
   Label,
   ListBox,
   ListBoxItem,
   Popover,
-  Radio,
+  RadioButton,
+  RadioField,
   RadioGroup,
   Select,
   SelectValue,
@@ -93,9 +95,11 @@ export function Several({ label, options, value, onChange, hint }: SeveralProps)
       <div className="options">
         {options.length === 0 && <span className="soft">There is nothing to choose from.</span>}
         {options.map(({ id, name }) => (
-          <Checkbox key={id} className="check" value={id}>
-            <span>{name}</span>
-          </Checkbox>
+          <CheckboxField key={id} value={id}>
+            <CheckboxButton className="check">
+              <span>{name}</span>
+            </CheckboxButton>
+          </CheckboxField>
         ))}
       </div>
     </CheckboxGroup>
@@ -113,9 +117,11 @@ export function Check({
   onChange: (value: boolean) => void;
 }): ReactElement {
   return (
-    <Checkbox className="check" isSelected={value} onChange={onChange}>
-      <span>{label}</span>
-    </Checkbox>
+    <CheckboxField isSelected={value} onChange={onChange}>
+      <CheckboxButton className="check">
+        <span>{label}</span>
+      </CheckboxButton>
+    </CheckboxField>
   );
 }
 
@@ -136,9 +142,11 @@ export function OneOf({
       <Label className="label">{label}</Label>
       <div className="options">
         {options.map(({ id, name }) => (
-          <Radio key={id} className="radio" value={id}>
-            <span>{name}</span>
-          </Radio>
+          <RadioField key={id} value={id}>
+            <RadioButton className="radio">
+              <span>{name}</span>
+            </RadioButton>
+          </RadioField>
         ))}
       </div>
     </RadioGroup>

@@ -10,7 +10,7 @@ const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 const absolute = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "medium" });
 
 /** How far a time is from now, in the largest unit that fits. */
-export function fromNow(time: Date, now = new Date()): string {
+function fromNow(time: Date, now = new Date()): string {
   const distance = time.getTime() - now.getTime();
   for (const [unit, length] of UNITS) {
     if (Math.abs(distance) >= length) {
