@@ -20,7 +20,8 @@ export const ERROR_TABLE = {
     status: 401,
     exit: 77,
     sqlstate: "MF040",
-    meaning: "The home listener was given no bearer token, or one that it does not accept; or nobody is signed in to the pages.",
+    meaning:
+      "The home listener was given no bearer token, or one that it does not accept; or nobody is signed in to the pages.",
   },
   ADMINISTRATORS_ONLY: {
     status: 403,
@@ -31,7 +32,8 @@ export const ERROR_TABLE = {
   ORIGIN_REFUSED: {
     status: 403,
     exit: 77,
-    meaning: "A request to the pages came from a page of another origin, or without the header that only our own pages set.",
+    meaning:
+      "A request to the pages came from a page of another origin, or without the header that only our own pages set.",
   },
   GRANT_UNKNOWN: {
     status: 403,

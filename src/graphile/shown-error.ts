@@ -14,10 +14,21 @@ export function shownError(error: GraphQLError, fault: (error: FederationError) 
   }
   const ours = fromDatabaseError(error.originalError);
   fault(ours);
+  const where = placeOf(ours);
   return withCode(
-    new GraphQLError(ours.message, { ...(error.path === undefined ? {} : { path: error.path }), originalError: ours }),
+    new GraphQLError(ours.message, {
+      ...(error.path === undefined ? {} : { path: error.path }),
+      originalError: ours,
+      ...(where === undefined ? {} : { extensions: { path: where } }),
+    }),
     ours.code,
   );
+}
+
+/** Where in what was given the fault is, as the database says in the detail of its error: `{"path": "include_teams"}`. */
+function placeOf(error: FederationError): string | undefined {
+  const { detail } = (error.cause ?? {}) as { detail?: unknown };
+  return typeof detail === "string" ? /^\{"path": "([\w.]{0,100})"\}$/.exec(detail)?.[1] : undefined;
 }
 
 /** The same error with a code of ours. */
