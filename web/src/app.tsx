@@ -2,6 +2,7 @@ import { MutationCache, QueryCache, QueryClient, QueryClientProvider } from "@ta
 import { useState } from "react";
 import type { ReactElement } from "react";
 import { RequestError } from "./api/request.ts";
+import { SESSION_KEY } from "./api/session.ts";
 import { Gate } from "./gate.tsx";
 
 /** How old what is shown may be, ms. */
@@ -11,7 +12,7 @@ function createClient(): QueryClient {
   // The session ended: what is shown gives way to the sign-in.
   const onError = (error: Error): void => {
     if (error instanceof RequestError && error.code === "UNAUTHENTICATED") {
-      void client.invalidateQueries({ queryKey: ["session"] });
+      void client.invalidateQueries({ queryKey: SESSION_KEY });
     }
   };
   const client = new QueryClient({

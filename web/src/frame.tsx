@@ -2,7 +2,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Suspense } from "react";
 import type { ReactElement } from "react";
 import { Link, Router, useLocation } from "wouter";
-import { signOut, usePerson } from "./api/session.ts";
+import { changeSession, signOut, usePerson } from "./api/session.ts";
 import { Pages } from "./pages.tsx";
 import { Button } from "./ui/button.tsx";
 import { Skeleton } from "./ui/notes.tsx";
@@ -41,12 +41,7 @@ function Side(): ReactElement {
   const client = useQueryClient();
   const leave = useMutation({
     mutationFn: signOut,
-    // Nothing of one person is left for the next.
-    onSettled: () => {
-      window.history.replaceState(null, "", import.meta.env.BASE_URL);
-      client.clear();
-      return client.invalidateQueries({ queryKey: ["session"] });
-    },
+    onSettled: () => changeSession(client),
   });
   return (
     <header className="side">

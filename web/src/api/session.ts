@@ -1,3 +1,4 @@
+import type { QueryClient } from "@tanstack/react-query";
 import { createContext, use } from "react";
 import { post, read } from "./request.ts";
 
@@ -14,6 +15,15 @@ export interface Session {
   person: Person | null;
   /** Whether there is a provider to sign in with. */
   oidc: boolean;
+}
+
+/** By what the session is kept among the answers of the gateway. */
+export const SESSION_KEY = ["session"];
+
+/** Asks anew who is signed in, and forgets what the one before was shown. */
+export async function changeSession(client: QueryClient): Promise<void> {
+  await client.invalidateQueries({ queryKey: SESSION_KEY });
+  client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== SESSION_KEY[0] });
 }
 
 /** Asks who is signed in. */

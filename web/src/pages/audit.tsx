@@ -147,7 +147,7 @@ export function Audit(): ReactElement {
 function columns(whole: boolean): Column<AuditRow>[] {
   return [
     { name: "Time", cell: ({ at }) => <When at={at} /> },
-    { name: "What", cell: ({ verb, resource }) => <>{resource === null ? verb : `${verb} ${resource}`}</> },
+    { name: "What", cell: ({ verb, resource }) => <Asked verb={verb} resource={resource} /> },
     { name: "Outcome", cell: ({ outcome, code }) => <Outcome outcome={outcome} code={code} /> },
     {
       name: "Grant",
@@ -165,6 +165,15 @@ function columns(whole: boolean): Column<AuditRow>[] {
     { name: "Took", number: true, cell: ({ latencyMs }) => (latencyMs === null ? "" : `${latencyMs.toFixed(1)} ms`) },
     ...(whole ? [{ name: "By", cell: (row: AuditRow) => <Who row={row} /> }] : []),
   ];
+}
+
+function Asked({ verb, resource }: { verb: string; resource: string | null }): ReactElement {
+  return (
+    <>
+      {verb}
+      {resource !== null && <div className="soft">{resource}</div>}
+    </>
+  );
 }
 
 function Outcome({ outcome, code }: { outcome: string; code: string }): ReactElement {

@@ -91,7 +91,6 @@ export function Grants(): ReactElement {
                 { name: "Resources", cell: ({ scope }) => <Tags names={resourcesOf(scope)} none="none" /> },
                 {
                   name: "Last day",
-                  number: true,
                   cell: ({ requestsOfLastDay, refusedOfLastDay }) =>
                     `${requestsOfLastDay} requests, ${refusedOfLastDay} refused`,
                 },

@@ -83,7 +83,6 @@ export function NewGrant(): ReactElement {
           <div className="form">
             <Suggest
               label="Speaks for"
-              required
               value={subject}
               onChange={setSubject}
               suggestions={choices.data?.choices.users ?? []}

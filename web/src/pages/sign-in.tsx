@@ -1,7 +1,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import type { ReactElement } from "react";
-import { signIn } from "../api/session.ts";
+import { changeSession, signIn } from "../api/session.ts";
 import { Button } from "../ui/button.tsx";
 import { Field } from "../ui/field.tsx";
 import { Failure, Note } from "../ui/notes.tsx";
@@ -13,11 +13,7 @@ export function SignIn({ oidc }: { oidc: boolean }): ReactElement {
   const client = useQueryClient();
   const attempt = useMutation({
     mutationFn: signIn,
-    onSuccess: async () => {
-      setToken("");
-      client.clear();
-      await client.invalidateQueries({ queryKey: ["session"] });
-    },
+    onSuccess: () => changeSession(client),
   });
   const refused = new URLSearchParams(window.location.search).get("refused");
   return (

@@ -7,7 +7,6 @@ const TONES: Partial<Record<string, Tone>> = {
   active: "good",
   closed: "good",
   served: "good",
-  healthy: "good",
   ok: "good",
   OK: "good",
   pending: "warn",
@@ -18,10 +17,10 @@ const TONES: Partial<Record<string, Tone>> = {
   revoked: "bad",
   expired: "quiet",
   open: "bad",
-  refused: "bad",
+  denied: "bad",
+  down: "bad",
   failed: "bad",
   critical: "bad",
-  unreachable: "bad",
 };
 
 /** A state in one word; the word says it, the colour only helps. */

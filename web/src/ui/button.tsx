@@ -20,11 +20,11 @@ export function Button(props: ButtonProps): ReactElement {
   const { children, onPress, kind = "plain", type = "button", busy = false, disabled = false } = props;
   return (
     <AriaButton
-      className={`button ${kind}`}
-      type={type}
-      isPending={busy}
+      className={`button ${kind}${busy ? " busy" : ""}`}
+      // One that is disabled loses the keyboard's focus.
+      type={busy ? "button" : type}
       isDisabled={disabled}
-      {...(onPress === undefined ? {} : { onPress })}
+      {...(onPress === undefined || busy ? {} : { onPress })}
     >
       {children}
     </AriaButton>

@@ -1,5 +1,6 @@
+import { useId } from "react";
 import type { ReactElement } from "react";
-import { Button, ComboBox, FieldError, Input, Label, ListBox, ListBoxItem, Popover, Text } from "react-aria-components";
+import { FieldError, Input, Label, Text, TextField } from "react-aria-components";
 
 interface SuggestProps {
   label: string;
@@ -7,52 +8,37 @@ interface SuggestProps {
   onChange: (value: string) => void;
   /** What is there to choose from; anything else may be written, too. */
   suggestions: readonly string[];
-  hint?: string;
-  error?: string | undefined;
-  required?: boolean;
+  hint: string;
+  error: string | undefined;
 }
 
 /** A line of text for which there are suggestions. */
-export function Suggest(props: SuggestProps): ReactElement {
-  const { label, value, onChange, suggestions, hint, error, required = false } = props;
+export function Suggest({ label, value, onChange, suggestions, hint, error }: SuggestProps): ReactElement {
+  const list = useId();
   return (
-    <ComboBox
+    <TextField
       className="field"
-      allowsCustomValue
-      allowsEmptyCollection={false}
-      menuTrigger="focus"
-      inputValue={value}
-      onInputChange={onChange}
-      items={suggestions.map((id) => ({ id }))}
-      isRequired={required}
-      isInvalid={error !== undefined && error !== ""}
+      value={value}
+      onChange={onChange}
+      isRequired
+      isInvalid={error !== undefined}
       validationBehavior="aria"
+      autoComplete="off"
     >
       <Label>
         {label}
-        {required && <span aria-hidden> *</span>}
+        <span aria-hidden> *</span>
       </Label>
-      <div className="combo">
-        <Input className="input" autoComplete="off" />
-        <Button className="button" aria-label={`Suggestions for ${label}`}>
-          <span aria-hidden>▾</span>
-        </Button>
-      </div>
-      {hint !== undefined && (
-        <Text slot="description" className="hint">
-          {hint}
-        </Text>
-      )}
+      <Input className="input" list={list} />
+      <datalist id={list}>
+        {suggestions.map((id) => (
+          <option key={id} value={id} />
+        ))}
+      </datalist>
+      <Text slot="description" className="hint">
+        {hint}
+      </Text>
       <FieldError className="error">{error}</FieldError>
-      <Popover className="popover">
-        <ListBox<{ id: string }> className="list-box">
-          {({ id }) => (
-            <ListBoxItem className="list-box-item" id={id} textValue={id}>
-              {id}
-            </ListBoxItem>
-          )}
-        </ListBox>
-      </Popover>
-    </ComboBox>
+    </TextField>
   );
 }
