@@ -370,6 +370,7 @@ describe("a user who is no administrator", () => {
 
   test("is refused whatever is for administrators: 403 ADMINISTRATORS_ONLY, and the log says who asked", async () => {
     const id = alices.grantId;
+    const refused: unknown[] = [];
     const scope = JSON.stringify(SCOPE).replace(/"(\w+)":/g, "$1:");
     for (const [field, document] of [
       ["create_grant", `mutation { createGrant(subject: "alice", peerHost: "h", scope: ${scope}) { enrollmentUrl } }`],
@@ -387,12 +388,9 @@ describe("a user who is no administrator", () => {
       ["administrators", "{ administrators { name } }"],
     ] as const) {
       expect(await ask(alice, document), field).toMatchObject({ status: 403, code: "ADMINISTRATORS_ONLY" });
-      expect(await doneBy("alice"), field).toContainEqual({
-        verb: `pages.${field}`,
-        outcome: "denied",
-        code: "ADMINISTRATORS_ONLY",
-      });
+      refused.push({ verb: `pages.${field}`, outcome: "denied", code: "ADMINISTRATORS_ONLY" });
     }
+    expect(await doneBy("alice")).toEqual(expect.arrayContaining(refused));
   });
 
   test("looks at what their own grant lets out, and ends it", async () => {
