@@ -1,5 +1,5 @@
 --! Previous: sha1:ca155638e7428ca344ba9bb2375eb9157452e632
---! Hash: sha1:aee3a0e58fd13458a193c064abef2aa3269737a2
+--! Hash: sha1:06326afbb3729337872229f3add91d4b8e4f4b87
 --! Message: pages
 
 -- Who signs in to the pages, and what their browsers hold. The role and the schema by which the pages reach admin functions.
@@ -29,7 +29,6 @@ set local role federation_owner;
 
 comment on schema admin_api is 'What the pages may ask, each by one function: they decide whom they answer, and call the admin functions that everybody calls.';
 grant usage on schema admin_api to federation_pages, federation_admin;
-grant usage on schema federation to federation_pages;
 
 create table federation.federation_administrators (
   id uuid primary key default gen_random_uuid(),
