@@ -10,6 +10,9 @@ import type { TestGateway } from "./gateway.ts";
 /** Debian's package; Debian and Ubuntu both name it so. */
 const EXECUTABLE = process.env["MOSAIC_CHROMIUM"] ?? "/usr/bin/chromium";
 
+/** Pixels after which a long list only goes on. */
+const HIGHEST_PICTURE = 1_400;
+
 /** Whether Chromium is there. Throws where services are required and it is not. */
 export function hasChromium(): boolean {
   const found = existsSync(EXECUTABLE);
@@ -44,7 +47,7 @@ export async function openWindow(
   options: BrowserContextOptions = {},
 ): Promise<Window> {
   const context = await browser.newContext({
-    viewport: { width: 1_200, height: 800 },
+    viewport: { width: 1_280, height: 800 },
     reducedMotion: "reduce",
     timezoneId: "UTC",
     locale: "en",
@@ -122,6 +125,13 @@ export async function expectAccessible(page: Page): Promise<void> {
 /** Writes a picture for docs/pages, where pictures are asked for: a usual run leaves the tree as it is. */
 export async function picture(page: Page, name: string): Promise<void> {
   if (process.env["MOSAIC_WRITE_PICTURES"] === "1") {
-    await page.screenshot({ path: join("docs", "pages", `${name}.png`), fullPage: true, animations: "disabled" });
+    const { width = 0 } = page.viewportSize() ?? {};
+    const height = await page.evaluate<number>("document.documentElement.scrollHeight");
+    await page.screenshot({
+      path: join("docs", "pages", `${name}.png`),
+      fullPage: true,
+      clip: { x: 0, y: 0, width, height: Math.min(height, HIGHEST_PICTURE) },
+      animations: "disabled",
+    });
   }
 }

@@ -185,12 +185,15 @@ function Outcome({ outcome, code }: { outcome: string; code: string }): ReactEle
 }
 
 function Who({ row: { actor, details, requestId } }: { row: AuditRow }): ReactElement {
-  if (actor === null) {
-    return requestId === null ? <></> : <code className="soft">{requestId}</code>;
-  }
   return (
     <>
-      {actor}
+      {actor ?? "its peer"}
+      {requestId !== null && (
+        <details>
+          <summary className="small">request</summary>
+          <code>{requestId}</code>
+        </details>
+      )}
       {details !== null && (
         <details>
           <summary className="small">before and after</summary>

@@ -5,6 +5,7 @@ import { graphql } from "../api/graphql.ts";
 import { useAct, useAsk } from "../api/hooks.ts";
 import { Explained, explainMutation } from "../explain/explained.tsx";
 import { VisibleNow } from "../explain/visible-now.tsx";
+import { resourcesOf } from "../scope/scope.ts";
 import { Button } from "../ui/button.tsx";
 import { Choice, OneOf } from "../ui/choice.tsx";
 import { Field } from "../ui/field.tsx";
@@ -17,6 +18,7 @@ const subjectQuery = graphql(`
       id
       subject
       peerHost
+      scope
     }
     resources {
       name
@@ -51,7 +53,11 @@ export function ExplainPage({ id }: { id: string }): ReactElement {
                 <VisibleNow grantId={id} peer={grant.peerHost} subject={grant.subject} />
               </TabPanel>
               <TabPanel id="why">
-                <Why grantId={id} resources={resources.map(({ name }) => name)} />
+                <Why
+                  grantId={id}
+                  resources={resources.map(({ name }) => name)}
+                  first={resourcesOf(grant.scope)[0] ?? null}
+                />
               </TabPanel>
             </Tabs>
           )
@@ -61,9 +67,17 @@ export function ExplainPage({ id }: { id: string }): ReactElement {
   );
 }
 
-function Why({ grantId, resources }: { grantId: string; resources: string[] }): ReactElement {
+function Why({
+  grantId,
+  resources,
+  first,
+}: {
+  grantId: string;
+  resources: string[];
+  first: string | null;
+}): ReactElement {
   const explain = useAct(explainMutation);
-  const [resource, setResource] = useState<string | null>(resources[0] ?? null);
+  const [resource, setResource] = useState(first);
   const [by, setBy] = useState("rows");
   const [rowId, setRowId] = useState("");
   const [filter, setFilter] = useState("{}");

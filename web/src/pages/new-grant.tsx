@@ -8,7 +8,7 @@ import type { Draft } from "../scope/scope-editor.tsx";
 import { scopeToJson } from "../scope/scope.ts";
 import { Button, ButtonLink } from "../ui/button.tsx";
 import { Field } from "../ui/field.tsx";
-import { Failure, Note } from "../ui/notes.tsx";
+import { Failure } from "../ui/notes.tsx";
 import { OneTimeUrl } from "../ui/one-time-url.tsx";
 import { Card, Page } from "../ui/page.tsx";
 import { Suggest } from "../ui/suggest.tsx";
@@ -107,12 +107,7 @@ export function NewGrant(): ReactElement {
           </div>
         </Card>
         <Card title="How much">
-          <ScopeEditor draft={draft} onChange={setDraft} />
-          {tried && draft.error !== undefined && (
-            <Note tone="bad" alert>
-              <p>{draft.error}</p>
-            </Note>
-          )}
+          <ScopeEditor draft={draft} complain={tried} onChange={setDraft} />
         </Card>
         {create.isError && <Failure error={create.error} />}
         <div className="row">

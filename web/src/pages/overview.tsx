@@ -144,7 +144,7 @@ function Glance({ seen, whole }: { seen: Seen; whole: boolean }): ReactElement {
             keyOf={({ name }) => name}
             empty="Nothing is known of them."
             columns={[
-              { name: "Service", cell: ({ name }) => name },
+              { name: "Service", cell: ({ name }) => inWords(name) },
               { name: "State", cell: ({ state }) => <Badge>{state}</Badge> },
               { name: "Detail", cell: ({ detail }) => detail ?? "" },
             ]}
@@ -168,6 +168,11 @@ function Glance({ seen, whole }: { seen: Seen; whole: boolean }): ReactElement {
       </div>
     </>
   );
+}
+
+/** A name of the API as people say it. */
+function inWords(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 }
 
 function Figure({ name, value, note }: { name: string; value: string | number; note?: string }): ReactElement {

@@ -9,7 +9,7 @@ import type { Draft } from "../scope/scope-editor.tsx";
 import { readScope, scopeToJson } from "../scope/scope.ts";
 import { Ask } from "../ui/ask.tsx";
 import { Button } from "../ui/button.tsx";
-import { Failure, Loaded, Note } from "../ui/notes.tsx";
+import { Failure, Loaded } from "../ui/notes.tsx";
 import { Card, Page } from "../ui/page.tsx";
 
 const grantScopeQuery = graphql(`
@@ -93,6 +93,7 @@ function Editor({
       <Card title={`What ${peer} may read on behalf of ${subject}`}>
         <ScopeEditor
           draft={draft}
+          complain
           onChange={(next) => {
             setDraft(next);
             // What was counted was counted for another scope.
@@ -100,11 +101,6 @@ function Editor({
             update.reset();
           }}
         />
-        {draft.error !== undefined && (
-          <Note tone="bad">
-            <p>{draft.error}</p>
-          </Note>
-        )}
         {preview.isError && <Failure error={preview.error} />}
         <div className="row">
           <Button

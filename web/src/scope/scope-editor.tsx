@@ -2,6 +2,7 @@ import { useState } from "react";
 import type { ReactElement } from "react";
 import { Tab, TabList, TabPanel, Tabs } from "react-aria-components";
 import { Field } from "../ui/field.tsx";
+import { Note } from "../ui/notes.tsx";
 import { ScopeForm } from "./scope-form.tsx";
 import { isCap, parseScope, scopeToJson } from "./scope.ts";
 import type { Scope } from "./scope.ts";
@@ -13,7 +14,16 @@ export interface Draft {
 }
 
 /** Edits a scope by choosing or as JSON: what is changed on one side shows on the other. */
-export function ScopeEditor({ draft, onChange }: { draft: Draft; onChange: (draft: Draft) => void }): ReactElement {
+export function ScopeEditor({
+  draft,
+  complain,
+  onChange,
+}: {
+  draft: Draft;
+  /** Whether to say what is missing of what is chosen. */
+  complain: boolean;
+  onChange: (draft: Draft) => void;
+}): ReactElement {
   const [side, setSide] = useState("choose");
   const [text, setText] = useState("");
   return (
@@ -43,6 +53,11 @@ export function ScopeEditor({ draft, onChange }: { draft: Draft; onChange: (draf
             onChange({ scope, error: errorOf(scope) });
           }}
         />
+        {complain && draft.error !== undefined && (
+          <Note tone="bad" alert>
+            <p>{draft.error}</p>
+          </Note>
+        )}
       </TabPanel>
       <TabPanel id="json">
         <Field
