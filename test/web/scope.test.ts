@@ -76,7 +76,7 @@ describe.skipIf(!hasChromium())("the scope editor", () => {
     expect(rows.find(([resource]) => resource === "tasks")?.map((cell) => cell.trim())).toEqual([
       "tasks",
       "3 rows",
-      "1 rows",
+      "1 row",
       "none",
       "−2",
     ]);

@@ -80,7 +80,11 @@ export function ScopeChanges({ preview, peer }: { preview: Preview; peer: string
 }
 
 function served(admitted: boolean, rows: number, more: boolean): ReactElement {
-  return admitted ? <>{`${rows.toLocaleString("en")}${more ? " or more" : ""} rows`}</> : <Badge>not served</Badge>;
+  return admitted ? (
+    <>{`${rows.toLocaleString("en")}${more ? " or more" : ""} ${rows === 1 ? "row" : "rows"}`}</>
+  ) : (
+    <Badge>not served</Badge>
+  );
 }
 
 function Change({ sign, rows }: { sign: "+" | "−"; rows: number }): ReactElement {
