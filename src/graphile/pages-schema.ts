@@ -7,11 +7,13 @@ import type { FieldArgs } from "postgraphile/grafast";
 import type { DocumentNode, ExecutionResult, GraphQLSchema } from "postgraphile/graphql";
 import { getOperationAST, GraphQLError, Kind, OperationTypeNode, parse, validate } from "postgraphile/graphql";
 import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
-import { extendSchema, gql } from "postgraphile/utils";
+import { extendSchema } from "postgraphile/utils";
 import type { FederationError } from "../errors.ts";
 import type { AskPages, PagesCaller } from "../pages/ask.ts";
 import { shownError, withCode } from "./shown-error.ts";
-import { PAGES_TYPES } from "./pages-types.ts";
+import { REPORT_TYPES } from "./pages-report-types.ts";
+import { ROOT_TYPES } from "./pages-root-types.ts";
+import { SHOWN_TYPES } from "./pages-shown-types.ts";
 
 /** A GraphQL request of a browser that is signed in. */
 export interface PagesRequest {
@@ -29,7 +31,7 @@ export interface PagesExecutor {
   schema: GraphQLSchema;
 }
 
-/** The fields of Query and of Mutation that {@link PAGES_TYPES} declares. */
+/** The fields of Query and of Mutation that the types declare. */
 function fieldsOf(document: DocumentNode, type: "Query" | "Mutation"): string[] {
   return document.definitions.flatMap((definition) =>
     definition.kind === Kind.OBJECT_TYPE_EXTENSION && definition.name.value === type
@@ -45,8 +47,8 @@ function fieldsOf(document: DocumentNode, type: "Query" | "Mutation"): string[] 
  * @param pool reads the catalogue when the schema is built
  */
 export async function createPagesExecutor(pool: Pool, ask: AskPages): Promise<PagesExecutor> {
-  const typeDefs = gql(Object.assign([PAGES_TYPES], { raw: [PAGES_TYPES] }));
-  const declared = parse(PAGES_TYPES);
+  const typeDefs = parse(ROOT_TYPES + SHOWN_TYPES + REPORT_TYPES);
+  const declared = parse(ROOT_TYPES);
   const callerOf = (value: unknown): PagesCaller => (value as { caller: PagesCaller }).caller;
   const read = (field: string) =>
     function plan(_root: unknown, args: FieldArgs) {

@@ -75,7 +75,7 @@ export function createOidc(options: {
       oidc.clientId,
       undefined,
       clientSecret === undefined ? None() : ClientSecretPost(clientSecret),
-      // Only of a provider on loopback: the configuration takes no other without TLS.
+      // eslint-disable-next-line @typescript-eslint/no-deprecated -- marked so as to stand out; only of a provider on loopback, the configuration takes no other without TLS
       issuer.protocol === "http:" ? { execute: [allowInsecureRequests] } : {},
     );
     try {

@@ -19,9 +19,14 @@ export async function openProvider(client: {
   redirectUris: () => string[];
 }): Promise<TestProvider> {
   let account: { id: string; user: string | undefined } = { id: "nobody", user: undefined };
-  let handle: ReturnType<Provider["callback"]> | undefined;
+  let made: Provider | undefined;
   const server = createServer((request, response) => {
-    void handle?.(request, response);
+    made ??= provider();
+    if (request.url?.startsWith("/interaction/") === true) {
+      void made.interactionFinished(request, response, { login: { accountId: account.id } });
+    } else {
+      void made.callback()(request, response);
+    }
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -56,15 +61,6 @@ export async function openProvider(client: {
       interactions: { url: (_context, interaction) => `/interaction/${interaction.uid}` },
       pkce: { required: () => true },
     });
-  let made: Provider | undefined;
-  handle = async (request, response) => {
-    made ??= provider();
-    if (request.url?.startsWith("/interaction/") === true) {
-      await made.interactionFinished(request, response, { login: { accountId: account.id } });
-      return;
-    }
-    await made.callback()(request, response);
-  };
   return {
     issuer,
     account: (id, user) => {

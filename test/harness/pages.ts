@@ -58,7 +58,8 @@ export function browser(gateway: TestGateway): Browser {
         kept.set(name, value);
       }
     }
-    const json = /json/.test(answered.get("content-type") ?? "") && !/ndjson/.test(answered.get("content-type") ?? "");
+    const type = answered.get("content-type") ?? "";
+    const json = type.includes("json") && !type.includes("ndjson");
     const read = json ? (JSON.parse(text) as Record<string, unknown>) : {};
     const errors = read["errors"] as PagesAnswer["errors"];
     const code = errors?.[0]?.extensions["code"];
@@ -120,4 +121,18 @@ export async function userToken(gateway: TestGateway, user: string): Promise<{ t
     [user],
   );
   return { token: rows[0]?.token ?? "", tokenId: rows[0]?.token_id ?? "" };
+}
+
+/** What the audit log has of a person, once it is written, newest first. */
+export async function doneBy(
+  gateway: TestGateway,
+  person: string,
+): Promise<{ verb: string; outcome: string; code: string }[]> {
+  // A row is there within a second of its answer.
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  const { rows } = await gateway.pool.query<{ verb: string; outcome: string; code: string }>(
+    "select verb, outcome, code from federation.list_audit(limit_rows => 1000) where actor = $1 or details ->> 'person' = $1",
+    [person],
+  );
+  return rows;
 }

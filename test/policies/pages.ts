@@ -1,6 +1,8 @@
 import { createHash, randomBytes } from "node:crypto";
 import type { PoolClient } from "pg";
-import { asRole } from "./actors.ts";
+import type { TestDatabase } from "../harness/database.ts";
+import { activeGrant, asRole, seedPeople, seedRows } from "./actors.ts";
+import type { Grant, Scope } from "./actors.ts";
 import { only } from "./verbs.ts";
 
 /** Somebody who is signed in to the pages: the hash of their cookie. */
@@ -19,7 +21,7 @@ export async function administrator(client: PoolClient, name: string): Promise<S
 }
 
 /** Makes a token of a local user and signs them in. */
-export async function signedInUser(client: PoolClient, user: string): Promise<Session> {
+async function signedInUser(client: PoolClient, user: string): Promise<Session> {
   const { rows } = await asRole(client, "federation_admin", () =>
     client.query<{ token: string }>("select token from federation.create_user_token($1)", [user]),
   );
@@ -27,7 +29,7 @@ export async function signedInUser(client: PoolClient, user: string): Promise<Se
 }
 
 /** Signs a browser in by a token. */
-export async function signIn(client: PoolClient, token: string): Promise<Session> {
+async function signIn(client: PoolClient, token: string): Promise<Session> {
   const session = newSession();
   await asRole(client, "federation_gateway", () =>
     client.query("select federation.sign_in_by_token($1, $2)", [session, token]),
@@ -43,4 +45,47 @@ export async function asked<T>(client: PoolClient, session: Session, call: strin
     const { rows } = await client.query<{ answer: T }>(`select admin_api.${call} as answer`, values);
     return only(rows).answer;
   });
+}
+
+/** Two users with a grant and a peer each, and an administrator, who are signed in. */
+export interface PagesWorld {
+  ada: Session;
+  olga: Session;
+  mia: Session;
+  olgas: Grant;
+  mias: Grant;
+}
+
+/** The scope of olga's grant: one of her four rows. */
+export const SCOPE: Scope = { resources: ["tasks"], include_teams: ["t1"] };
+
+/** Makes the world of the tests of the pages. */
+export async function openPagesWorld(database: TestDatabase): Promise<PagesWorld> {
+  const client = await database.pool.connect();
+  await client.query("begin");
+  await seedPeople(client, { olga: ["t1", "t2"], mia: ["t3"] });
+  await seedRows(client, "tasks", [
+    { owner: "olga", team: null, label: "own" },
+    { owner: "olga", team: "t1", label: "team" },
+    { owner: "olga", team: "t2", label: "other team" },
+    { owner: "mia", team: "t3", label: "foreign" },
+  ]);
+  await seedRows(client, "notes", [{ owner: "olga", team: "t1", label: "note" }]);
+  await seedRows(client, "credentials", [{ owner: "olga", team: "t1", label: "login" }]);
+  const olgas = await activeGrant(client, "olga", SCOPE);
+  const mias = await activeGrant(client, "mia", { resources: ["tasks"], include_teams: "*" });
+  for (const user of ["olga", "mia"]) {
+    await client.query(
+      `insert into federation.federation_peers
+         (id, owner_user_id, host, federation_url, public_url, grant_id, root_certificate_der, certificate_chain_der, certificate_serial, certificate_not_after, sealed_key)
+       values (gen_random_uuid(), $1, 'far.example', 'https://far.example', 'https://far.example', gen_random_uuid(), '\\x00', '{"\\\\x00"}', '00', now() + interval '1 day', '\\x00')`,
+      [user],
+    );
+  }
+  const ada = await administrator(client, "ada");
+  const olga = await signedInUser(client, "olga");
+  const mia = await signedInUser(client, "mia");
+  await client.query("commit");
+  client.release();
+  return { ada, olga, mia, olgas, mias };
 }

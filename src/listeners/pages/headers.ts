@@ -1,5 +1,5 @@
 /** What a page of ours may load and do: what came from here, and nothing that stands in the page itself. */
-export const CONTENT_SECURITY_POLICY = [
+const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
   "style-src 'self'",

@@ -1,12 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { ExecutionResult } from "postgraphile/graphql";
 import { z } from "zod";
 import { rateLimited } from "../../admission/bucket.ts";
 import type { Bucket, Limits } from "../../admission/bucket.ts";
 import type { AuditQueue } from "../../audit/queue.ts";
 import { startDeadline } from "../../deadline.ts";
-import { asFederationError, ERROR_TABLE, FederationError } from "../../errors.ts";
-import type { ErrorCode } from "../../errors.ts";
+import { asFederationError, FederationError } from "../../errors.ts";
 import type { PagesExecutor } from "../../graphile/pages-schema.ts";
 import type { AskPages, PagesCaller } from "../../pages/ask.ts";
 import type { Oidc } from "../../pages/oidc.ts";
@@ -18,6 +16,7 @@ import type { BuiltPages } from "./built-pages.ts";
 import { readCookie, setCookie } from "./cookies.ts";
 import { exportAudit } from "./export-audit.ts";
 import { PAGES_HEADERS } from "./headers.ts";
+import { statusOf } from "./graphql-status.ts";
 import { originOf, requireOwnNavigation, requireOwnPage } from "./origin.ts";
 import type { PagesOrigin } from "./origin.ts";
 
@@ -272,13 +271,6 @@ export function createPages(options: PagesOptions): Pages {
       asked.response.destroy(asFederationError(error));
     }
   }
-}
-
-/** Of an answer without data, that of its first error: what was asked was not done. */
-function statusOf({ data, errors }: ExecutionResult): number {
-  const code = errors?.[0]?.extensions["code"];
-  const nothing = data == null || Object.values(data).every((value) => value == null);
-  return nothing && typeof code === "string" && code in ERROR_TABLE ? ERROR_TABLE[code as ErrorCode].status : 200;
 }
 
 function decodePath(pathname: string): string {
