@@ -70,7 +70,7 @@ function Side(): ReactElement {
       </nav>
       <div className="who">
         <span>
-          {person.name}
+          <strong>{person.name}</strong>
           <br />
           <small>{person.isAdministrator ? "administrator" : "user of this gateway"}</small>
         </span>

@@ -33,13 +33,9 @@ export function Pages(): ReactElement {
       <Route path="/grants">
         <Grants />
       </Route>
-      {isAdministrator && (
-        <Route path="/grants/new">
-          <NewGrant />
-        </Route>
-      )}
+      <Route path="/grants/new">{isAdministrator ? <NewGrant /> : <Nothing />}</Route>
       <Route path="/grants/:id">{({ id }) => <GrantPage id={id} />}</Route>
-      {isAdministrator && <Route path="/grants/:id/scope">{({ id }) => <ScopePage id={id} />}</Route>}
+      <Route path="/grants/:id/scope">{({ id }) => (isAdministrator ? <ScopePage id={id} /> : <Nothing />)}</Route>
       <Route path="/grants/:id/explain">{({ id }) => <ExplainPage id={id} />}</Route>
       <Route path="/peers">
         <Peers />
@@ -47,28 +43,22 @@ export function Pages(): ReactElement {
       <Route path="/audit">
         <Audit />
       </Route>
-      {isAdministrator && (
-        <Route path="/resources">
-          <Resources />
-        </Route>
-      )}
-      {isAdministrator && (
-        <Route path="/resources/new">
-          <NewResource />
-        </Route>
-      )}
-      {isAdministrator && (
-        <Route path="/alerts">
-          <Alerts />
-        </Route>
-      )}
+      <Route path="/resources">{isAdministrator ? <Resources /> : <Nothing />}</Route>
+      <Route path="/resources/new">{isAdministrator ? <NewResource /> : <Nothing />}</Route>
+      <Route path="/alerts">{isAdministrator ? <Alerts /> : <Nothing />}</Route>
       <Route>
-        <Page title="There is no such page">
-          <p>
-            <Link href="/">To the overview</Link>
-          </p>
-        </Page>
+        <Nothing />
       </Route>
     </Switch>
+  );
+}
+
+function Nothing(): ReactElement {
+  return (
+    <Page title="There is no such page">
+      <p>
+        <Link href="/">To the overview</Link>
+      </p>
+    </Page>
   );
 }
