@@ -22,8 +22,8 @@ describe.skipIf(!hasChromium())("by the keyboard alone", () => {
     await work.stop();
   });
 
-  function hasFocus(target: Locator): Promise<boolean> {
-    return target.evaluate<boolean>("(element) => element === document.activeElement");
+  async function hasFocus(target: Locator): Promise<boolean> {
+    return (await target.and(page.locator(":focus")).count()) === 1;
   }
 
   /** Presses Tab until this has the focus, and shows it. */
