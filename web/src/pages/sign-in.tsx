@@ -39,7 +39,7 @@ export function SignIn({ oidc }: { oidc: boolean }): ReactElement {
           onChange={setToken}
           required
           autoComplete="current-password"
-          hint="Administrators: mosaic administrator create. Users: mosaic token create."
+          hint="Administrators: mosaic admin add. Users: mosaic token create."
         />
         {attempt.isError && <Failure error={attempt.error} />}
         <div className="row">
