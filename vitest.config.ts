@@ -28,6 +28,7 @@ export default defineConfig({
       {
         test: { name: "services", include: ["test/services/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 180_000 },
       },
+      database("pages", ["test/web/**/*.test.ts"]),
       { test: { name: "load", include: ["test/load/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 300_000 } },
     ],
   },

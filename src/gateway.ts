@@ -21,6 +21,7 @@ import { FederationError } from "./errors.ts";
 import { createFederationListener } from "./listeners/federation.ts";
 import { createHomeListener } from "./listeners/home.ts";
 import { listen, stopListening } from "./listeners/lifecycle.ts";
+import { openPages } from "./listeners/pages/open-pages.ts";
 import { createPublicListener } from "./listeners/public.ts";
 import { createServerIdentity, SERVER_LIFETIME_SECONDS } from "./listeners/server-identity.ts";
 import { showAuthorities } from "./listeners/show-authorities.ts";
@@ -33,6 +34,7 @@ import { keepRevocations } from "./revocation/keep.ts";
 import { createRevocations } from "./revocation/revocations.ts";
 import { loadKeyring } from "./seal/keyring.ts";
 import { followAuthorities } from "./setup/follow-authorities.ts";
+import { jobDependencies } from "./setup/job-dependencies.ts";
 import { authoritiesReader } from "./setup/open-authority.ts";
 import { prepareDatabase } from "./setup/prepare.ts";
 import { requireFederatedTier } from "./setup/requirements.ts";
@@ -236,6 +238,8 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
     const access = openPeerAccess({ config, keyring: () => loadKeyring(paths.sealKeys), sessions, metrics, log });
     closers.push(() => access.close());
     const queries = createHomeQueries(access);
+    const mostMs = Math.max(config.limits.statementTimeoutMs, config.limits.peerTimeoutMs) + HOME_MS;
+    const { renewals } = jobDependencies({ adminUrl, config, paths, log });
     const home = createHomeListener({
       authenticate: await createAuthenticator(sessions, config),
       execute: await createHomeExecutor(pool, sessions, queries),
@@ -243,7 +247,8 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       metrics,
       tracing,
       signals: createSignals(),
-      mostMs: Math.max(config.limits.statementTimeoutMs, config.limits.peerTimeoutMs) + HOME_MS,
+      pages: await openPages({ config, paths, adminUrl, pool, sessions, renewals, audit, mostMs, log }),
+      mostMs,
       log,
     });
     const observing = keepObserving({

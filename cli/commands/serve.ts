@@ -34,6 +34,7 @@ export function serveCommand(): Command {
           `  peers        ${federationUrl}`,
           `  enrollment   ${publicUrl}`,
           `  local users  ${homeUrl}/graphql`,
+          `  pages        ${gateway.config.pages.url ?? homeUrl}/pages/`,
           "Ctrl-C stops it.",
         ].join("\n"),
       );

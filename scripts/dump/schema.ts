@@ -3,7 +3,14 @@ import type { ClientBase } from "pg";
 type Queryable = Pick<ClientBase, "query">;
 
 /** The schemas whose contents are dumped: the federation's own, and the sample application with what registration put on it. */
-export const DUMPED_SCHEMAS = ["federation", "federation_api", "federation_prepared", "home_api", "app"] as const;
+export const DUMPED_SCHEMAS = [
+  "federation",
+  "federation_api",
+  "federation_prepared",
+  "home_api",
+  "admin_api",
+  "app",
+] as const;
 
 // Each statement yields rows of (place, text): place orders them, text is what is written. Only names are shown, never ids, and no
 // name that depends on who migrated. The deparsing functions qualify every name, because the search path is empty.

@@ -11,7 +11,7 @@ import { sqlPage } from "./sql.ts";
 
 /** The generated files: paths from the project's root, and their texts. */
 export async function generateReference(connectionString: string): Promise<Map<string, string>> {
-  const { federation, home } = await graphqlSchemas(connectionString);
+  const { federation, home, pages } = await graphqlSchemas(connectionString);
   return new Map([
     ["docs/reference/errors.md", errorsPage()],
     ["docs/reference/config.md", configPage()],
@@ -21,6 +21,7 @@ export async function generateReference(connectionString: string): Promise<Map<s
     ["docs/reference/architecture.md", await rolledBack(connectionString, architecturePage)],
     ["docs/reference/federation.graphql", federation],
     ["docs/reference/home.graphql", home],
+    ["docs/reference/pages.graphql", pages],
   ]);
 }
 

@@ -42,6 +42,8 @@ begin
         answer := federation.list_as_peer(resource, arguments -> 'filter', (arguments ->> 'first')::integer);
       when 'count' then
         answer := to_jsonb(federation.count_as_peer(resource, (arguments ->> 'most')::integer));
+      when 'keys' then
+        answer := federation.keys_as_peer(resource, (arguments ->> 'most')::integer);
       when 'policies' then
         answer := federation.policies_as_peer(
           resource, array(select jsonb_array_elements_text(arguments -> 'images')),

@@ -19,7 +19,8 @@ begin
   entry.row_count := rows;
   entry.bytes_out := 0;
   entry.latency_ms := 0;
-  entry.actor := session_user;
+  entry.actor := federation.current_actor();
+  entry.details := federation.actor_details();
   perform federation.append_to_chain('admin', array[entry]);
 end;
 $$;

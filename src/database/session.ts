@@ -13,6 +13,14 @@ export type PeerSession = Pick<PeerIdentity, "grantId" | "subjectUserId" | "seri
 /** One statement. With `rowMode` its rows are arrays. */
 export type Statement = QueryConfig & { rowMode?: "array" };
 
+/** A browser that is signed in to the pages: what its cookie hashes to. */
+export interface BrowserSession {
+  /** SHA-256 of the cookie. */
+  hash: Buffer;
+  /** Whether the page asks by itself: an idle session then goes on to its end. */
+  background: boolean;
+}
+
 /**
  * Runs statements in transactions whose role and session end with them. Where a deadline is given and aborts, what runs is stopped and its
  * connection is given up; once that is done, the deadline's reason is thrown.
@@ -28,6 +36,8 @@ export interface Sessions {
   ): Promise<QueryResult<R>>;
   /** As a local user. Read-only. */
   asUser<R extends QueryResultRow>(userId: string, statement: Statement, deadline?: Deadline): Promise<QueryResult<R>>;
+  /** As whoever is signed in to the pages. Read-write. Throws UNAUTHENTICATED where nobody is. */
+  asPerson<T>(session: BrowserSession, work: (client: PoolClient) => Promise<T>, deadline?: Deadline): Promise<T>;
 }
 
 /** How soon a server notices that the connection of a running statement was cut, ms. */
@@ -203,6 +213,20 @@ export function createSessions(
         { ...named("enter_as_user"), text: "select federation.enter_as_user($1)", values: [userId] },
         { text: "set local role federation_user" },
       )(statement, deadline),
+    asPerson: (session, work, deadline) =>
+      transaction(
+        "begin",
+        [
+          {
+            ...named("enter_as_person"),
+            text: "select federation.enter_as_person($1, $2)",
+            values: [session.hash, session.background],
+          },
+          { text: "set local role federation_pages" },
+        ],
+        work,
+        deadline,
+      ),
   };
 }
 

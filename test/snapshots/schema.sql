@@ -2,6 +2,9 @@
 
 -- schemas
 
+create schema admin_api authorization federation_owner;
+comment on schema admin_api is 'What the pages may ask, each by one function: they decide whom they answer, and call the admin functions that everybody calls.';
+
 create schema app authorization app_owner;
 comment on schema app is 'A sample application: what the federation reads, none of it its own.';
 
@@ -129,6 +132,32 @@ alter table app.users enable row level security;
 alter table app.users force row level security;
 comment on table app.users is 'People.';
 
+create table federation.federation_administrators (
+  id uuid default gen_random_uuid() not null,
+  name text not null,
+  token_hash bytea,
+  oidc_issuer text,
+  oidc_subject text,
+  created_at timestamp with time zone default now() not null,
+  created_by text not null,
+  constraint _900_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
+  constraint federation_administrators_hash CHECK ((octet_length(token_hash) = 32)),
+  constraint federation_administrators_name CHECK ((name ~ '^[a-zA-Z0-9][a-zA-Z0-9._@-]{0,99}$'::text)),
+  constraint federation_administrators_name_key UNIQUE (name),
+  constraint federation_administrators_oidc CHECK (((oidc_issuer IS NULL) = (oidc_subject IS NULL))),
+  constraint federation_administrators_oidc_key UNIQUE (oidc_issuer, oidc_subject),
+  constraint federation_administrators_pkey PRIMARY KEY (id),
+  constraint federation_administrators_subject CHECK (((length(oidc_subject) >= 1) AND (length(oidc_subject) <= 256))),
+  constraint federation_administrators_token_hash_key UNIQUE (token_hash),
+  constraint federation_administrators_way_in CHECK (((token_hash IS NOT NULL) OR (oidc_subject IS NOT NULL)))
+); -- owner federation_owner
+alter table federation.federation_administrators enable row level security;
+alter table federation.federation_administrators force row level security;
+comment on table federation.federation_administrators is 'People who run the federation from the pages: by a token, of which the SHA-256 is kept, or by an OpenID Connect provider.';
+comment on column federation.federation_administrators.name is 'What the audit log says of who did something.';
+comment on column federation.federation_administrators.oidc_issuer is 'Whose subject it is: another provider''s subject of the same name is somebody else (OpenID Connect Core §5.7).';
+comment on column federation.federation_administrators.created_by is 'Who added them: a database login, or the name of an administrator.';
+
 create table federation.federation_alerts (
   id bigint generated always as identity not null,
   at timestamp with time zone default clock_timestamp() not null,
@@ -222,18 +251,20 @@ create table federation.federation_audit_log (
 ) partition by RANGE (at); -- owner federation_owner
 alter table federation.federation_audit_log enable row level security;
 alter table federation.federation_audit_log force row level security;
+CREATE INDEX federation_audit_log_at_idx ON ONLY federation.federation_audit_log USING brin (at);
 CREATE INDEX federation_audit_log_chain_idx ON ONLY federation.federation_audit_log USING btree (chain, "position");
 CREATE INDEX federation_audit_log_grant_id_idx ON ONLY federation.federation_audit_log USING btree (grant_id, at);
 CREATE INDEX federation_audit_log_id_idx ON ONLY federation.federation_audit_log USING btree (id);
 comment on table federation.federation_audit_log is 'One row for each federated request, served or refused; append-only by trigger. Holds no body and no parameter.';
 comment on column federation.federation_audit_log.query_hash is 'SHA-256 of the normalised parameters.';
 comment on column federation.federation_audit_log.hash is 'SHA-256 over the hash before it and the content of the row.';
-comment on column federation.federation_audit_log.actor is 'Who made a change: the database login.';
+comment on column federation.federation_audit_log.actor is 'Who made a change: the database login or, where details say "via": "pages", the name of who was signed in there.';
 comment on column federation.federation_audit_log.details is 'Of a change, what was there before and after, without secrets; of a gap, its count and time.';
 
 create table federation.federation_audit_log_default partition of federation.federation_audit_log DEFAULT; -- owner federation_owner
 alter table federation.federation_audit_log_default enable row level security;
 alter table federation.federation_audit_log_default force row level security;
+CREATE INDEX federation_audit_log_default_at_idx ON federation.federation_audit_log_default USING brin (at);
 CREATE INDEX federation_audit_log_default_chain_position_idx ON federation.federation_audit_log_default USING btree (chain, "position");
 CREATE INDEX federation_audit_log_default_grant_id_at_idx ON federation.federation_audit_log_default USING btree (grant_id, at);
 CREATE INDEX federation_audit_log_default_id_idx ON federation.federation_audit_log_default USING btree (id);
@@ -259,6 +290,32 @@ alter table federation.federation_authorities force row level security;
 comment on table federation.federation_authorities is 'Certificate authorities whose client certificates this gateway accepts. The newest that is not retired signs.';
 comment on column federation.federation_authorities.sealed_key is 'PKCS#8 key of an embedded authority, sealed with the row id as associated data.';
 comment on column federation.federation_authorities.cross_certificate_der is 'Its key, certified by the authority before it: who trusts only that one is led to it (RFC 4210 §4.4).';
+
+create table federation.federation_browser_sessions (
+  session_hash bytea not null,
+  administrator_id uuid,
+  user_id text,
+  user_token_id uuid,
+  signed_in_by text not null,
+  created_at timestamp with time zone default now() not null,
+  last_seen_at timestamp with time zone default now() not null,
+  expires_at timestamp with time zone not null,
+  constraint federation_browser_sessions_administrator_id_fkey FOREIGN KEY (administrator_id) REFERENCES federation.federation_administrators(id) ON DELETE CASCADE,
+  constraint federation_browser_sessions_hash CHECK ((octet_length(session_hash) = 32)),
+  constraint federation_browser_sessions_person CHECK (((administrator_id IS NULL) <> (user_id IS NULL))),
+  constraint federation_browser_sessions_pkey PRIMARY KEY (session_hash),
+  constraint federation_browser_sessions_signed_in_by CHECK ((signed_in_by = ANY (ARRAY['token'::text, 'oidc'::text]))),
+  constraint federation_browser_sessions_token CHECK (((user_token_id IS NOT NULL) = ((user_id IS NOT NULL) AND (signed_in_by = 'token'::text)))),
+  constraint federation_browser_sessions_user CHECK (((length(user_id) >= 1) AND (length(user_id) <= 256))),
+  constraint federation_browser_sessions_user_token_id_fkey FOREIGN KEY (user_token_id) REFERENCES federation.federation_user_tokens(id) ON DELETE CASCADE
+); -- owner federation_owner
+alter table federation.federation_browser_sessions enable row level security;
+alter table federation.federation_browser_sessions force row level security;
+CREATE INDEX federation_browser_sessions_administrator_id_idx ON federation.federation_browser_sessions USING btree (administrator_id);
+CREATE INDEX federation_browser_sessions_expires_at_idx ON federation.federation_browser_sessions USING btree (expires_at);
+CREATE INDEX federation_browser_sessions_user_token_id_idx ON federation.federation_browser_sessions USING btree (user_token_id);
+comment on table federation.federation_browser_sessions is 'Browsers that are signed in to the pages, by the SHA-256 of their cookie. A session ends with the token or the administrator that it is of.';
+comment on column federation.federation_browser_sessions.last_seen_at is 'When the person last asked for something, to the minute; what a page asks by itself does not count.';
 
 create table federation.federation_certificates (
   serial text not null,
@@ -671,6 +728,195 @@ The resources of this gateway.';
 
 -- functions
 
+create function admin_api."grant"(id uuid)
+  returns jsonb
+  language sql stable security definer
+  set search_path=""
+  as sha256 d335a55cf9805210c628156cea7b6c371eaffa8cbbad18864d522c928ca897a5; -- owner federation_owner
+comment on function admin_api."grant"(uuid) is 'A grant that the person may see; null where there is none. Raises MF040.';
+
+create function admin_api.administrators()
+  returns jsonb
+  language plpgsql stable security definer
+  set search_path=""
+  as sha256 e6dc8a643a9808bf3c1ad71057c91bad199b1016da5436948918427a19f1c74d; -- owner federation_owner
+comment on function admin_api.administrators() is 'Who may sign in as an administrator. Raises MF040, MF041.';
+
+create function admin_api.alerts(include_resolved boolean DEFAULT false)
+  returns jsonb
+  language plpgsql stable security definer
+  set search_path=""
+  as sha256 1da29f0b8738b9b71297f87c5edef2fbe109da0991936eb263046ca82a7c66d4; -- owner federation_owner
+comment on function admin_api.alerts(boolean) is 'What an administrator should look at, newest first. Raises MF040, MF041.';
+
+create function admin_api.audit(grant_id text DEFAULT NULL::text, subject text DEFAULT NULL::text, verb text DEFAULT NULL::text, outcome text DEFAULT NULL::text, code text DEFAULT NULL::text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, until timestamp with time zone DEFAULT NULL::timestamp with time zone, before bigint DEFAULT NULL::bigint, archived boolean DEFAULT false, first integer DEFAULT 100)
+  returns jsonb
+  language plpgsql stable security definer
+  set search_path=""
+  as sha256 cee626f6bd04a6393aab45c10561f84373efd17b9ae9df4ee6ce09f77505f5f7; -- owner federation_owner
+comment on function admin_api.audit(text,text,text,text,text,timestamp with time zone,timestamp with time zone,bigint,boolean,integer) is 'A page of the audit log, newest first, and the id before which the next begins. A user''s has the trail of the grants in which they are the subject. Raises MF040.';
+
+create function admin_api.audit_exported()
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 ce10ca728d89c4393a0e9ae163278c8b6cfdab9057a7c99217a2c54b9a628bc0; -- owner federation_owner
+comment on function admin_api.audit_exported() is 'Says in the log that the person takes a copy of what they may read of it. Raises MF040.';
+
+create function admin_api.audit_verification()
+  returns jsonb
+  language plpgsql stable security definer
+  set search_path=""
+  as sha256 a782c420b951cf11a3628f29b9385f95f6f4add61d7a956807f9262b7b06272d; -- owner federation_owner
+comment on function admin_api.audit_verification() is 'Walks every chain of the audit log, as federation.verify_audit. Raises MF040, MF041.';
+
+create function admin_api.candidate_tables()
+  returns jsonb
+  language plpgsql stable security definer
+  set search_path=""
+  as sha256 e51a363f843dcb864ad2eceb0cfda75986f14b43d20df0392bed3e0f9102198c; -- owner federation_owner
+comment on function admin_api.candidate_tables() is 'Tables that are not registered, with their columns, and which of these alone identify a row. Raises MF040, MF041.';
+
+create function admin_api.choices(search text DEFAULT NULL::text)
+  returns jsonb
+  language plpgsql stable security definer
+  set search_path=""
+  as sha256 bb868127bca649632aea7dee1804a27d4541e9d337598959ac55fba3ba22b1e3; -- owner federation_owner
+comment on function admin_api.choices(text) is 'Users and teams whose ids begin so, at most 50 each, and the resources: what a grant and its scope are made of. Raises MF040, MF041.';
+
+create function admin_api.create_enrollment_url(grant_id uuid)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 6aa0d7d414d00190f398a29c6fa0a5f8c7566918e109ee2164d754382131c54c; -- owner federation_owner
+comment on function admin_api.create_enrollment_url(uuid) is 'federation.create_enrollment_token, for an administrator. Raises MF011, MF021, MF031, MF040, MF041.';
+
+create function admin_api.create_grant(subject text, peer_host text, scope jsonb, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 99e7b159c9d8d12d285f6b32e3f47881ada88a7671547f0ee25cf0eeaa9464c0; -- owner federation_owner
+comment on function admin_api.create_grant(text,text,jsonb,timestamp with time zone) is 'federation.create_grant, for an administrator; the URL is told this once. Raises MF012, MF020, MF021, MF023, MF040, MF041.';
+
+create function admin_api.explain(grant_id uuid, resource text, id text DEFAULT NULL::text, filter jsonb DEFAULT NULL::jsonb, most integer DEFAULT 20)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 7492f8c41510a9d006ffca06bcf271d148851c69db0877e332bd5dfd39b8cf8f; -- owner federation_owner
+comment on function admin_api.explain(uuid,text,text,jsonb,integer) is 'federation.explain, for an administrator, or federation.explain_for_user, for the subject of the grant. Raises MF011, MF012, MF040.';
+
+create function admin_api.grants(status text DEFAULT NULL::text, search text DEFAULT NULL::text)
+  returns jsonb
+  language sql stable security definer
+  set search_path=""
+  as sha256 6a2b68ce62f2321f395f152da5a74815a9b50df3b03bd2fcb15787cec6edcf44; -- owner federation_owner
+comment on function admin_api.grants(text,text) is 'Grants, newest first: an administrator''s answer has all, a user''s those in which they are the subject; of one status, or with some text in id, subject or host. Raises MF040.';
+
+create function admin_api.me()
+  returns jsonb
+  language sql stable security definer
+  set search_path=""
+  as sha256 5c8da7c037aafbf7462b62c0ecaa270a821b80a21af03c52f460f2bf55b92d15; -- owner federation_owner
+comment on function admin_api.me() is 'Who is signed in. Raises MF040.';
+
+create function admin_api.overview()
+  returns jsonb
+  language plpgsql stable security definer
+  set search_path=""
+  as sha256 5c4fb21fe3b528c17c26cc06a170a6ca26fe8bf92c29b458a55077d39150b6a1; -- owner federation_owner
+comment on function admin_api.overview() is 'The gateway at a glance. To a user, grants and peers are their own, and gateways, alerts and traffic are empty. Raises MF040.';
+
+create function admin_api.peer(id uuid)
+  returns jsonb
+  language sql stable security definer
+  set search_path=""
+  as sha256 9f512ca2ef04cd8b28521dbc0b0f0cd078cadae9c68663267c7cc115d4e0d23f; -- owner federation_owner
+comment on function admin_api.peer(uuid) is 'A peer that the person may see. Raises MF011, MF040.';
+
+create function admin_api.peers()
+  returns jsonb
+  language sql stable security definer
+  set search_path=""
+  as sha256 93a3987160b9d55c6268636787d054b207c3738f60cf920372cf39bb5f4f8ad8; -- owner federation_owner
+comment on function admin_api.peers() is 'Peers: an administrator''s answer has everybody''s, a user''s their own. Raises MF040.';
+
+create function admin_api.preview_scope(grant_id uuid, scope jsonb)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 316f3883b93249feebb2596649c69c3a321b478dcf16cbea359b82e7a532e703; -- owner federation_owner
+comment on function admin_api.preview_scope(uuid,jsonb) is 'federation.preview_scope, for an administrator. Raises MF011, MF020, MF040, MF041.';
+
+create function admin_api.register_resource(name text, "table" text, owner text DEFAULT NULL::text, team text DEFAULT NULL::text, text_columns text[] DEFAULT NULL::text[], time_column text DEFAULT NULL::text, key_column text DEFAULT NULL::text, hidden_columns text[] DEFAULT NULL::text[])
+  returns jsonb
+  language plpgsql volatile
+  set search_path=""
+  as sha256 f3c9cc20fb5d9e110ccb67e4cbccd65d654b1e4563b0a1a75c9508903dde390c; -- owner federation_owner
+comment on function admin_api.register_resource(text,text,text,text,text[],text,text,text[]) is 'federation.register_resource, for an administrator who chose a table and columns of it. Raises MF022, MF031, MF040, MF041.';
+
+create function admin_api.remove_peer(id uuid)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 0230a50e940baa3b7d5b44180db158f630e133519367824a59633294743a6f08; -- owner federation_owner
+comment on function admin_api.remove_peer(uuid) is 'federation.remove_peer, for an administrator or the user whose peer it is. Raises MF011, MF040.';
+
+create function admin_api.request_renewal(id uuid)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 76ca93d0775f9fe561bfe946aa807f0f2a3570699749c6c697c183fd184139f3; -- owner federation_owner
+comment on function admin_api.request_renewal(uuid) is 'Whether the person may have the certificate for a peer renewed, which the gateway then does; who asked is in the audit log. Raises MF011, MF031, MF040.';
+
+create function admin_api.resources()
+  returns jsonb
+  language sql stable security definer
+  set search_path=""
+  as sha256 1e6e2c324b59a4e4da8a1c39c21b91e657d18e4f77a4d4a8f843ca4d63e5e235; -- owner federation_owner
+comment on function admin_api.resources() is 'Registered resources. Raises MF040.';
+
+create function admin_api.resume_grant(grant_id uuid)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 a39b174597a9d12e8be87c02e3351fd820db6fae0d533e9428c0a6a73d4fb0a4; -- owner federation_owner
+comment on function admin_api.resume_grant(uuid) is 'federation.resume_grant, for an administrator. Raises MF011, MF031, MF040, MF041.';
+
+create function admin_api.revoke_grant(grant_id uuid, reason text)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 9b8b9fc18d4b949361d03e515182ea0b8f34d3b9d3cc76a8b7ed0f47b9c74c36; -- owner federation_owner
+comment on function admin_api.revoke_grant(uuid,text) is 'federation.revoke_grant, for an administrator or the subject of the grant. Raises MF011, MF012, MF040.';
+
+create function admin_api.suspend_grant(grant_id uuid)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 53db0eb73c0fb24735db1da1f47e3c30640b46090e6d3e69abfe17ccee0d1224; -- owner federation_owner
+comment on function admin_api.suspend_grant(uuid) is 'federation.suspend_grant, for an administrator. Raises MF011, MF031, MF040, MF041.';
+
+create function admin_api.unregister_resource(name text)
+  returns jsonb
+  language plpgsql volatile
+  set search_path=""
+  as sha256 daa0b4980ac02b91c919e74259d3ae09c0d4cb61c9b70889decc5f2ee97bb9a6; -- owner federation_owner
+comment on function admin_api.unregister_resource(text) is 'federation.unregister_resource, for an administrator. Raises MF011, MF031, MF040, MF041.';
+
+create function admin_api.update_scope(grant_id uuid, scope jsonb, confirm_widening boolean DEFAULT false)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 ed5ec627db335429b0f57ff7b687e41ebdfc53d66faf5a2705b30f4a76820155; -- owner federation_owner
+comment on function admin_api.update_scope(uuid,jsonb,boolean) is 'federation.update_grant, for an administrator who has confirmed what widens. Raises MF011, MF020, MF031, MF040, MF041, MF042.';
+
+create function admin_api.visible(grant_id uuid, samples integer DEFAULT 3)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 35551672b459f383c1640ebf19718332bb7642b915af12cb56d63d01fa5fbe19; -- owner federation_owner
+comment on function admin_api.visible(uuid,integer) is 'federation.visible, for an administrator, or federation.visible_for_user, for the subject of the grant. Raises MF011, MF012, MF040.';
+
 create function app.current_team_ids()
   returns text[]
   language sql stable security definer
@@ -684,6 +930,20 @@ create function app.current_user_id()
   set search_path=""
   as sha256 ac91277630e5413fe7702fd5e64e9183fca678e783a45b45ff09cd1212a9a9dc; -- owner app_owner
 comment on function app.current_user_id() is 'The user that the application signed in.';
+
+create function federation.actor_details()
+  returns jsonb
+  language sql stable
+  set search_path=""
+  as sha256 2092ccaece6e2b015c415196a64ff502faa9a0b664742cd7b1b8ed10626c677a; -- owner federation_owner
+comment on function federation.actor_details() is 'By which way and as what the actor came; null for a database login, which is its own.';
+
+create function federation.add_administrator(name text, oidc_issuer text DEFAULT NULL::text, oidc_subject text DEFAULT NULL::text)
+  returns TABLE(administrator_id uuid, token text)
+  language plpgsql volatile security definer rows 1000
+  set search_path=""
+  as sha256 11020e44a9ded984dbbd2077cafe621c280f05626bcd78dab35a766731b58f99; -- owner federation_owner
+comment on function federation.add_administrator(text,text,text) is 'Who may run the federation from the pages: by a token, which is returned this once, or by the subject of an OpenID Connect issuer. Raises MF012, MF031.';
 
 create function federation.add_authority(id uuid, kind text, certificate_der bytea, fingerprint text, sealed_key bytea)
   returns void
@@ -781,7 +1041,7 @@ create function federation.audit_look(verb text, grant_id uuid, resource text, r
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 af0039362886a97ab33d131d56ac2333f04d9c59a56962b3e1d27b00ea4de0b6; -- owner federation_owner
+  as sha256 f4a0e0e49aeb8e4ef0dc86035d349a0d79f13cec95ff89b1a3eccbb8c41400bd; -- owner federation_owner
 comment on function federation.audit_look(text,uuid,text,integer) is 'Writes to the audit log that an administrator looked at what a grant lets out.';
 
 create function federation.audit_of_current_user()
@@ -797,6 +1057,13 @@ create function federation.audit_partitions()
   set search_path=""
   as sha256 efe9a0c9d5c3cbc24d2e38595e8c783e6290dc49a17db76d57e308615b954714; -- owner federation_owner
 comment on function federation.audit_partitions() is 'The parts of the audit log and of its archive, with their bounds; the default partition has none.';
+
+create function federation.audit_person(verb text, grant_id uuid DEFAULT NULL::uuid, details jsonb DEFAULT '{}'::jsonb)
+  returns void
+  language plpgsql volatile
+  set search_path=""
+  as sha256 4e7e9d6087d18b1526052311e830ecce14e0afc8c451a48c10daec83b8045b58; -- owner federation_owner
+comment on function federation.audit_person(text,uuid,jsonb) is 'Writes to the audit log what a person did that changes no row of a table.';
 
 create function federation.audit_unchained()
   returns TABLE(entries bigint, digest text)
@@ -972,7 +1239,7 @@ create function federation.create_grant(subject_user_id text, peer_host text, sc
   returns TABLE(grant_id uuid, enrollment_token text, token_expires_at timestamp with time zone, enrollment_url text)
   language plpgsql volatile security definer rows 1000
   set search_path=""
-  as sha256 303b1154c3f482dee4f593b9be66cea472b3f7f4480c625465415ee8c9fd3343; -- owner federation_owner
+  as sha256 7c5b554b903153e649a56092ecd2ebf977a020e5674e1be8a352b3f6168bcc7e; -- owner federation_owner
 comment on function federation.create_grant(text,text,jsonb,timestamp with time zone) is 'Creates a pending grant and its one-time enrollment token (15 minutes). Raises MF012, MF020, MF021, MF023.';
 
 create function federation.create_user_token(user_id text, label text DEFAULT NULL::text, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone)
@@ -981,6 +1248,20 @@ create function federation.create_user_token(user_id text, label text DEFAULT NU
   set search_path=""
   as sha256 59b10571dd29ac8274ef835be3d48d96711918cbe934eaa775736278d558b31d; -- owner federation_owner
 comment on function federation.create_user_token(text,text,timestamp with time zone) is 'A bearer token by which the home listener knows a local user. Raises MF012, MF021, MF023.';
+
+create function federation.current_actor()
+  returns text
+  language sql stable
+  set search_path=""
+  as sha256 185b762e23c24ef96d01ac911ab667c846059bd7fdb5c9488061b093e4d5cd1f; -- owner federation_owner
+comment on function federation.current_actor() is 'Who the audit log says made a change: the person who is signed in to the pages, or else the database login.';
+
+create function federation.current_person()
+  returns jsonb
+  language sql stable
+  set search_path=""
+  as sha256 16ef275716a3f139a39651b997c001fe1398b1f8591534da0d8e47d1d1acbd22; -- owner federation_owner
+comment on function federation.current_person() is 'Who is signed in: {"name", "administrator", "user", "signedInBy", "expiresAt"}; user is null for administrators. Null in a transaction of nobody.';
 
 create function federation.current_session()
   returns jsonb
@@ -1086,6 +1367,13 @@ create function federation.enter_as_peer(grant_id uuid, subject text, serial tex
   set search_path=""
   as sha256 29ca2ca36f483cbbc4b258193049688347b2535ad5eb26c6729ebae51534d978; -- owner federation_owner
 comment on function federation.enter_as_peer(uuid,text,text,text) is 'Opens a peer''s session for the rest of the transaction, by the serial and the SHA-256 of its certificate. Raises MF001 to MF007, MF021 and MF401.';
+
+create function federation.enter_as_person(session_hash bytea, background boolean DEFAULT false)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 b1d7343f879f90300a0d8e34f2debcbaad4cc47710a5116e741aae74ceae8abb; -- owner federation_owner
+comment on function federation.enter_as_person(bytea,boolean) is 'Makes the rest of this transaction one of the person who is signed in by this session, and returns who that is. In the background, nobody has asked: an idle session goes on to its end. Raises MF040.';
 
 create function federation.enter_as_user(user_id text)
   returns void
@@ -1258,6 +1546,13 @@ create function federation.install_search_triggers(name text, table_id regclass)
   as sha256 4763a68e4118b72841f7b98c194deea2d857cc29d4d4f5c913db31e89564aa53; -- owner federation_owner
 comment on function federation.install_search_triggers(text,regclass) is 'Keeps the words of a table''s rows from now on, and of those that are there.';
 
+create function federation.is_live(session federation.federation_browser_sessions)
+  returns boolean
+  language sql stable
+  set search_path=""
+  as sha256 57df208eebab121a2456469dd5b601d3e46ea61d6307f161a1e8165bb92c1eed; -- owner federation_owner
+comment on function federation.is_live(federation.federation_browser_sessions) is 'Whether a browser is signed in now. A row of an administrator who is gone is gone, too.';
+
 create function federation.is_of_kind(kind text, value jsonb)
   returns boolean
   language sql immutable strict parallel safe
@@ -1312,6 +1607,15 @@ create function federation.keyed(ids text[], verdicts jsonb)
   as sha256 6e695e8a0067b30de3c7e13dc20b2bde26538f4c3f4e10373c4967ffb140c629; -- owner federation_owner
 comment on function federation.keyed(text[],jsonb) is 'A list of what was said of rows, in the order of their keys, as an object by key.';
 
+create function federation.keys_as_peer(resource text, most integer)
+  returns jsonb
+  language plpgsql volatile security definer
+  set DateStyle=ISO, MDY
+  set TimeZone=UTC
+  set search_path=""
+  as sha256 f7bcd2e4c217ed26d51289c4bb1413bd06ad4d9c666a8b54b32fca348ef8d637; -- owner federation_peer
+comment on function federation.keys_as_peer(text,integer) is 'The keys of the rows of a resource that a peer sees, up to a number of them, in the order of their bytes.';
+
 create function federation.keys_in_scope(grant_id uuid, scope jsonb, resource text, key_column name, ids text[])
   returns text[]
   language sql volatile
@@ -1321,10 +1625,26 @@ comment on function federation.keys_in_scope(uuid,jsonb,text,name,text[]) is 'Wh
 
 create function federation.keyset_ranges(names name[], types text[], nullables boolean[], descendings boolean[], keyset text[])
   returns text[]
+create function federation.keys_of_scope(grant_id uuid, scope jsonb, resource text, most integer)
+  returns text[]
+  language sql volatile
+  set search_path=""
+  as sha256 ae06fbcabded1a18fb9e4ada545a3a1c8f58735b4afed51d84f4fd7534b68f72; -- owner federation_owner
+comment on function federation.keys_of_scope(uuid,jsonb,text,integer) is 'The keys of the rows that a peer would see under a scope, the first ones in the order of their bytes.';
+
+create function federation.keyset_condition(names name[], types text[], nullables boolean[], descendings boolean[], keyset text[])
+  returns text
   language plpgsql immutable
   set search_path=""
   as sha256 623b276abdc5ad873c519a791cdba018b6b7eedca4808ceca3b0a942e192c643; -- owner federation_owner
 comment on function federation.keyset_ranges(name[],text[],boolean[],boolean[],text[]) is 'Conditions for the rows after a position, whose values they refer to as ($3)[n]: each row that follows meets exactly one of them.';
+
+create function federation.list_administrators()
+  returns TABLE(administrator_id uuid, name text, has_token boolean, oidc_issuer text, oidc_subject text, created_at timestamp with time zone, created_by text, last_seen_at timestamp with time zone)
+  language sql stable security definer rows 1000
+  set search_path=""
+  as sha256 30bc7844250c262173110632381467be1ee126c1a62d73973a61975ae889b412; -- owner federation_owner
+comment on function federation.list_administrators() is 'Who may run the federation from the pages, without hashes; last_seen_at is of sessions that are kept.';
 
 create function federation.list_alerts(include_resolved boolean DEFAULT false)
   returns SETOF federation.federation_alerts
@@ -1347,12 +1667,12 @@ create function federation.list_as_user(resource text, filter jsonb, first integ
   as sha256 8403cd0189f459bae7adec957b1814d32098bf56f9ca7a4758b290ecaaf21f5e; -- owner federation_user
 comment on function federation.list_as_user(text,jsonb,integer) is 'A page of a resource, as a local user.';
 
-create function federation.list_audit(grant_id text DEFAULT NULL::text, limit_rows integer DEFAULT 100, subject_user_id text DEFAULT NULL::text, verb text DEFAULT NULL::text, outcome text DEFAULT NULL::text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, until timestamp with time zone DEFAULT NULL::timestamp with time zone, before_id bigint DEFAULT NULL::bigint, history boolean DEFAULT false)
+create function federation.list_audit(grant_id text DEFAULT NULL::text, limit_rows integer DEFAULT 100, subject_user_id text DEFAULT NULL::text, verb text DEFAULT NULL::text, outcome text DEFAULT NULL::text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, until timestamp with time zone DEFAULT NULL::timestamp with time zone, before_id bigint DEFAULT NULL::bigint, history boolean DEFAULT false, code text DEFAULT NULL::text)
   returns SETOF federation.federation_audit_log
   language sql stable security definer rows 1000
   set search_path=""
-  as sha256 2cf6a40b4e47e35cdbeb4cf7b0c37aa37bc72d5e5538f6e4d59619bbaee33a23; -- owner federation_owner
-comment on function federation.list_audit(text,integer,text,text,text,timestamp with time zone,timestamp with time zone,bigint,boolean) is 'Audit rows, newest first: of one grant, subject, verb, outcome or time, those before an id for the next page, with history those of the archive, too.';
+  as sha256 96899852c68cf2d916a0379e1023541160bea43074858418bc9a228f5d392391; -- owner federation_owner
+comment on function federation.list_audit(text,integer,text,text,text,timestamp with time zone,timestamp with time zone,bigint,boolean,text) is 'Audit rows, newest first: of one grant, subject, verb, outcome, code or time, those before an id for the next page, with history those of the archive, too.';
 
 create function federation.list_authorities()
   returns SETOF federation.federation_authorities
@@ -1462,6 +1782,13 @@ create function federation.only_keys(key_column name, ids text[])
   as sha256 1b032d9d9a9cf83911a098e447f5be4d23e33210eb73c8bacbb82e51556c5711; -- owner federation_owner
 comment on function federation.only_keys(name,text[]) is 'Filter and number of rows of a page that holds these keys and no other.';
 
+create function federation.open_person(session federation.federation_browser_sessions)
+  returns jsonb
+  language plpgsql volatile
+  set search_path=""
+  as sha256 f5fd6817ed2c52240d115057c55064037957efeb4158a60d4372605b13b64f3f; -- owner federation_owner
+comment on function federation.open_person(federation.federation_browser_sessions) is 'Makes this transaction one of the person of a browser session.';
+
 create function federation.open_session(session jsonb)
   returns void
   language sql volatile
@@ -1566,6 +1893,19 @@ create function federation.prepare_resources()
   set search_path=""
   as sha256 d418687acd55c36b2c3d8449fe847d6ab265c55c517cd23b070fbc3693631abb; -- owner federation_owner
 comment on function federation.prepare_resources() is 'Writes beforehand what is missing or out of date, of all resources.';
+create function federation.preview_resource(grant_id uuid, resource text, before jsonb, after jsonb)
+  returns jsonb
+  language plpgsql volatile
+  set search_path=""
+  as sha256 777cd1b1f1771547bcebeca93faae3fcaf56f3502e98e806fed4324114412066; -- owner federation_owner
+comment on function federation.preview_resource(uuid,text,jsonb,jsonb) is 'What a peer would gain and lose of one resource by another scope.';
+
+create function federation.preview_scope(grant_id uuid, scope jsonb)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 745c8ad1e33c958efa7c045e081bb6f96ea0d374cef643786c393135692bce1c; -- owner federation_owner
+comment on function federation.preview_scope(uuid,jsonb) is 'What a grant''s peer would gain and lose by another scope: for each resource how many rows, and up to three of each. Is audited. Raises MF011, MF020.';
 
 create function federation.privilege_held(role_name name, object_kind text, object_id oid, column_number smallint)
   returns boolean
@@ -1593,6 +1933,7 @@ create function federation.probe(who text, grant_id uuid, scope jsonb, question 
   language plpgsql volatile
   set search_path=""
   as sha256 ab3bb79dccf10bca6e45ad8d5d8b915cfdcb1c1a70d7f5c4439c400099ce10ae; -- owner federation_owner
+  as sha256 254736b58c66f246d75b3a9ef8670019eb94881ee5321b35c28625e08c68d893; -- owner federation_owner
 comment on function federation.probe(text,uuid,jsonb,text,text,jsonb) is 'Asks one question in the session of a grant''s peer, of a stand-in for it with another scope, or of its subject: {"answer"}, or {"refused"} with the SQLSTATE that a peer would have met. Raises MF012 and what a policy raises.';
 
 create function federation.protect_audit_partition(partition regclass)
@@ -1724,7 +2065,7 @@ create function federation.record_resource(entry jsonb, columns name[])
   returns void
   language sql volatile security definer
   set search_path=""
-  as sha256 447579cf83d93f16feea54db4985c8c9aa290e6aeba6f9303d4a3fc0cf66ac19; -- owner federation_owner
+  as sha256 fc4de82bce916872aac305f569f58a920417021a1fd4814580ce177e6907eef1; -- owner federation_owner
 comment on function federation.record_resource(jsonb,name[]) is 'Writes the row behind federation.register_resource, which is what administrators call.';
 
 create function federation.redeem_enrollment_token(enrollment_token text)
@@ -1739,7 +2080,22 @@ create function federation.register_resource(name text, table_id regclass, owner
   language plpgsql volatile
   set search_path=""
   as sha256 569211cb45d379f11cd1ea71560f2cb999ea2a498f7569cdc1bdb3e48544a7ec; -- owner federation_owner
+  as sha256 bf2a980cf5592f57ac1b48a61b9614c1238073047e4cdb81146e87f61d695bae; -- owner federation_owner
 comment on function federation.register_resource(text,regclass,text,text,name[],name,jsonb,name,name[],jsonb,name,regconfig) is 'Makes a table a resource: the scope policy; where it has no policies, the owner-or-team policy and an index of words; an HNSW index. Raises MF022, MF031.';
+
+create function federation.registered_resource(name text)
+  returns jsonb
+  language sql stable security definer
+  set search_path=""
+  as sha256 ef0daa7e7ea119b34a5c33f568c17e31431782417960e669ee065947cdde54d3; -- owner federation_owner
+comment on function federation.registered_resource(text) is 'A resource as the pages show it. Raises MF040.';
+
+create function federation.remove_administrator(name text)
+  returns void
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 3ee9ce1dfcf5dc2ed6d0eec087e62d42adc7edfbcf88110be538929a91394148; -- owner federation_owner
+comment on function federation.remove_administrator(text) is 'Ends an administrator''s token and every session of theirs. Raises MF011.';
 
 create function federation.remove_peer(owner_user_id text, host text)
   returns void
@@ -1782,6 +2138,20 @@ create function federation.require_active()
   set search_path=""
   as sha256 a5bb524753ccd764ae3fb406f39ea1d5aa2c1290aa1323cb28a3de2a0adbaf24; -- owner federation_owner
 comment on function federation.require_active() is 'Raises MF001 to MF007 unless the grant of this session is active.';
+
+create function federation.require_administrator()
+  returns void
+  language plpgsql stable security definer
+  set search_path=""
+  as sha256 66fba0007d6d6b77d670354224a894524f281f0dbc152dfb284bb2bea4468528; -- owner federation_owner
+comment on function federation.require_administrator() is 'Raises MF041 unless an administrator is signed in, MF040 where nobody is.';
+
+create function federation.require_person()
+  returns jsonb
+  language plpgsql stable
+  set search_path=""
+  as sha256 28868e60c2582d59a471580750661ba5565c5f2c0f3f825e7db9fc85106a557f; -- owner federation_owner
+comment on function federation.require_person() is 'Who is signed in. Raises MF040.';
 
 create function federation.require_protected(resource text)
   returns void
@@ -1987,6 +2357,12 @@ create function federation.row_statement(resource text, table_id regclass, key_c
   set search_path=""
   as sha256 126942233ab60d321632a4076d37948b7c2c56ad49accfca2fde23fead68073a; -- owner federation_owner
 comment on function federation.row_statement(text,regclass,name,text) is 'The query for one row by its key, as JSON. The value is an expression of ours.';
+create function federation.rows_of_scope(grant_id uuid, scope jsonb, resource text, ids text[])
+  returns jsonb
+  language sql volatile
+  set search_path=""
+  as sha256 5620308135bdf68b001346114e5e9941107e65708f21f243fa9e693c0b8af930; -- owner federation_owner
+comment on function federation.rows_of_scope(uuid,jsonb,text,text[]) is 'Some rows as a peer would be served them under a scope.';
 
 create function federation.scope_admits(resource text)
   returns boolean
@@ -2029,6 +2405,13 @@ create function federation.scope_teams()
   set search_path=""
   as sha256 0a9d6c397282c300495f4109f82536e26d06a20c5b85180be595ec83ae0b5378; -- owner federation_owner
 comment on function federation.scope_teams() is 'The teams in scope: those that the scope includes and the subject is a member of now; none where the scope is silent.';
+
+create function federation.scope_widenings(before jsonb, after jsonb)
+  returns text[]
+  language sql immutable
+  set search_path=""
+  as sha256 ae597c855f78328fae53a61488d1d0a1a0f5008e6214a27d2df48401cf6124f5; -- owner federation_owner
+comment on function federation.scope_widenings(jsonb,jsonb) is 'By which keys a well-formed scope lets out more than another could, whatever rows and memberships there are; empty where it is as narrow or narrower.';
 
 create function federation.scoped_query(prefix text, query tsquery)
   returns tsquery
@@ -2206,6 +2589,83 @@ create function federation.set_peer_state(peer_id uuid, serial text, state text)
   as sha256 7a7c3b3fd01d698cbb85237605eebd055088530400a8f3abc76eed9edaea149c; -- owner federation_owner
 comment on function federation.set_peer_state(uuid,text,text) is 'Writes what the gateway learnt of a peer when it last asked it.';
 
+create function federation.shown_grant(grant_id uuid)
+  returns jsonb
+  language plpgsql stable
+  set search_path=""
+  as sha256 9f51137019e0e800e41b6c54d4c1c477b2e3f75a3e16c75c6cd4a08eab618b93; -- owner federation_owner
+comment on function federation.shown_grant(uuid) is 'A grant that the person may see. Raises MF011 for one that is not there and for one that is somebody else''s, MF040.';
+
+create function federation.shown_grants(only_id uuid DEFAULT NULL::uuid)
+  returns SETOF jsonb
+  language sql stable rows 1000
+  set search_path=""
+  as sha256 41d94797d76988733ad17d8233e8273e2f08fce08fb1845c202f24eeecf85fc1; -- owner federation_owner
+comment on function federation.shown_grants(uuid) is 'The grants that the person may see, or one of them, newest first. Raises MF040.';
+
+create function federation.shown_peer(peer_id uuid)
+  returns jsonb
+  language plpgsql stable
+  set search_path=""
+  as sha256 51be5317cd6a4fc723026d5a083d1162f182052a8e5bf2cea19123e35ec6f992; -- owner federation_owner
+comment on function federation.shown_peer(uuid) is 'A peer that the person may see. Raises MF011 for one that is not there and for one that is somebody else''s, MF040.';
+
+create function federation.shown_peers(only_id uuid DEFAULT NULL::uuid)
+  returns SETOF jsonb
+  language sql stable rows 1000
+  set search_path=""
+  as sha256 3a0b6028903bff5ceb6feb49bb17720695d780e43a2b90a9c1095e130c0632f5; -- owner federation_owner
+comment on function federation.shown_peers(uuid) is 'The peers that the person may see, or one of them. Raises MF040.';
+
+create function federation.shown_resources(only_name text DEFAULT NULL::text)
+  returns SETOF jsonb
+  language sql stable rows 1000
+  set search_path=""
+  as sha256 7baa0a6130f56ef5f516fc4f0215eec9eb7b7713a8f1addf0cb3b76be0b58b80; -- owner federation_owner
+comment on function federation.shown_resources(text) is 'The registered resources, or one of them; of which tables they are is shown to administrators. Raises MF040.';
+
+create function federation.shown_services()
+  returns jsonb
+  language sql stable
+  set search_path=""
+  as sha256 40966425421e5c68a916db3aac2bbfee6849a79738c45dde97e47698401e6d02; -- owner federation_owner
+comment on function federation.shown_services() is 'How the parts that the gateway stands on do: ok, degraded or down.';
+
+create function federation.shown_time(at timestamp with time zone)
+  returns text
+  language sql stable strict
+  set search_path=""
+  as sha256 0ed4f28cbc33eba16bc2ca5bbdc8b6495fae0b6dfa2e700762d8b5e616fd9003; -- owner federation_owner
+comment on function federation.shown_time(timestamp with time zone) is 'A time as ISO 8601 in UTC.';
+
+create function federation.shown_traffic()
+  returns jsonb
+  language sql stable
+  set search_path=""
+  as sha256 925b1068faa7244c833b6e18502886c950ad504cb0aa479a0031595bd7b4ee97; -- owner federation_owner
+comment on function federation.shown_traffic() is 'Requests of the last hour by minute, and refusals of the last day by code.';
+
+create function federation.sign_in_by_oidc(session_hash bytea, issuer text, oidc_subject text, user_id text)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 9e0885df5d5a84616fbb6bb2e015835da3b6a49757ef4459dd44fea774cb003f; -- owner federation_owner
+comment on function federation.sign_in_by_oidc(bytea,text,text,text) is 'Signs a browser in as whom an OpenID Connect provider has named: an administrator by issuer and subject, or else a local user. The gateway has checked what the provider said. Raises MF040.';
+
+create function federation.sign_in_by_token(session_hash bytea, token text)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 674d2102226bd26de1a79c17e06d635aaa41937883e6cd11d4502a19e8df3559; -- owner federation_owner
+comment on function federation.sign_in_by_token(bytea,text) is 'Signs a browser in as the administrator or the local user of a token; returns who that is. The session ends with the token. Raises MF040.';
+
+create function federation.sign_out(session_hash bytea)
+  returns void
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 6ab095a3208bff3e1991346c45b2957545b46cc5eb78bd6a3c48861d933e311d; -- owner federation_owner
+comment on function federation.sign_out(bytea) is 'Ends a browser''s session. Raises MF040 where it has ended.';
+
 create function federation.signing_authority()
   returns uuid
   language sql stable
@@ -2219,6 +2679,13 @@ create function federation.single_key(table_id regclass)
   set search_path=""
   as sha256 de48789c26ac27217170c1af12cf52e8384b32dd2eed3052d43a712f1b39b0fc; -- owner federation_owner
 comment on function federation.single_key(regclass) is 'The column of a primary key of one column; null where there is none.';
+
+create function federation.start_browser_session(session federation.federation_browser_sessions)
+  returns jsonb
+  language plpgsql volatile
+  set search_path=""
+  as sha256 e8c3b7e3f8b94ae90ff0aa3a69289d98719a3179a277a043633a88999d1f6def; -- owner federation_owner
+comment on function federation.start_browser_session(federation.federation_browser_sessions) is 'Keeps a new session and says so in the audit log; those that have ended are forgotten.';
 
 create function federation.status()
   returns jsonb
@@ -2290,7 +2757,7 @@ create function federation.tg_audit_changes()
   returns trigger
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 ac3c1124c0fc9924a3bc28b670eda980ba3f883b12be5a860292c9a38c5454e9; -- owner federation_owner
+  as sha256 2f669d1060a25e1a8d77e22681031a6a1bfa745cb660c49167676b54b0346157; -- owner federation_owner
 comment on function federation.tg_audit_changes() is 'Writes a change to the audit log. Arguments: what is changed, and the columns that are secret or long, as an array.';
 
 create function federation.tg_federation_audit_log__append_only()
@@ -2561,6 +3028,8 @@ CREATE TRIGGER _900_federation_users_deleted AFTER DELETE ON app.users FOR EACH 
 
 CREATE TRIGGER _900_federation_users_truncated AFTER TRUNCATE ON app.users FOR EACH STATEMENT EXECUTE FUNCTION federation.tg_users__revoke_grants('id'); -- A
 
+CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_administrators DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('administrator', '{token_hash}');
+
 CREATE TRIGGER _100_append_only BEFORE DELETE OR UPDATE ON federation.federation_audit_archive FOR EACH ROW EXECUTE FUNCTION federation.tg_federation_audit_log__append_only();
 
 CREATE TRIGGER _110_append_only_truncate BEFORE TRUNCATE ON federation.federation_audit_archive FOR EACH STATEMENT EXECUTE FUNCTION federation.tg_federation_audit_log__append_only();
@@ -2670,6 +3139,11 @@ comment on policy federation_identity on app.users is 'Lets the federation read 
 create policy users_read on app.users as permissive for select to public
   using ((id = ( SELECT app.current_user_id() AS current_user_id)));
 
+create policy federation_administrators_native on federation.federation_administrators as permissive for all to federation_owner
+  using (true)
+  with check (true);
+comment on policy federation_administrators_native on federation.federation_administrators is 'The functions of federation_owner are the only way in; no other role has a policy or a privilege.';
+
 create policy federation_alerts_native on federation.federation_alerts as permissive for all to federation_owner
   using (true)
   with check (true);
@@ -2699,6 +3173,11 @@ create policy federation_authorities_native on federation.federation_authorities
   using (true)
   with check (true);
 comment on policy federation_authorities_native on federation.federation_authorities is 'The functions of federation_owner are the only way in; no other role has a policy or a privilege.';
+
+create policy federation_browser_sessions_native on federation.federation_browser_sessions as permissive for all to federation_owner
+  using (true)
+  with check (true);
+comment on policy federation_browser_sessions_native on federation.federation_browser_sessions is 'The functions of federation_owner are the only way in; no other role has a policy or a privilege.';
 
 create policy federation_certificates_native on federation.federation_certificates as permissive for all to federation_owner
   using (true)
