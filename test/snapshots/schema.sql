@@ -660,7 +660,7 @@ create view federation.session_grant as
    FROM federation.current_session() s(session)
      JOIN federation.federation_grants g ON g.id = ((s.session ->> 'grant'::text)::uuid)
      JOIN federation.federation_certificates c ON c.serial = (s.session ->> 'serial'::text) AND c.grant_id = g.id
-  WHERE (s.session ->> 'kind'::text) = 'peer'::text AND g.status = 'active'::text AND (g.expires_at IS NULL OR g.expires_at > statement_timestamp()) AND c.revoked_at IS NULL AND c.not_after > statement_timestamp(); -- owner federation_owner
+  WHERE (s.session ->> 'kind'::text) = 'peer'::text AND g.status = 'active'::text AND (g.expires_at IS NULL OR g.expires_at > statement_timestamp()) AND c.revoked_at IS NULL AND c.not_after > statement_timestamp() AND NOT federation.is_superseded(c.serial); -- owner federation_owner
 comment on view federation.session_grant is 'The active grant of this transaction''s session, read now; no row where there is none.';
 
 create view home_api.audit_rows with (security_barrier=true) as
@@ -1623,8 +1623,6 @@ create function federation.keys_in_scope(grant_id uuid, scope jsonb, resource te
   as sha256 05fd214061b4b27bce689ea5f4642de0a18d3287bd76a8690d3f4b56859cb3b9; -- owner federation_owner
 comment on function federation.keys_in_scope(uuid,jsonb,text,name,text[]) is 'Which of some rows a peer would be served under a scope.';
 
-create function federation.keyset_ranges(names name[], types text[], nullables boolean[], descendings boolean[], keyset text[])
-  returns text[]
 create function federation.keys_of_scope(grant_id uuid, scope jsonb, resource text, most integer)
   returns text[]
   language sql volatile
@@ -1632,8 +1630,8 @@ create function federation.keys_of_scope(grant_id uuid, scope jsonb, resource te
   as sha256 ae06fbcabded1a18fb9e4ada545a3a1c8f58735b4afed51d84f4fd7534b68f72; -- owner federation_owner
 comment on function federation.keys_of_scope(uuid,jsonb,text,integer) is 'The keys of the rows that a peer would see under a scope, the first ones in the order of their bytes.';
 
-create function federation.keyset_condition(names name[], types text[], nullables boolean[], descendings boolean[], keyset text[])
-  returns text
+create function federation.keyset_ranges(names name[], types text[], nullables boolean[], descendings boolean[], keyset text[])
+  returns text[]
   language plpgsql immutable
   set search_path=""
   as sha256 623b276abdc5ad873c519a791cdba018b6b7eedca4808ceca3b0a942e192c643; -- owner federation_owner
@@ -1893,6 +1891,7 @@ create function federation.prepare_resources()
   set search_path=""
   as sha256 d418687acd55c36b2c3d8449fe847d6ab265c55c517cd23b070fbc3693631abb; -- owner federation_owner
 comment on function federation.prepare_resources() is 'Writes beforehand what is missing or out of date, of all resources.';
+
 create function federation.preview_resource(grant_id uuid, resource text, before jsonb, after jsonb)
   returns jsonb
   language plpgsql volatile
@@ -1932,8 +1931,7 @@ create function federation.probe(who text, grant_id uuid, scope jsonb, question 
   returns jsonb
   language plpgsql volatile
   set search_path=""
-  as sha256 ab3bb79dccf10bca6e45ad8d5d8b915cfdcb1c1a70d7f5c4439c400099ce10ae; -- owner federation_owner
-  as sha256 254736b58c66f246d75b3a9ef8670019eb94881ee5321b35c28625e08c68d893; -- owner federation_owner
+  as sha256 7137efae5c7006b893b9b5265af0bb83339242dd12f67585b9ebfa4652fe7b31; -- owner federation_owner
 comment on function federation.probe(text,uuid,jsonb,text,text,jsonb) is 'Asks one question in the session of a grant''s peer, of a stand-in for it with another scope, or of its subject: {"answer"}, or {"refused"} with the SQLSTATE that a peer would have met. Raises MF012 and what a policy raises.';
 
 create function federation.protect_audit_partition(partition regclass)
@@ -2079,8 +2077,7 @@ create function federation.register_resource(name text, table_id regclass, owner
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 569211cb45d379f11cd1ea71560f2cb999ea2a498f7569cdc1bdb3e48544a7ec; -- owner federation_owner
-  as sha256 bf2a980cf5592f57ac1b48a61b9614c1238073047e4cdb81146e87f61d695bae; -- owner federation_owner
+  as sha256 74983c7b084733e89f4b31979605dedf7653064891b9a7f2bff60205cb72bae6; -- owner federation_owner
 comment on function federation.register_resource(text,regclass,text,text,name[],name,jsonb,name,name[],jsonb,name,regconfig) is 'Makes a table a resource: the scope policy; where it has no policies, the owner-or-team policy and an index of words; an HNSW index. Raises MF022, MF031.';
 
 create function federation.registered_resource(name text)
@@ -2357,6 +2354,7 @@ create function federation.row_statement(resource text, table_id regclass, key_c
   set search_path=""
   as sha256 126942233ab60d321632a4076d37948b7c2c56ad49accfca2fde23fead68073a; -- owner federation_owner
 comment on function federation.row_statement(text,regclass,name,text) is 'The query for one row by its key, as JSON. The value is an expression of ours.';
+
 create function federation.rows_of_scope(grant_id uuid, scope jsonb, resource text, ids text[])
   returns jsonb
   language sql volatile
