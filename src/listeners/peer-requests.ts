@@ -118,6 +118,10 @@ export function createPeerRequests(options: PeerRequestsOptions): PeerRequests {
     let refusal: FederationError | undefined;
     try {
       const { status, body } = await serve(request, response, identity, entry, admission, span);
+      const ended = endOf(identity);
+      if (ended !== undefined) {
+        throw ended;
+      }
       ready = jsonAnswer(status, body, { "x-request-id": entry.request_id });
     } catch (error) {
       refusal = asFederationError(error);
@@ -127,10 +131,9 @@ export function createPeerRequests(options: PeerRequestsOptions): PeerRequests {
     const auditing = span.child("federation.audit");
     ready = await audited(entry, ready, refusal, admission.granted);
     auditing.end();
-    const ended =
-      refusal === undefined && isIdentity(identity) ? revocationOf(options.revocations, identity) : undefined;
+    const ended = refusal === undefined ? endOf(identity) : undefined;
     if (ended !== undefined) {
-      // A row that had to be durable was waited for: its answer is one too many for the log, rather than for the peer.
+      // Its row says what was served, and had to be durable first: the log has one answer too many then, and the peer none.
       const { headers, ...answer } = errorAnswer(ended, entry.request_id);
       ready = { ...answer, headers: { ...headers, ...rateLimitHeaders(admission.granted) } };
     }
@@ -144,6 +147,10 @@ export function createPeerRequests(options: PeerRequestsOptions): PeerRequests {
       ...(outcome === "served" ? { resource } : {}),
     });
     span.end(outcome === "served" ? undefined : (refusal?.code ?? "UNAVAILABLE"));
+  }
+
+  function endOf(certified: CertifiedIdentity): FederationError | undefined {
+    return isIdentity(certified) ? revocationOf(options.revocations, certified) : undefined;
   }
 
   /** The answer to a request that could not be read; it costs a token like any other. */

@@ -8,6 +8,9 @@ import { newEntry } from "./audited.ts";
 /** Refused handshakes that the audit log keeps of each minute, of one grant and of all who show no certificate of a grant. */
 const LIMITS: Limits = { requestsPerMinute: 60, burst: null };
 
+/** The same of all grants together: whoever holds many revoked certificates cannot fill the log by them. */
+const LIMITS_OF_ALL: Limits = { requestsPerMinute: 600, burst: null };
+
 /** Whose handshake was refused, where its certificate says it. */
 export type HandshakeIdentity = Pick<AuditEntry, "grant_id" | "subject_user_id" | "certificate_serial">;
 
@@ -24,9 +27,11 @@ export function createRefusedHandshakes(options: {
   log: Pick<Logger, "info">;
 }): RefusedHandshakes {
   const passedOver = new Map<string, number>();
+  const isKept = async (whose: string): Promise<boolean> =>
+    (await options.bucket.take(whose, LIMITS)).allowed && (await options.bucket.take("all", LIMITS_OF_ALL)).allowed;
   return (code, who, reason) => {
     const whose = who.grant_id ?? "anonymous";
-    void options.bucket.take(whose, LIMITS).then(({ allowed }) => {
+    void isKept(whose).then((allowed) => {
       const refusedBefore = passedOver.get(whose) ?? 0;
       if (!allowed) {
         passedOver.set(whose, refusedBefore + 1);

@@ -1,7 +1,6 @@
 import { FederationError } from "../errors.ts";
 import type { CertificateAuthority } from "./authority.ts";
-import { derToPem } from "./der.ts";
-import { fingerprintOf } from "./der.ts";
+import { derToPem, fingerprintOf } from "./der.ts";
 
 /**
  * An embedded authority whose key cannot be unsealed here. Its certificate is public, and says whom to trust; it signs nothing.

@@ -39,8 +39,7 @@ export async function makeLists(
     authority: CertificateAuthority;
     next: { authority_id: string; number: string; last_revocation: string };
   }[] = [];
-  // The list of one whose key cannot be unsealed here is made by other gateways.
-  for (const authority of authorities.filter(({ isSealed }) => isSealed !== true)) {
+  for (const authority of authorities) {
     const { rows } = await client.query<{ authority_id: string; number: string; last_revocation: string }>(
       "select authority_id, number, last_revocation from federation.begin_crl($1)",
       [authority.rootFingerprint],
@@ -52,6 +51,7 @@ export async function makeLists(
     signers.push({ authority, next });
   }
   const said = record.read();
+  const numberOf = (next: { number: string }): number => Math.max(Number(next.number), (said?.crlNumber ?? 0) + 1);
   options.onReading();
   const revoked = await readRevoked(client);
   const serials = new Set(revoked.map(({ serial }) => serial));
@@ -70,7 +70,6 @@ export async function makeLists(
   }
   const before = new Set(said?.revoked.map(({ serial }) => serial));
   const isNews = before.size !== revoked.length || revoked.some(({ serial }) => !before.has(serial));
-  const planned = signers.map(({ next }) => Math.max(Number(next.number), (said?.crlNumber ?? 0) + 1));
   const keepRecord = (crlNumber: number): void => {
     record.write({
       version: 1,
@@ -80,17 +79,19 @@ export async function makeLists(
     });
   };
   // Before an authority is asked: one that is away must not keep what is refused here from outliving a restored database.
-  const kept = Math.max(said?.crlNumber ?? 0, ...planned);
+  const kept = Math.max(...signers.map(({ next }) => numberOf(next)));
   if (isNews) {
     keepRecord(kept);
   }
-  if (signers.length === 0) {
+  // The list of one whose key cannot be unsealed here is made by other gateways.
+  const able = signers.filter(({ authority }) => authority.isSealed !== true);
+  if (able.length === 0) {
     throw new FederationError("UNAVAILABLE", "No certificate authority can sign a revocation list here.");
   }
   const named = revoked.map(({ serial, revokedAt, reason }) => ({ serial, revokedAt: new Date(revokedAt), reason }));
   const made: (PublishedList & { id: string })[] = [];
-  for (const [index, { authority, next }] of signers.entries()) {
-    const number = planned[index] ?? Number(next.number);
+  for (const { authority, next } of able) {
+    const number = numberOf(next);
     for (const signer of [authority, ...(authority.before === undefined ? [] : [authority.before])]) {
       const crl = await signer.publishCrl({ revoked: named, number });
       made.push({ ...crl, authority: authority.rootFingerprint, kind: signer.kind, id: next.authority_id });

@@ -100,7 +100,8 @@ export async function activate(client: PoolClient, grant: PendingGrant): Promise
 
 /** Records a certificate for a grant, valid for 30 days and enrolled by a token where one is named, and returns its serial. */
 export async function recordCertificate(client: PoolClient, grantId: string, token?: string): Promise<string> {
-  const serial = randomBytes(20).toString("hex");
+  // As authorities make them: a number has no zeros before it, and a revocation list would leave them out.
+  const serial = `4${randomBytes(20).toString("hex").slice(1)}`;
   await client.query(
     "select federation.record_certificate($1, $2, $3, now() - interval '1 minute', now() + interval '30 days', null, $4)",
     [serial, grantId, fingerprintFor(serial), token],
