@@ -18,6 +18,8 @@ export interface TestDatabase {
   onNotice?: (listener: (payload: string) => void) => void;
   /** Runs statements in a transaction that is always rolled back. */
   transaction<T>(work: (client: PoolClient) => Promise<T>): Promise<T>;
+  /** Runs statements in a transaction that is committed, or rolled back where they fail. */
+  committed<T>(work: (client: PoolClient) => Promise<T>): Promise<T>;
   close(): Promise<void>;
 }
 
@@ -85,6 +87,20 @@ function testDatabase(kind: "pglite" | "postgres", connectionString: string, dro
         return await work(client);
       } finally {
         await client.query("rollback");
+        client.release();
+      }
+    },
+    committed: async (work) => {
+      const client = await pool.connect();
+      try {
+        await client.query("begin");
+        const result = await work(client);
+        await client.query("commit");
+        return result;
+      } catch (error) {
+        await client.query("rollback");
+        throw error;
+      } finally {
         client.release();
       }
     },

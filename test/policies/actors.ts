@@ -98,10 +98,33 @@ export async function activate(client: PoolClient, grant: PendingGrant): Promise
   });
 }
 
+/** A serial number as authorities make them, hex: without zeros in front, which a revocation list would leave out. */
+export function newSerial(): string {
+  return `4${randomBytes(20).toString("hex").slice(1)}`;
+}
+
+/** Records a certificate as the renewal of another, for so long a life, as the gateway does once it is signed. */
+export function recordRenewal(
+  client: PoolClient,
+  { id, subject }: Pick<Grant, "id" | "subject">,
+  from: string,
+  serial: string,
+  life = "30 days",
+): Promise<unknown> {
+  return client.query("select federation.record_renewal($1, $2, $3, $4, $5, $6, now(), now() + $7::interval)", [
+    id,
+    subject,
+    from,
+    fingerprintFor(from),
+    serial,
+    fingerprintFor(serial),
+    life,
+  ]);
+}
+
 /** Records a certificate for a grant, valid for 30 days and enrolled by a token where one is named, and returns its serial. */
 export async function recordCertificate(client: PoolClient, grantId: string, token?: string): Promise<string> {
-  // As authorities make them: a number has no zeros before it, and a revocation list would leave them out.
-  const serial = `4${randomBytes(20).toString("hex").slice(1)}`;
+  const serial = newSerial();
   await client.query(
     "select federation.record_certificate($1, $2, $3, now() - interval '1 minute', now() + interval '30 days', null, $4)",
     [serial, grantId, fingerprintFor(serial), token],

@@ -1,4 +1,3 @@
-import type { PoolClient } from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createSessions } from "../../src/database/session.ts";
 import { createEnrollment } from "../../src/enrollment/enroll.ts";
@@ -31,7 +30,7 @@ let held: Promise<void>;
 
 beforeAll(async () => {
   database = await openTestDatabase();
-  await committed((client) => seedPeople(client, { olga: [] }));
+  await database.committed((client) => seedPeople(client, { olga: [] }));
   enrollment = createEnrollment({
     sessions: createSessions(database.pool, { statementTimeoutMs: 10_000 }),
     authority: {
@@ -56,17 +55,6 @@ beforeEach(() => {
 });
 afterAll(() => database.close());
 
-async function committed<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
-  const client = await database.pool.connect();
-  try {
-    await client.query("begin");
-    const result = await work(client);
-    await client.query("commit");
-    return result;
-  } finally {
-    client.release();
-  }
-}
 const csrOfNewKey = (): string =>
   createCsr({ privateKeyPem: generateKeyPair().privateKeyPem, commonName: "mosaic peer" });
 /** The serial of what was enrolled, or the code of the refusal. */
@@ -83,20 +71,20 @@ const recorded = async (grantId: string): Promise<{ serial: string; revocation_r
   return rows;
 };
 const servedBy = (grant: { id: string; subject: string }, serial: string): Promise<string> =>
-  committed((client) =>
+  database.committed((client) =>
     refusal(asPeer(client, { ...grant, serial }, () => client.query("select federation_api.capabilities()"))),
   );
 
 describe("while the authority signs for an enrollment", () => {
   test("a revocation waits for nobody, and what was signed is recorded nowhere and good for nothing", async () => {
-    const grant = await committed((client) => activeGrant(client, "olga", SCOPE));
-    const token = await committed((client) => enrollAgain(client, grant.id));
+    const grant = await database.committed((client) => activeGrant(client, "olga", SCOPE));
+    const token = await database.committed((client) => enrollAgain(client, grant.id));
     let release = (): void => undefined;
     held = new Promise((resolve) => (release = resolve));
     const enrolling = [enroll(token, csrOfNewKey()), enroll(token, csrOfNewKey())];
     await expect.poll(() => signed.length).toBe(1);
 
-    await committed((client) => client.query("select federation.revoke_grant($1)", [grant.id]));
+    await database.committed((client) => client.query("select federation.revoke_grant($1)", [grant.id]));
     expect(await servedBy(grant, grant.serial)).toBe("GRANT_REVOKED");
 
     release();
@@ -107,13 +95,13 @@ describe("while the authority signs for an enrollment", () => {
   });
 
   test("the certificate before is good, and a token that is replaced by another records nothing", async () => {
-    const grant = await committed((client) => activeGrant(client, "olga", SCOPE));
-    const token = await committed((client) => enrollAgain(client, grant.id));
+    const grant = await database.committed((client) => activeGrant(client, "olga", SCOPE));
+    const token = await database.committed((client) => enrollAgain(client, grant.id));
     let release = (): void => undefined;
     held = new Promise((resolve) => (release = resolve));
     const enrolling = enroll(token, csrOfNewKey());
     await expect.poll(() => signed.length).toBe(1);
-    await committed((client) => enrollAgain(client, grant.id));
+    await database.committed((client) => enrollAgain(client, grant.id));
     release();
     expect(await enrolling).toBe("TOKEN_SPENT");
     expect(await recorded(grant.id)).toEqual([{ serial: grant.serial, revocation_reason: null }]);
@@ -123,7 +111,7 @@ describe("while the authority signs for an enrollment", () => {
 
 describe("one token", () => {
   test("that two keys use at once is good for one of them, which has one live certificate", async () => {
-    const { id, token } = await committed((client) => createGrant(client, "olga", SCOPE));
+    const { id, token } = await database.committed((client) => createGrant(client, "olga", SCOPE));
     const [one, other] = [csrOfNewKey(), csrOfNewKey()];
     const answers = await Promise.all([one, other, one, other, one].map((csr) => enroll(token, csr)));
     expect([answers[1], answers[3]]).toEqual(["TOKEN_SPENT", "TOKEN_SPENT"]);
@@ -135,13 +123,13 @@ describe("one token", () => {
   });
 
   test("has one certificate signed by many keys at once, ten by one key, and none that is not a token", async () => {
-    const { token } = await committed((client) => createGrant(client, "olga", SCOPE));
+    const { token } = await database.committed((client) => createGrant(client, "olga", SCOPE));
     const answers = await Promise.all(Array.from({ length: 20 }, () => enroll(token, csrOfNewKey())));
     expect(answers.filter((answer) => answer !== "TOKEN_SPENT")).toEqual(signed.map(({ serial }) => serial));
     expect(signed).toHaveLength(1);
 
     signed = [];
-    const again = await committed((client) => createGrant(client, "olga", SCOPE));
+    const again = await database.committed((client) => createGrant(client, "olga", SCOPE));
     const csr = csrOfNewKey();
     await Promise.all(Array.from({ length: 15 }, () => enroll(again.token, csr)));
     expect(signed).toHaveLength(10);

@@ -49,13 +49,15 @@ describe("an enrollment token", () => {
   });
 
   test("is good for one of two who come at once", async () => {
-    const { token } = await committed((client) => createGrant(client, "olga", SCOPE));
+    const { token } = await database.committed((client) => createGrant(client, "olga", SCOPE));
     const outcomes = await Promise.all(
       [1, 2].map(() =>
-        committed((client) => redeem(client, token)).then(
-          () => "redeemed",
-          (error: unknown) => refusal(Promise.reject(error as Error)),
-        ),
+        database
+          .committed((client) => redeem(client, token))
+          .then(
+            () => "redeemed",
+            (error: unknown) => refusal(Promise.reject(error as Error)),
+          ),
       ),
     );
     expect(outcomes.sort()).toEqual(["TOKEN_SPENT", "redeemed"]);
@@ -301,41 +303,31 @@ describe("the subject's end", () => {
   describe.skipIf(inject("template").kind === "pglite")(
     "in a transaction beside the one that creates the grant",
     () => {
-      const seed = (user: string): Promise<unknown> => committed((client) => seedPeople(client, { [user]: [] }));
+      const seed = (user: string): Promise<unknown> =>
+        database.committed((client) => seedPeople(client, { [user]: [] }));
       const remove = (client: PoolClient, user: string): Promise<unknown> =>
         client.query("delete from app.users where id = $1", [user]);
 
       test("leaves a grant that nobody can enroll for", async () => {
         await seed("pia");
-        const pending = await committed(async (client) => {
+        const pending = await database.committed(async (client) => {
           const created = await createGrant(client, "pia", SCOPE);
-          await committed((other) => remove(other, "pia"));
+          await database.committed((other) => remove(other, "pia"));
           return created;
         });
-        expect(await committed((client) => shown(client, pending.id))).toMatchObject({ status: "pending" });
-        expect(await refusal(committed((client) => redeem(client, pending.token)))).toBe("TOKEN_SPENT");
+        expect(await database.committed((client) => shown(client, pending.id))).toMatchObject({ status: "pending" });
+        expect(await refusal(database.committed((client) => redeem(client, pending.token)))).toBe("TOKEN_SPENT");
       });
 
       test("leaves one that serves nobody, where its peer enrolled before the deletion was committed", async () => {
         await seed("rosa");
-        const grant = await committed(async (other) => {
+        const grant = await database.committed(async (other) => {
           await remove(other, "rosa");
-          return committed((client) => activeGrant(client, "rosa", SCOPE));
+          return database.committed((client) => activeGrant(client, "rosa", SCOPE));
         });
-        expect(await committed((client) => shown(client, grant.id))).toMatchObject({ status: "active" });
-        expect(await refusal(committed((client) => read(client, grant)))).toBe("SUBJECT_UNKNOWN");
+        expect(await database.committed((client) => shown(client, grant.id))).toMatchObject({ status: "active" });
+        expect(await refusal(database.committed((client) => read(client, grant)))).toBe("SUBJECT_UNKNOWN");
       });
     },
   );
 });
-
-async function committed<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
-  const client = await database.pool.connect();
-  try {
-    await client.query("begin");
-    return await work(client);
-  } finally {
-    await client.query("commit");
-    client.release();
-  }
-}

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
 import { fingerprintFor } from "../harness/fingerprint.ts";
-import { activeGrant, asPeer, asRole, createGrant, inSavepoint, seedPeople, seedRows } from "./actors.ts";
+import { activeGrant, asPeer, asRole, createGrant, inSavepoint, newSerial, seedPeople, seedRows } from "./actors.ts";
 import type { Grant } from "./actors.ts";
 import { admin, set, shown } from "./grants.ts";
 import { only, refusal, visibleIds } from "./verbs.ts";
@@ -26,7 +26,7 @@ beforeAll(async () => {
 afterAll(() => database.close());
 
 /** Records a certificate as renewed from another, as the gateway does, and returns its serial. */
-async function renew(client: PoolClient, grantId: string, from: string, serial = randomBytes(20).toString("hex")) {
+async function renew(client: PoolClient, grantId: string, from: string, serial = newSerial()) {
   await asRole(client, "federation_gateway", () =>
     client.query("select federation.record_certificate($1, $2, $3, now(), now() + interval '1 day', $4)", [
       serial,

@@ -1,10 +1,9 @@
-import { randomBytes } from "node:crypto";
 import type { PoolClient } from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from "vitest";
 import { openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
 import { fingerprintFor } from "../harness/fingerprint.ts";
-import { activeGrant, createGrant, seedPeople } from "./actors.ts";
+import { activeGrant, createGrant, newSerial, recordRenewal, seedPeople } from "./actors.ts";
 import type { Grant, PendingGrant } from "./actors.ts";
 import { only, refusal } from "./verbs.ts";
 
@@ -20,21 +19,9 @@ beforeAll(async () => {
 beforeEach(async () => {
   people += 1;
   subject = `person ${people}`;
-  await committed((client) => seedPeople(client, { [subject]: [] }));
+  await database.committed((client) => seedPeople(client, { [subject]: [] }));
 });
 afterAll(() => database.close());
-
-async function committed<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
-  const client = await database.pool.connect();
-  try {
-    await client.query("begin");
-    const result = await work(client);
-    await client.query("commit");
-    return result;
-  } finally {
-    client.release();
-  }
-}
 
 /** Sessions whose transactions are open at once, each of which gives up a lock that it waits for longer than two seconds. */
 async function together<T>(count: number, work: (...clients: PoolClient[]) => Promise<T>): Promise<T> {
@@ -69,22 +56,12 @@ async function waiting(client: PoolClient, statement: string, values: unknown[])
   return { done };
 }
 
-const record = (client: PoolClient, grant: Grant, from: string, serial: string): Promise<unknown> =>
-  client.query("select federation.record_renewal($1, $2, $3, $4, $5, $6, now(), now() + interval '30 days')", [
-    grant.id,
-    grant.subject,
-    from,
-    fingerprintFor(from),
-    serial,
-    fingerprintFor(serial),
-  ]);
 const confirm = "select federation.confirm_certificate($1, $2, $3, $4)";
-const newSerial = (): string => randomBytes(20).toString("hex");
 
 /** Renews a certificate and confirms the new one. */
 async function renewed(client: PoolClient, grant: Grant, from: string): Promise<string> {
   const serial = newSerial();
-  await record(client, grant, from, serial);
+  await recordRenewal(client, grant, from, serial);
   await client.query(confirm, [grant.id, grant.subject, serial, fingerprintFor(serial)]);
   return serial;
 }
@@ -100,7 +77,7 @@ async function state(serial: string): Promise<unknown> {
 // The embedded database has one backend: no two transactions of it are open at once.
 describe.skipIf(inject("template").kind === "pglite")("of transactions that are open at once", () => {
   test("one that revokes a grant and one that spends its token do not deadlock: the token is spent", async () => {
-    const grant: PendingGrant = await committed((client) => createGrant(client, subject, SCOPE));
+    const grant: PendingGrant = await database.committed((client) => createGrant(client, subject, SCOPE));
     await together(3, async (holder, administrator, gateway) => {
       await holder.query("select from federation.federation_grants where id = $1 for update", [grant.id]);
       const revoking = await waiting(administrator, "select federation.revoke_grant($1)", [grant.id]);
@@ -113,10 +90,10 @@ describe.skipIf(inject("template").kind === "pglite")("of transactions that are 
   });
 
   test("one that confirms a certificate waits for one that ends its grant, and holds nothing that it needs", async () => {
-    const [grant, next] = await committed(async (client) => {
+    const [grant, next] = await database.committed(async (client) => {
       const made = await activeGrant(client, subject, SCOPE);
       const serial = newSerial();
-      await record(client, made, made.serial, serial);
+      await recordRenewal(client, made, made.serial, serial);
       return [made, serial];
     });
     await together(2, async (administrator, gateway) => {
@@ -130,7 +107,7 @@ describe.skipIf(inject("template").kind === "pglite")("of transactions that are 
   });
 
   test("one that supersedes certificates waits for nobody: what another is at is left for the next run", async () => {
-    const [grant, second] = await committed(async (client) => {
+    const [grant, second] = await database.committed(async (client) => {
       const made = await activeGrant(client, subject, SCOPE);
       const serial = await renewed(client, made, made.serial);
       await renewed(client, made, serial);
@@ -149,10 +126,10 @@ describe.skipIf(inject("template").kind === "pglite")("of transactions that are 
   });
 
   test("one that revokes a certificate revokes what another has renewed from it meanwhile, too", async () => {
-    const grant = await committed((client) => activeGrant(client, subject, SCOPE));
+    const grant = await database.committed((client) => activeGrant(client, subject, SCOPE));
     const next = newSerial();
     await together(2, async (gateway, administrator) => {
-      await record(gateway, grant, grant.serial, next);
+      await recordRenewal(gateway, grant, grant.serial, next);
       const revoking = await waiting(administrator, "select federation.revoke_certificate($1)", [grant.serial]);
       await gateway.query("commit");
       await revoking.done;
@@ -164,7 +141,7 @@ describe.skipIf(inject("template").kind === "pglite")("of transactions that are 
   test.each(["delete from app.users where id = $1", "update app.users set id = id || ' of old' where id = $1"])(
     "one by which a subject goes locks its grants in the order of all others: %s",
     async (statement) => {
-      const [larger, smaller] = await committed(async (client) => {
+      const [larger, smaller] = await database.committed(async (client) => {
         const made: string[] = [];
         // In the table they stand the other way around.
         do {

@@ -1,11 +1,20 @@
-import { randomBytes } from "node:crypto";
 import type { PoolClient } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { backOffMs, renewalWindowMs } from "../../src/client/renewal-due.ts";
 import { openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
 import { fingerprintFor } from "../harness/fingerprint.ts";
-import { activate, activeGrant, asPeer, asRole, enterAsPeer, seedPeople, seedRows } from "./actors.ts";
+import {
+  activate,
+  activeGrant,
+  asPeer,
+  asRole,
+  enterAsPeer,
+  newSerial,
+  recordRenewal,
+  seedPeople,
+  seedRows,
+} from "./actors.ts";
 import type { Grant } from "./actors.ts";
 import { list, only, refusal, visibleIds } from "./verbs.ts";
 
@@ -27,7 +36,7 @@ afterAll(() => database.close());
 
 /** Renews a certificate as the gateway does, for so long a life, and returns the new serial. */
 async function renew(client: PoolClient, grant: Grant, from = grant.serial, life = "30 days"): Promise<string> {
-  const serial = randomBytes(20).toString("hex");
+  const serial = newSerial();
   await asRole(client, "federation_gateway", async () => {
     await client.query("select federation.begin_renewal($1, $2, $3, $4)", [
       grant.id,
@@ -35,15 +44,7 @@ async function renew(client: PoolClient, grant: Grant, from = grant.serial, life
       from,
       fingerprintFor(from),
     ]);
-    await client.query("select federation.record_renewal($1, $2, $3, $4, $5, $6, now(), now() + $7::interval)", [
-      grant.id,
-      grant.subject,
-      from,
-      fingerprintFor(from),
-      serial,
-      fingerprintFor(serial),
-      life,
-    ]);
+    await recordRenewal(client, grant, from, serial, life);
   });
   return serial;
 }

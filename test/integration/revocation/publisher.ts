@@ -55,21 +55,10 @@ export async function openPublishing(): Promise<Publishing> {
     directories.push(made);
     return made;
   };
-  const transaction = async <T>(work: (client: PoolClient) => Promise<T>): Promise<T> => {
-    const client = await database.pool.connect();
-    try {
-      await client.query("begin");
-      const result = await work(client);
-      await client.query("commit");
-      return result;
-    } finally {
-      client.release();
-    }
-  };
   const asAdmin = <T>(work: (client: PoolClient) => Promise<T>): Promise<T> =>
-    transaction((client) => asRole(client, "federation_admin", () => work(client)));
+    database.committed((client) => asRole(client, "federation_admin", () => work(client)));
   await asAdmin((client) => addAuthority(client, "embedded", embedded));
-  await transaction((client) => seedPeople(client, { olga: [] }));
+  await database.committed((client) => seedPeople(client, { olga: [] }));
   return {
     database,
     root,
@@ -84,7 +73,8 @@ export async function openPublishing(): Promise<Publishing> {
       }),
     directory,
     asAdmin,
-    grant: () => transaction((client) => activeGrant(client, "olga", { resources: ["tasks"], include_personal: true })),
+    grant: () =>
+      database.committed((client) => activeGrant(client, "olga", { resources: ["tasks"], include_personal: true })),
     revoke: ({ id }) =>
       asAdmin(async (client) => {
         await client.query("select federation.revoke_grant($1, 'test')", [id]);
