@@ -8,7 +8,6 @@ import { createSharedBucket } from "./admission/shared-bucket.ts";
 import { connectShared } from "./admission/shared.ts";
 import { createTerms } from "./admission/terms.ts";
 import { createAuditQueue } from "./audit/queue.ts";
-import { createAuthenticator } from "./auth/authenticate.ts";
 import { federationUrl, loadConfig, publicUrl, readSecret } from "./config/load.ts";
 import { gatewayPaths, SECRET_VARIABLES } from "./config/paths.ts";
 import type { Config } from "./config/schema.ts";
@@ -19,9 +18,7 @@ import { createEnrollment } from "./enrollment/enroll.ts";
 import { createRenewal } from "./enrollment/renew.ts";
 import { FederationError } from "./errors.ts";
 import { createFederationListener } from "./listeners/federation.ts";
-import { createHomeListener } from "./listeners/home.ts";
 import { listen, stopListening } from "./listeners/lifecycle.ts";
-import { openPages } from "./listeners/pages/open-pages.ts";
 import { createPublicListener } from "./listeners/public.ts";
 import { createServerIdentity, SERVER_LIFETIME_SECONDS } from "./listeners/server-identity.ts";
 import { showAuthorities } from "./listeners/show-authorities.ts";
@@ -34,13 +31,10 @@ import { keepRevocations } from "./revocation/keep.ts";
 import { createRevocations } from "./revocation/revocations.ts";
 import { loadKeyring } from "./seal/keyring.ts";
 import { followAuthorities } from "./setup/follow-authorities.ts";
-import { jobDependencies } from "./setup/job-dependencies.ts";
 import { authoritiesReader } from "./setup/open-authority.ts";
 import { prepareDatabase } from "./setup/prepare.ts";
 import { requireFederatedTier } from "./setup/requirements.ts";
-import { createHomeQueries } from "./source/home-queries.ts";
 import { openPeerAccess } from "./source/peer-access.ts";
-import { createSignals } from "./source/signals.ts";
 
 /** A gateway that is serving. */
 export interface Gateway {
@@ -63,9 +57,6 @@ const SHUTDOWN_MS = 10_000;
 
 /** How long a verb waits for its turn, ms. */
 const TURN_MS = 5_000;
-
-/** What a local user's request may take beyond what the database and peers may, ms. */
-const HOME_MS = 5_000;
 
 /** Connections that verbs leave to everything else: audit rows, terms of grants, local users. */
 const CONNECTIONS_LEFT = 2;
@@ -104,7 +95,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
 
     // PostGraphile takes most of a second to load, and the embedded database to start, on a thread of its own.
     const opening = openDatabase(config, paths);
-    const graphile = Promise.all([import("./graphile/verb-schema.ts"), import("./graphile/home-schema.ts")]);
+    const graphile = Promise.all([import("./graphile/verb-schema.ts"), import("./listeners/open-home.ts")]);
     const database = await opening;
     closers.push(() => database.close());
     ({ adminUrl } = database);
@@ -140,7 +131,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       noticesHangUps: await noticesHangUps(pool),
       keepsStatements,
     });
-    const [{ createVerbExecutor }, { createHomeExecutor }] = await graphile;
+    const [{ createVerbExecutor }, { openHome }] = await graphile;
     const authorities = followAuthorities({
       opened,
       read: authoritiesReader({ config, paths, sessions, log }),
@@ -237,20 +228,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
     closers.push(() => shown.close());
     const access = openPeerAccess({ config, keyring: () => loadKeyring(paths.sealKeys), sessions, metrics, log });
     closers.push(() => access.close());
-    const queries = createHomeQueries(access);
-    const mostMs = Math.max(config.limits.statementTimeoutMs, config.limits.peerTimeoutMs) + HOME_MS;
-    const { renewals } = jobDependencies({ adminUrl, config, paths, log });
-    const home = createHomeListener({
-      authenticate: await createAuthenticator(sessions, config),
-      execute: await createHomeExecutor(pool, sessions, queries),
-      queries,
-      metrics,
-      tracing,
-      signals: createSignals(),
-      pages: await openPages({ config, paths, adminUrl, pool, sessions, renewals, audit, mostMs, log }),
-      mostMs,
-      log,
-    });
+    const home = await openHome({ config, paths, adminUrl, pool, sessions, access, metrics, tracing, audit, log });
     const observing = keepObserving({
       metrics,
       sessions,
