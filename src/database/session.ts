@@ -135,9 +135,12 @@ export function createSessions(
       cutting = setTimeout(cut, NOTICE_MS);
       stop(client).catch(cut);
     };
-    const letGo = (): void => {
+    const stopListening = (): void => {
       clearTimeout(cutting);
       deadline?.signal.removeEventListener("abort", onAbort);
+    };
+    const letGo = (): void => {
+      stopListening();
       client.off("error", onError);
       client.release(broken);
     };
@@ -180,7 +183,8 @@ export function createSessions(
         await client.query("commit");
         letGo();
       } else {
-        // What was only read holds, however its transaction ends.
+        // What was only read holds, however its transaction ends; who hangs up now, with the answer in hand, costs no connection.
+        stopListening();
         void ending.then(letGo, letGo);
       }
       return result;
