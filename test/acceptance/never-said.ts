@@ -3,6 +3,9 @@ import type { ErrorCode } from "../../src/errors.ts";
 /** The codes that no verb of a peer is ever refused with, each with the reason and with who meets it. */
 export const NEVER_SAID: Partial<Record<ErrorCode, string>> = {
   UNAUTHENTICATED: "of the home listener, which knows people by tokens; a peer has a certificate or no connection",
+  ADMINISTRATORS_ONLY: "of the pages, where people are; a peer reaches none of them",
+  ORIGIN_REFUSED: "of the pages, which browsers reach",
+  WIDENING_UNCONFIRMED: "of the scope editor",
   CERTIFICATE_EXPIRED:
     "what the calling side tells its own user; to the serving side such a certificate is CERTIFICATE_REVOKED, or refused at TLS",
   TOKEN_SPENT: "of the public listener, where enrollment is (below)",
