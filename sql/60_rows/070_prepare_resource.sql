@@ -64,6 +64,8 @@ begin
       set search_path from current
       -- The first executions would be planned for their values, which are no better known than the teams of a scope.
       set plan_cache_mode = force_generic_plan
+      -- A plan that is made without values takes every condition for rare, and would read rows by a bitmap of the policies' alternatives, to sort them.
+      set enable_bitmapscan = off
       as %L$f$,
     resource || '_list',
     concat(
