@@ -1,5 +1,23 @@
 -- Guarantees: what a scope does not say it does not allow. These are the only readers of a scope.
 -- Relies on: federation.session_grant, so that an inactive grant has no scope at all. In plpgsql, whose plans are kept: policies call them.
+create or replace function federation.scope_names(scope jsonb, resource text) returns boolean
+language sql -- without settings of its own, it becomes part of whichever function calls it
+immutable
+as $$
+  select coalesce(scope -> 'resources' ? resource, false) and not coalesce(scope -> 'excluded_resources' ? resource, false);
+$$;
+revoke all on function federation.scope_names(jsonb, text) from public;
+comment on function federation.scope_names(jsonb, text) is 'Whether a scope names the resource and does not exclude it; excluding wins.';
+
+create or replace function federation.scope_most_rows(scope jsonb) returns integer
+language sql -- without settings of its own, it becomes part of whichever function calls it
+immutable
+as $$
+  select coalesce((scope ->> 'max_rows_per_query')::integer, 100);
+$$;
+revoke all on function federation.scope_most_rows(jsonb) from public;
+comment on function federation.scope_most_rows(jsonb) is 'The most rows that one query may return under a scope: 100 where it is silent.';
+
 create or replace function federation.scope_admits(resource text) returns boolean
 language plpgsql
 stable
@@ -7,12 +25,7 @@ security definer -- reads the grant
 set search_path = ''
 as $$
 begin
-  return exists (
-    select
-    from federation.session_grant g
-    where g.scope -> 'resources' ? resource
-      and not coalesce(g.scope -> 'excluded_resources' ? resource, false)
-  );
+  return exists (select from federation.session_grant g where federation.scope_names(g.scope, resource));
 end;
 $$;
 revoke all on function federation.scope_admits(text) from public;
@@ -64,7 +77,7 @@ security definer -- reads the grant
 set search_path = ''
 as $$
 begin
-  return coalesce((select (g.scope ->> 'max_rows_per_query')::integer from federation.session_grant g), 100);
+  return federation.scope_most_rows((select g.scope from federation.session_grant g));
 end;
 $$;
 revoke all on function federation.scope_cap() from public;

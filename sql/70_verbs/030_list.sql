@@ -7,8 +7,7 @@ stable
 set search_path = ''
 as $$
 begin
-  perform federation.require_resource(resource);
-  return federation.list_rows(resource, filter, "order", first, after, federation.scope_cap());
+  return federation.list_rows(resource, filter, "order", first, after, federation.require_resource(resource));
 end;
 $$;
 revoke all on function federation_api.list(text, jsonb, jsonb, integer, text) from public;

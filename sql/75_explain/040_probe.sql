@@ -18,7 +18,7 @@ begin
       when 'peer' then
         select c.* into newest from federation.federation_certificates c
         where c.grant_id = the_grant.id
-        order by c.revoked_at is not null or federation.is_superseded(c.serial), c.not_after desc
+        order by not exists (select from federation.good_certificates n where n.serial = c.serial), c.not_after desc
         limit 1;
         perform federation.enter_as_peer(the_grant.id, the_grant.subject_user_id, newest.serial, newest.fingerprint);
       when 'stand-in' then

@@ -158,13 +158,7 @@ export async function createHomeExecutor(pool: Pool, sessions: Sessions, queries
         asked,
         pgSettings: {},
         withPgClient: <T>(_settings: unknown, work: (client: ReturnType<typeof pgClientOf>) => T | Promise<T>) =>
-          Promise.resolve(
-            work(
-              pgClientOf((statement) => sessions.asUser(asked.userId, statement, asked.deadline), {
-                keepsStatements: false,
-              }),
-            ),
-          ),
+          Promise.resolve(work(pgClientOf((statement) => sessions.asUser(asked.userId, statement, asked.deadline)))),
       },
     });
     if (Symbol.asyncIterator in result) {

@@ -6,21 +6,18 @@ import type { Statement } from "../database/session.ts";
  * A client as PostGraphile wants it, each of whose statements is a transaction of its own.
  *
  * @param send runs a statement in a session
- * @param options.keepsStatements whether statements are prepared by name; on the embedded database the names of all clients would meet in one backend
  */
 export function pgClientOf(
   send: <R extends QueryResultRow>(statement: Statement) => Promise<QueryResult<R>>,
-  options: { keepsStatements: boolean },
 ): PgClient {
   const adapted: PgClient = {
     // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the parameter is PgClient's
-    query: async <TData>(query: { text: string; values?: unknown[]; arrayMode?: boolean; name?: string }) => {
-      const { text, values = [], arrayMode, name } = query;
+    query: async <TData>(query: { text: string; values?: unknown[]; arrayMode?: boolean }) => {
+      const { text, values = [], arrayMode } = query;
       const result = await send({
         text,
         values,
         ...(arrayMode === true ? { rowMode: "array" } : {}),
-        ...(options.keepsStatements && name !== undefined ? { name } : {}),
       });
       return { rows: result.rows as TData[], rowCount: result.rowCount };
     },

@@ -642,6 +642,26 @@ comment on table federation.federation_user_tokens is 'Bearer tokens of local us
 
 -- views
 
+create view federation.good_certificates as
+ SELECT serial,
+    grant_id,
+    fingerprint,
+    not_before,
+    not_after,
+    issued_at,
+    renewed_from,
+    revoked_at,
+    revocation_reason,
+    authority_id,
+    confirmed_at,
+    revocation_epoch,
+    enrollment
+   FROM federation.federation_certificates c
+  WHERE revoked_at IS NULL AND not_after > statement_timestamp() AND NOT (EXISTS ( SELECT
+           FROM federation.federation_certificates n
+          WHERE n.renewed_from = c.serial AND n.confirmed_at <= (statement_timestamp() - federation.certificate_overlap()))); -- owner federation_owner
+comment on view federation.good_certificates is 'Certificates that are good at this statement: not revoked, not past their end, and superseded no longer than the overlap ago.';
+
 create view federation.session_grant as
  SELECT g.id,
     g.subject_user_id,
@@ -659,8 +679,8 @@ create view federation.session_grant as
     g.audit_mode
    FROM federation.current_session() s(session)
      JOIN federation.federation_grants g ON g.id = ((s.session ->> 'grant'::text)::uuid)
-     JOIN federation.federation_certificates c ON c.serial = (s.session ->> 'serial'::text) AND c.grant_id = g.id
-  WHERE (s.session ->> 'kind'::text) = 'peer'::text AND g.status = 'active'::text AND (g.expires_at IS NULL OR g.expires_at > statement_timestamp()) AND c.revoked_at IS NULL AND c.not_after > statement_timestamp() AND NOT federation.is_superseded(c.serial); -- owner federation_owner
+     JOIN federation.good_certificates c ON c.serial = (s.session ->> 'serial'::text) AND c.grant_id = g.id
+  WHERE (s.session ->> 'kind'::text) = 'peer'::text AND g.status = 'active'::text AND (g.expires_at IS NULL OR g.expires_at > statement_timestamp()); -- owner federation_owner
 comment on view federation.session_grant is 'The active grant of this transaction''s session, read now; no row where there is none.';
 
 create view home_api.audit_rows with (security_barrier=true) as
@@ -1267,7 +1287,7 @@ create function federation.current_session()
   returns jsonb
   language plpgsql stable security definer
   set search_path=""
-  as sha256 9605cbb7135b71c8fce35283e666b26aa30cd824f6f65ff10352c01ec2c6eb5f; -- owner federation_owner
+  as sha256 af831db1a9731a97e743ba661263023a794176c030e3e5611541ee8d961ae1ef; -- owner federation_owner
 comment on function federation.current_session() is 'The session of this transaction: {"kind": "peer", "grant", "serial"} or {"kind": "user", "user"}; null where none was opened.';
 
 create function federation.current_subject()
@@ -1365,7 +1385,7 @@ create function federation.enter_as_peer(grant_id uuid, subject text, serial tex
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 29ca2ca36f483cbbc4b258193049688347b2535ad5eb26c6729ebae51534d978; -- owner federation_owner
+  as sha256 4c99dc6db7f3830fb1332ab4c569003cc02f9075dd5894b5768853c59df29ff2; -- owner federation_owner
 comment on function federation.enter_as_peer(uuid,text,text,text) is 'Opens a peer''s session for the rest of the transaction, by the serial and the SHA-256 of its certificate. Raises MF001 to MF007, MF021 and MF401.';
 
 create function federation.enter_as_person(session_hash bytea, background boolean DEFAULT false)
@@ -1559,13 +1579,6 @@ create function federation.is_of_kind(kind text, value jsonb)
   set search_path=""
   as sha256 97b03ae1a9d59d44820fb7d50083fad2d770525c6f78a9e7763534ac18773b02; -- owner federation_owner
 comment on function federation.is_of_kind(text,jsonb) is 'Whether a JSON value compares with a column of this kind.';
-
-create function federation.is_superseded(serial text)
-  returns boolean
-  language sql stable
-  set search_path=""
-  as sha256 d4db40b829eab59d5ca07713122ff78a1d875105d964be54e022ec4e9e5eda9c; -- owner federation_owner
-comment on function federation.is_superseded(text) is 'Whether the successor of a certificate was confirmed so long ago that it is good no more.';
 
 create function federation.is_text_array(value jsonb)
   returns boolean
@@ -1882,7 +1895,7 @@ create function federation.prepare_resource(resource text)
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 db9ae8b42771fa92d2de7298c545499dc687d4f05ee322aa626e9b9a6410d427; -- owner federation_owner
+  as sha256 daec9191ae7c59edd6702bdbd219cafa9760b916caae698a8968854327633dbd; -- owner federation_owner
 comment on function federation.prepare_resource(text) is 'Writes beforehand how peers read a resource. Registration does; again after its table or policies were changed, and each start of a gateway does, too.';
 
 create function federation.prepare_resources()
@@ -1931,7 +1944,7 @@ create function federation.probe(who text, grant_id uuid, scope jsonb, question 
   returns jsonb
   language plpgsql volatile
   set search_path=""
-  as sha256 7137efae5c7006b893b9b5265af0bb83339242dd12f67585b9ebfa4652fe7b31; -- owner federation_owner
+  as sha256 321b303c3df0880827710473eb57a848bbab3219c7d47a48574959cb7af0fd7b; -- owner federation_owner
 comment on function federation.probe(text,uuid,jsonb,text,text,jsonb) is 'Asks one question in the session of a grant''s peer, of a stand-in for it with another scope, or of its subject: {"answer"}, or {"refused"} with the SQLSTATE that a peer would have met. Raises MF012 and what a policy raises.';
 
 create function federation.protect_audit_partition(partition regclass)
@@ -2158,11 +2171,11 @@ create function federation.require_protected(resource text)
 comment on function federation.require_protected(text) is 'Raises MF013 where row-level security or the scope policy was taken from a table.';
 
 create function federation.require_resource(resource text)
-  returns void
+  returns integer
   language plpgsql stable security definer
   set search_path=""
-  as sha256 2f2281bd12a2954dd39659b7076e3f23c6da5f829526215c1e52dcd3239c2dff; -- owner federation_owner
-comment on function federation.require_resource(text) is 'Raises MF001 to MF007 unless the grant is active, MF010 unless its scope admits the resource.';
+  as sha256 9172e44bebd87581b3929ac2abd319ebd7597a3df012fe2d8e7e32523a3d2f4e; -- owner federation_owner
+comment on function federation.require_resource(text) is 'The most rows that one query may return. Raises MF001 to MF007 unless the grant is active, MF010 unless its scope admits the resource.';
 
 create function federation.require_role(role_name name)
   returns void
@@ -2366,15 +2379,27 @@ create function federation.scope_admits(resource text)
   returns boolean
   language plpgsql stable security definer
   set search_path=""
-  as sha256 e11308db16104b0ce7ed9f0529bf5f9b0df8ac5beb78feef20ab5819fc138e49; -- owner federation_owner
+  as sha256 a4a19444e55850edf14e5907fc92cd53f46453b1622c8a041e55452abbfc5b14; -- owner federation_owner
 comment on function federation.scope_admits(text) is 'Whether the active grant''s scope names the resource and does not exclude it; excluding wins.';
 
 create function federation.scope_cap()
   returns integer
   language plpgsql stable security definer
   set search_path=""
-  as sha256 15f5d6115a659e114f631500d026d9bd9fd571d4bd874faeffc1e6f00249ebe1; -- owner federation_owner
+  as sha256 40ad9acc44ef5e97c56ba3af51e95aa0a504736d73ca88520f15c20c590efd11; -- owner federation_owner
 comment on function federation.scope_cap() is 'The most rows one query may return under the active grant: 100 where the scope is silent.';
+
+create function federation.scope_most_rows(scope jsonb)
+  returns integer
+  language sql immutable
+  as sha256 8488ef13c4ac8a94a0c25dc3d0751e4231d489f69e9c42409d709fd3ec4d91a8; -- owner federation_owner
+comment on function federation.scope_most_rows(jsonb) is 'The most rows that one query may return under a scope: 100 where it is silent.';
+
+create function federation.scope_names(scope jsonb, resource text)
+  returns boolean
+  language sql immutable
+  as sha256 3311d67c995ff008266b0d9fe7685147738061d5e17d084524631347cde8d166; -- owner federation_owner
+comment on function federation.scope_names(jsonb,text) is 'Whether a scope names the resource and does not exclude it; excluding wins.';
 
 create function federation.scope_names_team(scope jsonb, teams text[])
   returns boolean
@@ -2548,7 +2573,6 @@ comment on function federation.session_prefixes(text) is 'Behind which prefixes 
 create function federation.session_stamp()
   returns text
   language sql stable
-  set search_path=""
   as sha256 4a4c521df5f2c75bfe01200e9696b0a3787aad31dd1ccd26bb794143f0ba7415; -- owner federation_owner
 comment on function federation.session_stamp() is 'What binds a session to one transaction: the backend and the microsecond in which the transaction began.';
 
@@ -2938,7 +2962,7 @@ create function federation_api.list(resource text, filter jsonb DEFAULT NULL::js
   returns json
   language plpgsql stable
   set search_path=""
-  as sha256 7ed55b6f009a58e52933ba70ca70535eb2bc80f232891b7e8c85b3dbc0290f6f; -- owner federation_owner
+  as sha256 12ad35bec70d5e10bdff3b21736d38f7c96b1b692bf6ac8820002e35e89ae43c; -- owner federation_owner
 comment on function federation_api.list(text,jsonb,jsonb,integer,text) is 'A keyset page of a resource: {"rows", "nextCursor", "capped"}.';
 
 create function federation_api.search(query text, resources text[] DEFAULT NULL::text[], first integer DEFAULT NULL::integer, after text DEFAULT NULL::text, mode text DEFAULT NULL::text, vector double precision[] DEFAULT NULL::double precision[])
@@ -2959,6 +2983,7 @@ comment on function federation_prepared.credentials_get(text) is 'A row by its k
 create function federation_prepared.credentials_list(vals text[], page_size integer, keyset text[], is_personal boolean, teams text[], OUT page_rows json, OUT last_keys text)
   returns record
   language plpgsql stable
+  set enable_bitmapscan=off
   set plan_cache_mode=force_generic_plan
   set search_path=""
   as sha256 2394483b9e2605e542c58a117ca206b4200b6f18b45afa1279965b21be233377; -- owner federation_owner
@@ -2975,6 +3000,7 @@ comment on function federation_prepared.notes_get(text) is 'A row by its key. Wr
 create function federation_prepared.notes_list(vals text[], page_size integer, keyset text[], is_personal boolean, teams text[], OUT page_rows json, OUT last_keys text)
   returns record
   language plpgsql stable
+  set enable_bitmapscan=off
   set plan_cache_mode=force_generic_plan
   set search_path=""
   as sha256 2775298d744ce629a426f7f65ed6a72561f550ecfd59eddc5489e2ceda8a13a0; -- owner federation_owner
@@ -2991,6 +3017,7 @@ comment on function federation_prepared.projects_get(text) is 'A row by its key.
 create function federation_prepared.projects_list(vals text[], page_size integer, keyset text[], is_personal boolean, teams text[], OUT page_rows json, OUT last_keys text)
   returns record
   language plpgsql stable
+  set enable_bitmapscan=off
   set plan_cache_mode=force_generic_plan
   set search_path=""
   as sha256 fc28718eecdc69e4e236fd33fa984395c0aec379983151bcd0b6df229ed3b9a3; -- owner federation_owner
@@ -3007,6 +3034,7 @@ comment on function federation_prepared.tasks_get(text) is 'A row by its key. Wr
 create function federation_prepared.tasks_list(vals text[], page_size integer, keyset text[], is_personal boolean, teams text[], OUT page_rows json, OUT last_keys text)
   returns record
   language plpgsql stable
+  set enable_bitmapscan=off
   set plan_cache_mode=force_generic_plan
   set search_path=""
   as sha256 c0f553e1ac3ee53e4aebae1f67a2f70b8ada1318ebb8d3b42a8b71ac10e2b7cc; -- owner federation_owner
