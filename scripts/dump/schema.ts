@@ -83,7 +83,7 @@ const STATEMENTS = {
         case when p.proretset then 'rows ' || p.prorows end
       ),
       (select string_agg('  set ' || s, e'\\n' order by s) from unnest(p.proconfig) as s),
-      format('  as sha256 %s; -- owner %s', encode(sha256(convert_to(p.prosrc, 'UTF8')), 'hex'), p.proowner::regrole),
+      format('  as sha256 %s; -- owner %s', encode(sha256(convert_to(coalesce(pg_get_function_sqlbody(p.oid), p.prosrc), 'UTF8')), 'hex'), p.proowner::regrole),
       'comment on function ' || p.oid::regprocedure || ' is ' || quote_literal(obj_description(p.oid, 'pg_proc')) || ';'
     ) as text
     from pg_catalog.pg_proc p join pg_catalog.pg_language l on l.oid = p.prolang

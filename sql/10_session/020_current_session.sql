@@ -2,11 +2,9 @@
 -- the setting says: its code covers the start of the transaction, so it can be neither forged nor carried over.
 -- Relies on: federation.mac; enter_as_peer and enter_as_user, the only writers.
 create or replace function federation.session_stamp() returns text
-language sql -- without settings of its own, it becomes part of whichever function calls it
+language sql -- of the standard's form, whose names are bound here: it needs no path, and becomes part of whichever function calls it
 stable
-as $$
-  select pg_backend_pid() || ' ' || extract(epoch from transaction_timestamp());
-$$;
+return pg_backend_pid() || ' ' || extract(epoch from transaction_timestamp());
 revoke all on function federation.session_stamp() from public;
 comment on function federation.session_stamp() is 'What binds a session to one transaction: the backend and the microsecond in which the transaction began.';
 

@@ -1,20 +1,16 @@
 -- Guarantees: what a scope does not say it does not allow. These are the only readers of a scope.
 -- Relies on: federation.session_grant, so that an inactive grant has no scope at all. In plpgsql, whose plans are kept: policies call them.
 create or replace function federation.scope_names(scope jsonb, resource text) returns boolean
-language sql -- without settings of its own, it becomes part of whichever function calls it
+language sql -- of the standard's form, whose names are bound here: it needs no path, and becomes part of whichever function calls it
 immutable
-as $$
-  select coalesce(scope -> 'resources' ? resource, false) and not coalesce(scope -> 'excluded_resources' ? resource, false);
-$$;
+return coalesce(scope -> 'resources' ? resource, false) and not coalesce(scope -> 'excluded_resources' ? resource, false);
 revoke all on function federation.scope_names(jsonb, text) from public;
 comment on function federation.scope_names(jsonb, text) is 'Whether a scope names the resource and does not exclude it; excluding wins.';
 
 create or replace function federation.scope_most_rows(scope jsonb) returns integer
-language sql -- without settings of its own, it becomes part of whichever function calls it
+language sql -- as above
 immutable
-as $$
-  select coalesce((scope ->> 'max_rows_per_query')::integer, 100);
-$$;
+return coalesce((scope ->> 'max_rows_per_query')::integer, 100);
 revoke all on function federation.scope_most_rows(jsonb) from public;
 comment on function federation.scope_most_rows(jsonb) is 'The most rows that one query may return under a scope: 100 where it is silent.';
 

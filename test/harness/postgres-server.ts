@@ -65,6 +65,7 @@ export async function startPostgresServer(
   const entry = createRequire(import.meta.url).resolve(name);
   const binaries = join(folder, "native");
   // A copy, because the project may lie where the unprivileged user cannot go.
+  rmSync(binaries, { recursive: true, force: true });
   cpSync(join(dirname(entry), "..", "native"), binaries, { recursive: true, verbatimSymlinks: true });
   const passwordFile = join(folder, "password");
   const data = join(folder, "data");

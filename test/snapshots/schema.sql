@@ -2392,13 +2392,13 @@ comment on function federation.scope_cap() is 'The most rows one query may retur
 create function federation.scope_most_rows(scope jsonb)
   returns integer
   language sql immutable
-  as sha256 8488ef13c4ac8a94a0c25dc3d0751e4231d489f69e9c42409d709fd3ec4d91a8; -- owner federation_owner
+  as sha256 b560a9bea6ba9891aaa752348ba49e12af9c476ad50548379b7e3ddc32380af6; -- owner federation_owner
 comment on function federation.scope_most_rows(jsonb) is 'The most rows that one query may return under a scope: 100 where it is silent.';
 
 create function federation.scope_names(scope jsonb, resource text)
   returns boolean
   language sql immutable
-  as sha256 3311d67c995ff008266b0d9fe7685147738061d5e17d084524631347cde8d166; -- owner federation_owner
+  as sha256 8044650f55b70508200a77ded9793ffd69018882c62b1eb3fc36c8795ae5f7c2; -- owner federation_owner
 comment on function federation.scope_names(jsonb,text) is 'Whether a scope names the resource and does not exclude it; excluding wins.';
 
 create function federation.scope_names_team(scope jsonb, teams text[])
@@ -2573,7 +2573,7 @@ comment on function federation.session_prefixes(text) is 'Behind which prefixes 
 create function federation.session_stamp()
   returns text
   language sql stable
-  as sha256 4a4c521df5f2c75bfe01200e9696b0a3787aad31dd1ccd26bb794143f0ba7415; -- owner federation_owner
+  as sha256 e5c3cbf98673aad3b8df7eb442dc0db4b2ef37e2172a12be4bb19cfbe1638c8a; -- owner federation_owner
 comment on function federation.session_stamp() is 'What binds a session to one transaction: the backend and the microsecond in which the transaction began.';
 
 create function federation.set_grant_audit(grant_id uuid, audit_mode text)
