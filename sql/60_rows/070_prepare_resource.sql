@@ -30,6 +30,9 @@ declare
   first_page text;
   next_page text;
   one_row text;
+  the_path text;
+  write_list text;
+  write_get text;
 begin
   select r.* into registered from federation.federation_resources r where r.name = resource;
   if not found or not exists (select from pg_class c where c.oid = registered.table_id) then
@@ -52,12 +55,12 @@ begin
     sorted.names, sorted.descendings, registered.team_expression::name, team_type, personal
   );
   one_row := federation.row_statement(resource, registered.table_id, registered.key_column, 'prepared.row_key');
+  the_path := coalesce(nullif(registered.identity_settings ->> 'search_path', ''), '""');
 
-  -- As list_rows and get_row have it; a function that is made "from current" keeps it.
-  perform set_config('search_path', coalesce(nullif(registered.identity_settings ->> 'search_path', ''), '""'), true);
-  execute format(
+  write_list := format(
     $f$create or replace function federation_prepared.%I(
-        vals text[], page_size integer, keyset text[], is_personal boolean, teams text[], out page_rows json, out last_keys text
+        vals pg_catalog.text[], page_size pg_catalog.int4, keyset pg_catalog.text[], is_personal pg_catalog.bool, teams pg_catalog.text[],
+        out page_rows pg_catalog.json, out last_keys pg_catalog.text
       )
       language plpgsql
       stable
@@ -72,8 +75,8 @@ begin
       e') s (page_rows, last_keys);\n  end if;\nend'
     )
   );
-  execute format(
-    $f$create or replace function federation_prepared.%I(id text) returns json
+  write_get := format(
+    $f$create or replace function federation_prepared.%I(id pg_catalog.text) returns pg_catalog.json
       language plpgsql
       stable
       set search_path from current
@@ -86,7 +89,14 @@ begin
       e' using errcode = ''MF012'', detail = ''{"path": "filter"}'';\n  end;\n  return (', one_row, e');\nend'
     )
   );
-  perform set_config('search_path', '', true);
+
+  -- As list_rows and get_row have it; a function that is made "from current" keeps it. Whoever may create in a schema of this path could put a function
+  -- of their own before a built-in one (format takes any types, theirs may take just these), and it would run as federation_owner: while the path is
+  -- theirs, nothing is called by a name without its schema.
+  perform pg_catalog.set_config('search_path', the_path, true);
+  execute write_list;
+  execute write_get;
+  perform pg_catalog.set_config('search_path', '', true);
   execute format('revoke all on function federation_prepared.%I(text[], integer, text[], boolean, text[]) from public', resource || '_list');
   execute format('revoke all on function federation_prepared.%I(text) from public', resource || '_get');
   execute format('grant execute on function federation_prepared.%I(text[], integer, text[], boolean, text[]) to federation_peer', resource || '_list');
