@@ -26,7 +26,8 @@ declare
   sorted record;
   key_type text;
   team_type text;
-  personal text;
+  personal record;
+  roles oid[];
   first_page text;
   next_page text;
   one_row text;
@@ -44,15 +45,16 @@ begin
   from federation.order_terms(resource, null) o;
   select c.type into strict key_type from federation.resource_columns(resource) c where c.name = registered.key_column;
   team_type := federation.column_type(registered.table_id, registered.team_expression::name);
-  personal := federation.personal_condition(resource);
+  select c.* into personal from federation.personal_condition(resource) c;
+  roles := federation.reading_roles(registered.table_id);
   first_page := federation.page_statement(
-    resource, registered.table_id, '{}', '{}', sorted.names, sorted.descendings, registered.team_expression::name, team_type, personal
+    resource, registered.table_id, '{}', '{}', sorted.names, sorted.descendings, registered.team_expression::name, team_type, personal.condition
   );
   -- Of a position, the text holds no value, and no more than that none is null.
   next_page := federation.page_statement(
     resource, registered.table_id, '{}',
     federation.keyset_ranges(sorted.names, sorted.types, sorted.nullables, sorted.descendings, array_fill(''::text, array[cardinality(sorted.names)])),
-    sorted.names, sorted.descendings, registered.team_expression::name, team_type, personal
+    sorted.names, sorted.descendings, registered.team_expression::name, team_type, personal.condition
   );
   one_row := federation.row_statement(resource, registered.table_id, registered.key_column, 'prepared.row_key');
   the_path := coalesce(nullif(registered.identity_settings ->> 'search_path', ''), '""');
@@ -108,9 +110,12 @@ begin
   execute format(
     'comment on function federation_prepared.%I(text) is %L', resource || '_get', 'A row by its key. Written by federation.prepare_resource.'
   );
-  insert into federation.federation_prepared_resources (resource_name, fingerprint, personal_condition)
-  values (resource, federation.resource_fingerprint(registered.table_id), personal)
-  on conflict (resource_name) do update set fingerprint = excluded.fingerprint, personal_condition = excluded.personal_condition;
+  insert into federation.federation_prepared_resources (resource_name, fingerprint, personal_condition, native_policy, roles)
+  values (
+    resource, federation.resource_fingerprint(registered.table_id, personal.native_policy, roles), personal.condition, personal.native_policy, roles
+  )
+  on conflict (resource_name) do update set
+    fingerprint = excluded.fingerprint, personal_condition = excluded.personal_condition, native_policy = excluded.native_policy, roles = excluded.roles;
 end;
 $$;
 revoke all on function federation.prepare_resource(text) from public;
@@ -127,7 +132,8 @@ as $$
   select federation.prepare_resource(r.name)
   from federation.federation_resources r
   left join federation.federation_prepared_resources w on w.resource_name = r.name
-  where w.fingerprint is distinct from federation.resource_fingerprint(r.table_id)
+  where w.fingerprint is distinct from federation.resource_fingerprint(r.table_id, w.native_policy, w.roles)
+    or w.roles is distinct from federation.reading_roles(r.table_id)
     or to_regprocedure(format('federation_prepared.%I(text)', r.name || '_get')) is null
     or to_regprocedure(format('federation_prepared.%I(text[], integer, text[], boolean, text[])', r.name || '_list')) is null;
 $$;
