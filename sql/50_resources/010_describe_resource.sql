@@ -54,6 +54,11 @@ begin
         where a.attrelid = table_id and a.attnum > 0 and not a.attisdropped
       ),
       (
+        select string_agg(n.conkey::text, ',' order by n.conkey)
+        from pg_constraint n
+        where n.conrelid = table_id and n.contype = 'n' and not n.convalidated
+      ),
+      (
         -- Which policies bind whoever reads is part of a plan, and a plan that is kept does not hear of memberships, neither in the policies of this
         -- table nor in those of tables they read.
         with recursive held (id, version) as (
@@ -132,7 +137,11 @@ as $$
       when t.typcategory in ('D', 'E', 'I', 'S', 'T') or coalesce(nullif(t.typbasetype, 0), t.oid) = 'uuid'::regtype then 'string'
       else 'opaque'
     end,
-    not a.attnotnull
+    -- From PostgreSQL 18 on, a column can be not null for new rows only.
+    not a.attnotnull or exists (
+      select from pg_constraint n
+      where n.conrelid = a.attrelid and n.contype = 'n' and not n.convalidated and a.attnum = any (n.conkey)
+    )
   from federation.federation_resources r
   cross join unnest(r.columns) with ordinality as c (name, position)
   join pg_attribute a on a.attrelid = r.table_id and a.attname = c.name and a.attnum > 0 and not a.attisdropped

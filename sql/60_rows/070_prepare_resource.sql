@@ -15,10 +15,9 @@ $$;
 revoke all on function federation.forget_prepared(text) from public;
 comment on function federation.forget_prepared(text) is 'Drops what was written beforehand for a resource.';
 
-create or replace function federation.prepare_resource(resource text) returns void
+create or replace function federation.write_prepared(resource text) returns void
 language plpgsql
 volatile
-security definer -- the functions that it writes must belong to federation_owner
 set search_path = ''
 as $$
 declare
@@ -56,7 +55,7 @@ begin
     federation.keyset_ranges(sorted.names, sorted.types, sorted.nullables, sorted.descendings, array_fill(''::text, array[cardinality(sorted.names)])),
     sorted.names, sorted.descendings, registered.team_expression::name, team_type, personal.condition
   );
-  one_row := federation.row_statement(resource, registered.table_id, registered.key_column, 'prepared.row_key');
+  one_row := federation.row_statement(resource, registered.table_id, registered.key_column, '$1::' || key_type);
   the_path := coalesce(nullif(registered.identity_settings ->> 'search_path', ''), '""');
 
   write_list := format(
@@ -86,8 +85,9 @@ begin
       as %L$f$,
     resource || '_get',
     concat(
-      e'#variable_conflict use_column\n<<prepared>>\ndeclare\n  row_key ', key_type, e';\nbegin\n  begin\n    row_key := $1::', key_type,
-      e';\n  exception\n    when data_exception or check_violation then\n      raise exception ''A value is not of its column''''s type.''',
+      -- A domain may refuse null, so no variable is of the key's type.
+      e'declare\n  is_of_type boolean;\nbegin\n  begin\n    is_of_type := $1::', key_type,
+      e' is not null;\n  exception\n    when data_exception or check_violation or not_null_violation then\n      raise exception ''A value is not of its column''''s type.''',
       e' using errcode = ''MF012'', detail = ''{"path": "filter"}'';\n  end;\n  return (', one_row, e');\nend'
     )
   );
@@ -118,28 +118,53 @@ begin
     fingerprint = excluded.fingerprint, personal_condition = excluded.personal_condition, native_policy = excluded.native_policy, roles = excluded.roles;
 end;
 $$;
+revoke all on function federation.write_prepared(text) from public;
+comment on function federation.write_prepared(text) is 'Writes the functions of a resource in federation_prepared, as whoever calls. Raises what keeps it from that.';
+
+create or replace function federation.prepare_resource(resource text) returns text
+language plpgsql
+volatile
+security definer -- the functions that are written must belong to federation_owner
+set search_path = ''
+as $$
+begin
+  perform federation.write_prepared(resource);
+  return null;
+exception
+  -- A table that is no longer as it was registered (a column of its order has another name) keeps no other from being prepared, and no gateway from starting.
+  when others then
+    perform federation.forget_prepared(resource);
+    delete from federation.federation_prepared_resources w where w.resource_name = resource;
+    return sqlerrm;
+end;
+$$;
 revoke all on function federation.prepare_resource(text) from public;
 grant execute on function federation.prepare_resource(text) to federation_admin;
 comment on function federation.prepare_resource(text) is
-  'Writes beforehand how peers read a resource. Registration does; again after its table or policies were changed, and each start of a gateway does, too.';
+  'Writes beforehand how peers read a resource; returns null, or why it cannot. Registration does; again after its table or policies were changed, and each start of a gateway does, too.';
 
-create or replace function federation.prepare_resources() returns void
+create or replace function federation.prepare_resources() returns table (resource text, reason text)
 language sql
 volatile
 security definer -- administrators cannot read the catalogue of resources
 set search_path = ''
 as $$
-  select federation.prepare_resource(r.name)
-  from federation.federation_resources r
-  left join federation.federation_prepared_resources w on w.resource_name = r.name
-  where w.fingerprint is distinct from federation.resource_fingerprint(r.table_id, w.native_policy, w.roles)
-    or w.roles is distinct from federation.reading_roles(r.table_id)
-    or to_regprocedure(format('federation_prepared.%I(text)', r.name || '_get')) is null
-    or to_regprocedure(format('federation_prepared.%I(text[], integer, text[], boolean, text[])', r.name || '_list')) is null;
+  select p.name, p.reason
+  from (
+    select r.name, federation.prepare_resource(r.name) as reason
+    from federation.federation_resources r
+    left join federation.federation_prepared_resources w on w.resource_name = r.name
+    where w.fingerprint is distinct from federation.resource_fingerprint(r.table_id, w.native_policy, w.roles)
+      or w.roles is distinct from federation.reading_roles(r.table_id)
+      or to_regprocedure(format('federation_prepared.%I(text)', r.name || '_get')) is null
+      or to_regprocedure(format('federation_prepared.%I(text[], integer, text[], boolean, text[])', r.name || '_list')) is null
+  ) as p
+  where p.reason is not null;
 $$;
 revoke all on function federation.prepare_resources() from public;
 grant execute on function federation.prepare_resources() to federation_admin;
-comment on function federation.prepare_resources() is 'Writes beforehand what is missing or out of date, of all resources.';
+comment on function federation.prepare_resources() is
+  'Writes beforehand what is missing or out of date, of all resources; returns those of which it cannot, and why.';
 
 create or replace function federation.tg_federation_resources__prepare() returns trigger
 language plpgsql
@@ -163,4 +188,5 @@ after update or delete on federation.federation_resources
 for each row execute function federation.tg_federation_resources__prepare();
 
 -- By this release, whichever wrote them before.
-select federation.prepare_resource(r.name) from federation.federation_resources r;
+delete from federation.federation_prepared_resources;
+select federation.prepare_resources();
