@@ -1,11 +1,12 @@
 import { randomBytes } from "node:crypto";
-import type { PoolClient } from "pg";
+import type { DatabaseError, PoolClient } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { migrateDatabase } from "../../src/database/migrate.ts";
 import { openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
 import { activeGrant, asPeer, seedPeople } from "./actors.ts";
 import type { Grant } from "./actors.ts";
-import { get, list, only, refusal } from "./verbs.ts";
+import { get, list, listAll, only, refusal } from "./verbs.ts";
 
 let database: TestDatabase;
 
@@ -186,5 +187,111 @@ describe("another name of what a policy refers to, in the same policy:", () => {
       expect(await isPrepared(client)).toBe(true);
       expect(await served(client, grant)).toEqual([1, 3]);
     });
+  });
+});
+
+describe("a table that is no longer as it was registered", () => {
+  const CHANGES = [
+    "rename column at to made_at",
+    "drop column at cascade",
+    "rename column id to number",
+    "drop column id cascade",
+  ];
+
+  async function register(client: PoolClient, name: string): Promise<void> {
+    await client.query(
+      `create table app.${name} (id integer primary key, owner_id text not null, at timestamptz not null default now());
+       select federation.register_resource(name => '${name}', table_id => 'app.${name}', owner => 'owner_id', order_by => '[{"column": "at"}]')`,
+    );
+  }
+
+  test.each(CHANGES)("is told of, is not prepared, and keeps no other from being: %s", async (change) => {
+    await database.transaction(async (client) => {
+      await register(client, "broken");
+      await register(client, "whole");
+      await client.query(`alter table app.broken ${change}; alter table app.whole rename column owner_id to owned_by`);
+      const { rows } = await client.query<{ resource: string }>("select * from federation.prepare_resources()");
+      expect(rows).toEqual([{ resource: "broken", reason: expect.stringMatching(/./) as string }]);
+      const prepared = await client.query(
+        "select resource_name from federation.federation_prepared_resources where resource_name in ('broken', 'whole')",
+      );
+      expect(prepared.rows).toEqual([{ resource_name: "whole" }]);
+      const { rows: functions } = await client.query(
+        "select proname from pg_proc where pronamespace = 'federation_prepared'::regnamespace and proname ~ 'broken|whole' order by 1",
+      );
+      expect(functions).toEqual([{ proname: "whole_get" }, { proname: "whole_list" }]);
+      // Its registration can still be changed.
+      await client.query(
+        "update federation.federation_resources set columns = array_remove(columns, 'at') where name = 'broken'",
+      );
+    });
+  });
+
+  test("keeps no gateway from starting, not even one of another release, and is told of at each start", async () => {
+    await database.committed((client) => register(client, "broken"));
+    await database.pool.query("alter table app.broken rename column at to made_at");
+    for (const hash of ["that of this release", "another"]) {
+      if (hash === "another") {
+        await database.pool.query(
+          "update federation.federation_settings set value = 'another' where name = 'sql_hash'",
+        );
+      }
+      const told: string[] = [];
+      await migrateDatabase({ connectionString: database.connectionString, log: (line) => told.push(line) });
+      expect(told.filter((line) => line.includes("cannot be prepared"))).toEqual([expect.stringContaining("broken")]);
+    }
+    await database.pool.query("alter table app.broken rename column made_at to at");
+    const told: string[] = [];
+    await migrateDatabase({ connectionString: database.connectionString, log: (line) => told.push(line) });
+    expect(told).toEqual([]);
+  });
+});
+
+test("a column that is not null for new rows only is paged by as one that may be null", async () => {
+  await database.transaction(async (client) => {
+    await seedPeople(client, { olga: [] });
+    await client.query(
+      `create table app.papers (id integer primary key, owner_id text not null, due date);
+       insert into app.papers select n, 'olga', case when n % 3 > 0 then date '2026-01-01' + n end from generate_series(1, 12) as n`,
+    );
+    const { rows } = await client.query<{ version: number }>(
+      "select current_setting('server_version_num')::integer as version",
+    );
+    const constrain = client.query(
+      "savepoint before; alter table app.papers add constraint due_there not null due not valid",
+    );
+    if (only(rows).version < 180000) {
+      // Before, there is no such constraint.
+      expect(
+        await constrain.then(
+          () => undefined,
+          (error: unknown) => (error as DatabaseError).code,
+        ),
+      ).toBe("42601");
+      return;
+    }
+    await constrain;
+    const isKey = await client.query<{ is_key: boolean }>(
+      "create unique index on app.papers (due); select federation.is_unique_key('app.papers', 'due') as is_key",
+    );
+    expect((isKey as unknown as (typeof isKey)[])[1]?.rows).toEqual([{ is_key: false }]);
+    await client.query(
+      `select federation.register_resource(name => 'papers', table_id => 'app.papers', owner => 'owner_id', order_by => '[{"column": "due"}]')`,
+    );
+    const grant = await activeGrant(client, "olga", { resources: ["papers"], include_personal: true });
+    const pagesOf = (): Promise<unknown[]> =>
+      asPeer(client, grant, async () => (await listAll(client, "papers", { first: 5 })).map(({ id }) => id));
+    const all = [1, 2, 4, 5, 7, 8, 10, 11, 3, 6, 9, 12];
+    expect(await pagesOf()).toEqual(all);
+    // Valid for all rows, and then for new ones only: the column looks the same.
+    await client.query(
+      "update app.papers set due = date '2027-01-01' + id where due is null; set constraints all immediate; alter table app.papers validate constraint due_there; select federation.prepare_resources()",
+    );
+    expect(await pagesOf()).toEqual(all);
+    await client.query(
+      "alter table app.papers drop constraint due_there; update app.papers set due = null where id % 3 = 0; alter table app.papers add constraint due_there not null due not valid",
+    );
+    expect(await isPrepared(client)).toBe(false);
+    expect(await pagesOf()).toEqual(all);
   });
 });
