@@ -78,7 +78,7 @@ end;
 $$;
 revoke all on function federation.resource_fingerprint(regclass, oid, oid[]) from public;
 comment on function federation.resource_fingerprint(regclass, oid, oid[]) is
-  'Name, columns and policies of a table, and what roles hold, for comparison only: policies by their ids and versions (one of them by its words, too), so a copy of a database has others.';
+  'Name, columns and policies of a table, and what roles hold, for comparison only: by ids and versions, so a copy of a database has others.';
 
 create or replace function federation.describe_resource(resource text)
 returns table (

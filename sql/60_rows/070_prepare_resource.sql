@@ -141,7 +141,7 @@ $$;
 revoke all on function federation.prepare_resource(text) from public;
 grant execute on function federation.prepare_resource(text) to federation_admin;
 comment on function federation.prepare_resource(text) is
-  'Writes beforehand how peers read a resource; returns null, or why it cannot. Registration does; again after its table or policies were changed, and each start of a gateway does, too.';
+  'Writes beforehand how peers read a resource; returns null, or why it cannot. Registration and each start of a gateway do; call it after a change.';
 
 create or replace function federation.prepare_resources() returns table (resource text, reason text)
 language sql
