@@ -33,8 +33,27 @@ create or replace function federation.resource_fingerprint(table_id regclass, na
 language plpgsql -- whose plan is kept: each verb asks
 stable
 set search_path = ''
+-- One plan, by index, however many roles there are: what were planned for each list of roles anew would take longer than all the rest.
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
 as $$
+declare
+  held oid[] := roles;
+  reached oid[] := roles;
+  step text;
+  memberships text := '';
 begin
+  -- Which policies bind whoever reads is part of a plan, and a plan that is kept does not hear of memberships: neither for the policies of this table nor
+  -- for those of tables they read. No role is a member of itself through others, so there is an end.
+  loop
+    select array_agg(m.roleid), string_agg(concat_ws('.', m.roleid, m.xmin, m.ctid), ',' order by m.ctid)
+    into reached, step
+    from pg_auth_members m
+    where m.member = any (reached);
+    exit when reached is null;
+    held := held || reached;
+    memberships := concat(memberships, ';', step);
+  end loop;
   return (
     select concat_ws(
       ';', c.oid::regclass, c.relrowsecurity,
@@ -54,22 +73,16 @@ begin
         where a.attrelid = table_id and a.attnum > 0 and not a.attisdropped
       ),
       (
-        select string_agg(n.conkey::text, ',' order by n.conkey)
+        select string_agg(n.conkey::text, ',')
         from pg_constraint n
         where n.conrelid = table_id and n.contype = 'n' and not n.convalidated
       ),
       (
-        -- Which policies bind whoever reads is part of a plan, and a plan that is kept does not hear of memberships, neither in the policies of this
-        -- table nor in those of tables they read.
-        with recursive held (id, version) as (
-          select r.id, '' from unnest(roles) as r (id)
-          union
-          select m.roleid, m.xmin::text || m.ctid::text from held h join pg_auth_members m on m.member = h.id
-        )
-        select string_agg(concat_ws(' ', h.id, h.version, r.rolinherit, r.rolsuper, r.rolbypassrls), ',' order by h.id, h.version)
-        from held h
-        left join pg_roles r on r.oid = h.id
-      )
+        select string_agg(concat_ws('.', r.oid, r.rolinherit, r.rolsuper, r.rolbypassrls), ',' order by r.oid)
+        from pg_roles r
+        where r.oid = any (held)
+      ),
+      memberships
     )
     from pg_class c
     where c.oid = table_id

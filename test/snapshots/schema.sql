@@ -2262,8 +2262,10 @@ comment on function federation.resource_columns(text) is 'The columns of a resou
 create function federation.resource_fingerprint(table_id regclass, native_policy oid, roles oid[])
   returns text
   language plpgsql stable
+  set enable_seqscan=off
+  set plan_cache_mode=force_generic_plan
   set search_path=""
-  as sha256 ae8da12853ae7855eeedad77b6f9e68567afa5a2f5e9a3804744bfa929c04f57; -- owner federation_owner
+  as sha256 b3d93109c0b7d316daf265a4583170a62f59ec3091d23418cc4cb90a1626dd71; -- owner federation_owner
 comment on function federation.resource_fingerprint(regclass,oid,oid[]) is 'Name, columns and policies of a table, and what roles hold, for comparison only: by ids and versions, so a copy of a database has others.';
 
 create function federation.resource_stage(grant_id uuid, resource text, scope jsonb)
