@@ -1,5 +1,5 @@
 --! Previous: sha1:ca155638e7428ca344ba9bb2375eb9157452e632
---! Hash: sha1:3d7477bd2fb7d1d790e65f46778c15722e0c7e94
+--! Hash: sha1:5ae12771ccd7b0f54b1189b3c245c723b8f15368
 --! Message: prepared resources
 
 -- What peers ask of a resource most is written as functions beforehand, one of a verb, so that its plan is kept.
@@ -13,13 +13,18 @@ grant usage on schema federation_prepared to federation_peer;
 create table federation.federation_prepared_resources (
   resource_name text primary key references federation.federation_resources on delete cascade,
   fingerprint text not null,
-  personal_condition text
+  personal_condition text,
+  native_policy oid,
+  roles oid[] not null
 );
 comment on table federation.federation_prepared_resources is 'Resources whose functions in federation_prepared are written.';
 comment on column federation.federation_prepared_resources.fingerprint is
-  'The table, its columns and its policies as the functions were written for; while they differ, queries are built anew.';
+  'The table, its columns, its policies and what roles hold as the functions were written for; while they differ, queries are built anew.';
 comment on column federation.federation_prepared_resources.personal_condition is
   'What the table''s own policy asks of a row without a team, where rows can be read team by team; else null.';
+comment on column federation.federation_prepared_resources.native_policy is 'The policy that the condition was taken from, by its words; null without one.';
+comment on column federation.federation_prepared_resources.roles is
+  'Whose rights decide what is read: the peer''s, and those of owners of views that policies read.';
 
 -- Their results change.
 drop function if exists federation.session_grant();

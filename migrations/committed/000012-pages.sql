@@ -1,5 +1,5 @@
---! Previous: sha1:3d7477bd2fb7d1d790e65f46778c15722e0c7e94
---! Hash: sha1:959f80d92ebf4bc196f158ccd187dc056f75dace
+--! Previous: sha1:5ae12771ccd7b0f54b1189b3c245c723b8f15368
+--! Hash: sha1:881d6ab9f32fc46b1638fa8276fd6ea0187fea4c
 --! Message: pages
 
 -- Who signs in to the pages, and what their browsers hold. The role and the schema by which the pages reach admin functions.

@@ -1,14 +1,15 @@
 -- Guarantees: the one place where a page becomes SQL text, whether for one request or beforehand. What it adds to a query (branches, ranges) only
 -- divides the rows that the policies show among several index scans; which rows these are, the policies decide in each of them.
 -- Relies on: resource_columns for every identifier; personal_condition, which comes from the table's own policy. Texts are joined, never used as
--- a format: a name may hold any character.
+-- a format: a name may hold any character. The text is read under the application's search path, by a peer's or a user's rights: functions are named with
+-- their schema, operators and the types of columns are those that the application's own queries have.
 create or replace function federation.select_columns(resource text) returns text
 language sql
 stable
 set search_path = ''
 as $$
   -- Whole numbers beyond 2^53 and exact decimals would be rounded by a JSON reader: they leave as strings.
-  select string_agg(format(case when c.type in ('bigint', 'numeric') then 't.%1$I::text as %1$I' else 't.%1$I' end, c.name), ', ')
+  select string_agg(format(case when c.type in ('bigint', 'numeric') then 't.%1$I::pg_catalog.text as %1$I' else 't.%1$I' end, c.name), ', ')
   from federation.resource_columns(resource) c;
 $$;
 revoke all on function federation.select_columns(text) from public;
@@ -33,7 +34,7 @@ declare
 begin
   select
     string_agg(format('t.%I %s', o.name, case when o.descending then 'desc' else 'asc' end), ', ' order by o.n),
-    string_agg(format('t.%I::text', o.name), ', ' order by o.n)
+    string_agg(format('t.%I::pg_catalog.text', o.name), ', ' order by o.n)
   into order_clause, keys
   from unnest(order_names, descendings) with ordinality as o (name, descending, n);
 
@@ -48,14 +49,15 @@ begin
           columns, table_id, array['$4', format('t.%I is null', team_column), '(' || personal_condition || ')'] || range_conditions, order_clause
         )
         || concat(
-          '(select b.* from (select distinct u.team::', team_type, ' as team from unnest($5) u (team)) s cross join lateral ',
+          '(select b.* from (select distinct u.team::', team_type, ' as team from pg_catalog.unnest($5) u (team)) s cross join lateral ',
           federation.page_scan(columns, table_id, format('t.%I = s.team', team_column) || range_conditions, order_clause), ' b)'
         );
     end if;
   end loop;
   return concat(
-    'select json_agg(q.page_row) filter (where q.n <= $2), case when count(*) > $2 then max(q.keys) filter (where q.n = $2) end',
-    ' from (select row_number() over () as n, json_build_array(', keys, ')::text as keys, (select row_to_json(r) from (select ',
+    'select pg_catalog.json_agg(q.page_row) filter (where q.n <= $2), case when pg_catalog.count(*) > $2 then pg_catalog.max(q.keys) filter (where q.n = $2) end',
+    ' from (select pg_catalog.row_number() over () as n, pg_catalog.json_build_array(', keys, ')::pg_catalog.text as keys,',
+    ' (select pg_catalog.row_to_json(r) from (select ',
     federation.select_columns(resource), ') r) as page_row from (select t.* from (', array_to_string(scans, ' union all '), ') t order by ',
     order_clause, ' limit $2 + 1) t) q'
   );

@@ -18,6 +18,7 @@ declare
   page_size integer;
   is_personal boolean;
   teams text[];
+  statement text;
   page_rows json;
   last_keys text;
   next_cursor text;
@@ -56,15 +57,15 @@ begin
       array_agg(o.name) as names, array_agg(o.type) as types, array_agg(o.is_nullable) as nullables, array_agg(o.descending) as descendings
     into sorted
     from federation.order_terms(resource, "order") o;
-    -- Functions that an application's policies call may rely on its search path; this function's own names are all qualified.
-    perform set_config('search_path', described.search_path, true);
-    execute federation.page_statement(
+    statement := federation.page_statement(
       resource, described.table_id, filtered.conditions,
       case when after is not null then federation.keyset_ranges(sorted.names, sorted.types, sorted.nullables, sorted.descendings, keyset) else '{}' end,
       sorted.names, sorted.descendings, described.team_column, described.team_type, described.personal_condition
-    )
-    into page_rows, last_keys
-    using filtered.vals, page_size, keyset, is_personal, teams;
+    );
+    -- Functions that an application's policies call may rely on its search path; nothing else is called under it.
+    perform pg_catalog.set_config('search_path', described.search_path, true);
+    execute statement into page_rows, last_keys using filtered.vals, page_size, keyset, is_personal, teams;
+    perform pg_catalog.set_config('search_path', '', true);
   end if;
 
   if last_keys is not null then

@@ -5,7 +5,7 @@ stable
 set search_path = ''
 as $$
   select concat(
-    'select (select row_to_json(r) from (select ', federation.select_columns(resource), ') r) from ', table_id, ' t where t.', quote_ident(key_column), ' = ',
+    'select (select pg_catalog.row_to_json(r) from (select ', federation.select_columns(resource), ') r) from ', table_id, ' t where t.', quote_ident(key_column), ' = ',
     key_value
   );
 $$;
@@ -24,6 +24,7 @@ as $$
 declare
   described record;
   key_type text;
+  statement text;
   found_row json;
 begin
   select d.* into described from federation.describe_resource(resource) d;
@@ -42,8 +43,10 @@ begin
   else
     select c.type into strict key_type from federation.resource_columns(resource) c where c.name = described.key_column;
     perform federation.check_values(array[id], array[key_type]);
-    perform set_config('search_path', described.search_path, true);
-    execute federation.row_statement(resource, described.table_id, described.key_column, '$1::' || key_type) into found_row using id;
+    statement := federation.row_statement(resource, described.table_id, described.key_column, '$1::' || key_type);
+    perform pg_catalog.set_config('search_path', described.search_path, true);
+    execute statement into found_row using id;
+    perform pg_catalog.set_config('search_path', '', true);
   end if;
   if found_row is null then
     raise exception 'There is no such row.' using errcode = 'MF011';

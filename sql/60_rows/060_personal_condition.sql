@@ -51,7 +51,7 @@ $$;
 revoke all on function federation.plainly(text) from public;
 comment on function federation.plainly(text) is 'A condition without casts, parentheses and space, for comparison with one of ours.';
 
-create or replace function federation.personal_condition(resource text) returns text
+create or replace function federation.personal_condition(resource text, out condition text, out native_policy oid)
 language plpgsql
 stable
 set search_path = ''
@@ -70,13 +70,14 @@ declare
       and not exists (select from pg_collation l where l.oid = a.attcollation and not l.collisdeterministic)
   );
   scope_policy text;
-  native_policies text[];
+  native_policies oid[];
+  native_condition text;
   personal text;
 begin
   select r.* into strict registered from federation.federation_resources r where r.name = resource;
   select
     max(pg_get_expr(p.polqual, p.polrelid)) filter (where p.polname = resource || '_scope' and not p.polpermissive),
-    array_agg(pg_get_expr(p.polqual, p.polrelid)) filter (
+    array_agg(p.oid) filter (
       where p.polpermissive and p.polcmd in ('r', '*')
         and not (
           p.polname = resource || '_others'
@@ -93,22 +94,24 @@ begin
       ' IS NULL THEN SELECT federation.scope_personal AS scope_personal ELSE ', team, ' = ANY SELECT federation.scope_teams AS scope_teams END'
     ))
   then
-    return null;
+    return;
   end if;
+  native_condition := (select pg_get_expr(p.polqual, p.polrelid) from pg_policy p where p.oid = native_policies[1]);
   -- What compares the team is true of no row without one: there, the other alternatives decide.
   select coalesce(string_agg(a.condition, ' or '), 'false') into personal
-  from unnest(federation.alternatives(native_policies[1])) as a (condition)
+  from unnest(federation.alternatives(native_condition)) as a (condition)
   where not (
     starts_with(a.condition, '(' || team || ' = ANY (')
     or starts_with(a.condition, '((' || team || ')::text = ANY (')
     or starts_with(a.condition, '(' || team || ' IN ( SELECT ')
   );
   -- A column that is named with its table stands in a query of the policy's own, where it would not be found under another name.
-  return case
-    when strpos(personal, (select quote_ident(c.relname) || '.' from pg_class c where c.oid = registered.table_id)) = 0 then personal
-  end;
+  if strpos(personal, (select quote_ident(c.relname) || '.' from pg_class c where c.oid = registered.table_id)) = 0 then
+    condition := personal;
+    native_policy := native_policies[1];
+  end if;
 end;
 $$;
 revoke all on function federation.personal_condition(text) from public;
 comment on function federation.personal_condition(text) is
-  'What the policies of a resource''s table ask of a row without a team; null where its rows cannot be read team by team.';
+  'What the policies of a resource''s table ask of a row without a team, and the policy whose words these are; null where its rows cannot be read team by team.';

@@ -34,7 +34,7 @@ export async function migrateDatabase(options: {
       log?.("functions, policies and triggers applied");
     }
     await bindAgain(client, log);
-    await client.query("select federation.prepare_resources()");
+    await prepareResources(client, log);
   } finally {
     await client.query("select pg_advisory_unlock($1)", [MIGRATION_LOCK]).catch(() => undefined);
     await client.end();
@@ -85,6 +85,18 @@ async function bindAgain(client: Client, log?: (line: string) => void): Promise<
     }
     log?.(
       `the tables of users and memberships lack triggers, and must be bound again by their owner: ${error.message}`,
+    );
+  }
+}
+
+/** Writes beforehand how peers read each resource. Those of which it cannot are read by queries that are built anew, or refused, as their tables are. */
+async function prepareResources(client: Client, log?: (line: string) => void): Promise<void> {
+  const { rows } = await client.query<{ resource: string; reason: string }>(
+    "select * from federation.prepare_resources()",
+  );
+  for (const { resource, reason } of rows) {
+    log?.(
+      `the resource ${resource} cannot be prepared, and must be registered again if its table was changed: ${reason}`,
     );
   }
 }

@@ -28,13 +28,13 @@ export interface BrowserSession {
 export interface Sessions {
   /** As the gateway itself: enrollment, audit, settings. Read-write. */
   asGateway<T>(work: (client: PoolClient) => Promise<T>, deadline?: Deadline): Promise<T>;
-  /** As a peer under a grant. Read-only. Throws the grant's state as its code. */
+  /** As a peer under a grant. Read-only; the statement refuses by itself where there is no session. Throws the grant's state as its code. */
   asPeer<R extends QueryResultRow>(
     session: PeerSession,
     statement: Statement,
     deadline?: Deadline,
   ): Promise<QueryResult<R>>;
-  /** As a local user. Read-only. */
+  /** As a local user. Read-only; the statement refuses by itself where there is no session. */
   asUser<R extends QueryResultRow>(userId: string, statement: Statement, deadline?: Deadline): Promise<QueryResult<R>>;
   /** As whoever is signed in to the pages. Read-write. Throws UNAUTHENTICATED where nobody is. */
   asPerson<T>(session: BrowserSession, work: (client: PoolClient) => Promise<T>, deadline?: Deadline): Promise<T>;
@@ -67,8 +67,8 @@ export async function noticesHangUps(pool: Pool): Promise<boolean> {
  * Sessions over a pool. Role and settings are always local to the transaction: on the embedded database all clients share one
  * backend.
  *
- * @param pool of clients that pipeline: how a transaction begins, who it runs as and its first query are sent at once. Where one of these fails, Postgres
- *   refuses those behind it, and a verb without a session refuses by itself.
+ * @param pool of clients that pipeline: how a transaction begins, who it runs as and, where it only reads, its query are sent at once. Where one of these
+ *   fails, Postgres refuses those behind it; and where not even the transaction began, a query that needs a session refuses by itself.
  * @param options.statementTimeoutMs what one statement may take
  * @param options.noticesHangUps what the function of that name said of the database
  * @param options.keepsStatements whether each connection has a backend of its own, in which statements are kept by name
@@ -156,7 +156,7 @@ export function createSessions(
       deadline?.signal.throwIfAborted();
       const timeout = Math.min(statementTimeoutMs, Math.ceil(deadline?.left() ?? statementTimeoutMs) + GRACE_MS);
       const opening: Promise<unknown>[] = [];
-      let working: Promise<T>;
+      let working: Promise<T> | undefined;
       // One write instead of one for each.
       stream.cork();
       try {
@@ -164,20 +164,23 @@ export function createSessions(
         for (const statement of enter) {
           opening.push(client.query(statement));
         }
-        working = work(client);
-        ending = begin === "begin read only" ? client.query("commit") : undefined;
+        if (begin === "begin read only") {
+          working = work(client);
+          ending = client.query("commit");
+        }
       } finally {
         stream.uncork();
       }
       ending?.catch(keepFault);
       // What comes behind a refusal fails as well, and says less.
       for (const sent of [...opening, working]) {
-        sent.catch(() => undefined);
+        sent?.catch(() => undefined);
       }
       for (const sent of opening) {
         await sent;
       }
-      const result = await working;
+      // What writes waits: were it sent along and not even the transaction began, it would hold, as the login's.
+      const result = await (working ?? work(client));
       deadline?.signal.throwIfAborted();
       if (ending === undefined) {
         await client.query("commit");

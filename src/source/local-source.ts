@@ -7,9 +7,16 @@ import type { HitPage, QuerySource, Row, RowPage } from "./query-source.ts";
 const LOCAL_CAP = 10_000;
 
 /** The own database, as the user, under native rights only. */
-export function createLocalSource(sessions: Sessions, { userId, deadline }: Asked): QuerySource {
+export function createLocalSource(
+  sessions: Sessions,
+  { userId, deadline }: Pick<Asked, "userId" | "deadline">,
+): QuerySource {
   const asUser = <R extends QueryResultRow>(text: string, values: unknown[] = []): Promise<QueryResult<R>> =>
-    sessions.asUser(userId, { text, values }, deadline);
+    sessions.asUser(
+      userId,
+      { text: `select a.* from federation.require_user_session() cross join (${text}) as a`, values },
+      deadline,
+    );
   return {
     name: "local",
     list: async ({ resource, filter, order, first, after }) => {

@@ -10,6 +10,8 @@ export interface Shape {
   name: string;
   /** The type of its team column. */
   team: string;
+  /** The type of its key, where that is not integer. */
+  key?: string;
   /** Policies of its own; where there are none, registration makes them. */
   policies?: readonly string[];
   orderBy?: readonly { column: string; direction?: "asc" | "desc" }[];
@@ -30,6 +32,7 @@ const policies = (condition: string, ...more: string[]): string[] =>
 /** What tables and policies there may be. */
 export const SHAPES: readonly Shape[] = [
   { name: "the policy that registration makes", team: "text", byTeam: true },
+  { name: "a key of a domain that refuses null", team: "text", key: "app.thing_number", byTeam: true },
   { name: "teams that are numbers", team: "integer", byTeam: true },
   { name: "teams of a varchar", team: "varchar(20)", byTeam: true },
   { name: "teams of a type with padding", team: "char(5)", byTeam: false },
@@ -99,8 +102,9 @@ export async function make(client: PoolClient, shape: Shape): Promise<void> {
   await seedTeams(client, TEAMS);
   await seedPeople(client, { olga: ["1", "2", "3"], mia: ["1", "4"], ned: [] });
   await client.query(
-    `create table ${TABLE} (
-       id integer primary key, owner_id text not null, ${team} ${shape.team}, rank integer not null, due date, amount bigint not null,
+    `create domain app.thing_number as integer not null check (value is not null and value >= 0);
+     create table ${TABLE} (
+       id ${shape.key ?? "integer"} primary key, owner_id text not null, ${team} ${shape.team}, rank integer not null, due date, amount bigint not null,
        "it's ""secret"" %L" text not null default 'never leaves'
      )`,
   );

@@ -276,12 +276,16 @@ describe("what is written beforehand", () => {
     });
   });
 
-  test("refuses an id that is none as the same request would be refused without", async () => {
+  test.each([
+    ["integer", "1; drop table app.tasks"],
+    ["app.thing_number", "1; drop table app.tasks"],
+    ["app.thing_number", "-1"],
+  ])("refuses an id that is no %s as the same request would be refused without: %s", async (key, id) => {
     await database.transaction(async (client) => {
-      await make(client, NATIVE);
+      await make(client, { ...NATIVE, key });
       const grant = await activeGrant(client, "olga", SCOPE);
       await asPeer(client, grant, async () => {
-        expect(await refusal(get(client, "odd", "1; drop table app.tasks"))).toBe("BAD_REQUEST");
+        expect(await refusal(get(client, "odd", id))).toBe("BAD_REQUEST");
       });
     });
   });

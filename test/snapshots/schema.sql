@@ -525,14 +525,18 @@ create table federation.federation_prepared_resources (
   resource_name text not null,
   fingerprint text not null,
   personal_condition text,
+  native_policy oid,
+  roles oid[] not null,
   constraint federation_prepared_resources_pkey PRIMARY KEY (resource_name),
   constraint federation_prepared_resources_resource_name_fkey FOREIGN KEY (resource_name) REFERENCES federation.federation_resources(name) ON DELETE CASCADE
 ); -- owner federation_owner
 alter table federation.federation_prepared_resources enable row level security;
 alter table federation.federation_prepared_resources force row level security;
 comment on table federation.federation_prepared_resources is 'Resources whose functions in federation_prepared are written.';
-comment on column federation.federation_prepared_resources.fingerprint is 'The table, its columns and its policies as the functions were written for; while they differ, queries are built anew.';
+comment on column federation.federation_prepared_resources.fingerprint is 'The table, its columns, its policies and what roles hold as the functions were written for; while they differ, queries are built anew.';
 comment on column federation.federation_prepared_resources.personal_condition is 'What the table''s own policy asks of a row without a team, where rows can be read team by team; else null.';
+comment on column federation.federation_prepared_resources.native_policy is 'The policy that the condition was taken from, by its words; null without one.';
+comment on column federation.federation_prepared_resources.roles is 'Whose rights decide what is read: the peer''s, and those of owners of views that policies read.';
 
 create table federation.federation_resource_privileges (
   resource_name text not null,
@@ -1329,7 +1333,7 @@ create function federation.describe_resource(resource text)
   returns TABLE(name text, table_id regclass, key_column name, columns name[], text_columns name[], time_column name, order_by jsonb, search_path text, is_protected boolean, team_column name, team_type text, is_prepared boolean, personal_condition text)
   language plpgsql stable security definer rows 1
   set search_path=""
-  as sha256 2f11738d9dd6287efef88d56d1a8faebd75812bbafffaa3f2980c3ffd18f137f; -- owner federation_owner
+  as sha256 4ac933ff5d75197290e51fce11a2497f228edb0e5cfc372d70c0da050e005bf6; -- owner federation_owner
 comment on function federation.describe_resource(text) is 'What a query over a resource may name, and whether row-level security and the scope policy are still on its table.';
 
 create function federation.describe_search(resource text)
@@ -1507,7 +1511,7 @@ create function federation.get_row(resource text, id text)
   set IntervalStyle=postgres
   set TimeZone=UTC
   set search_path=""
-  as sha256 1dbff1b4df246900a93333ae6a7b74a7825cc383d9e39fb29cb66bbc3ff8d92f; -- owner federation_owner
+  as sha256 0414fbdfd5a0a40cbf72f09dab4b37d501a705cdf6ac34579f9c512eb3c9656b; -- owner federation_owner
 comment on function federation.get_row(text,text) is 'One row by its key, as JSON. Raises MF010, MF011, MF012, MF013.';
 
 create function federation.grant_alert_subject(grant_id uuid)
@@ -1598,7 +1602,7 @@ create function federation.is_unique_key(table_id regclass, column_name name)
   returns boolean
   language sql stable strict
   set search_path=""
-  as sha256 2f5f72f647c193a8a777285acba2e1cfeb29ad68e9185448a65cbe8f58b74428; -- owner federation_owner
+  as sha256 47c8e720f96451e349f3711b08797df1a9a612e1f7c1c233349df256b148a467; -- owner federation_owner
 comment on function federation.is_unique_key(regclass,name) is 'Whether one not-null column alone identifies a row.';
 
 create function federation.key_text(key anyelement)
@@ -1727,7 +1731,7 @@ create function federation.list_rows(resource text, filter jsonb, "order" jsonb,
   set IntervalStyle=postgres
   set TimeZone=UTC
   set search_path=""
-  as sha256 7676c67766b1d6f39932ecf5f0deb3133b77fce7674a8e388929b0a5163ebbe9; -- owner federation_owner
+  as sha256 b49c42bf92b2f364bc559dbbafe3f1258e1d331c5b00f1e9afc93d8e57010867; -- owner federation_owner
 comment on function federation.list_rows(text,jsonb,jsonb,integer,text,integer) is 'One page of a resource: {"rows", "nextCursor", "capped"}; 50 rows where first is null, never more than cap. Raises MF010, MF012, MF013.';
 
 create function federation.list_user_tokens()
@@ -1832,7 +1836,7 @@ create function federation.page_statement(resource text, table_id regclass, cond
   returns text
   language plpgsql stable
   set search_path=""
-  as sha256 11afda36c2efee61b0cb726ca3cac4d935a84b0cbc4133e64cb2804801c5b0c7; -- owner federation_owner
+  as sha256 a1ab22275d95f4876b757b4b5da770774d35c1f1fd9544193feaed23af14650d; -- owner federation_owner
 comment on function federation.page_statement(text,regclass,text[],text[],name[],boolean[],name,text,text) is 'The query for one page: its rows as a JSON array and, where more follow, the position of its last. $1 values of conditions, $2 rows, $3 position, $4 whether rows without a team are of interest, $5 of which teams; without a personal condition $4 and $5 are unused.';
 
 create function federation.partition_of_default(starts_at timestamp with time zone, ends_at timestamp with time zone, name text)
@@ -1863,12 +1867,12 @@ create function federation.peers_of_current_user()
   as sha256 806b06d8f6227207550d53547b74e9e572d136f674b9567236dd22b64dc4ca22; -- owner federation_owner
 comment on function federation.peers_of_current_user() is 'The peers of the local user of this session, with their sealed keys, for the gateway to open connections with.';
 
-create function federation.personal_condition(resource text)
-  returns text
+create function federation.personal_condition(resource text, OUT condition text, OUT native_policy oid)
+  returns record
   language plpgsql stable
   set search_path=""
-  as sha256 347b18f76c01aa1a9dce65c771fb33757c529bbef38d47a812c7ae30f07031db; -- owner federation_owner
-comment on function federation.personal_condition(text) is 'What the policies of a resource''s table ask of a row without a team; null where its rows cannot be read team by team.';
+  as sha256 9048254bc089d96d125834011d6bd10afddd114c219a2b678395db32b3ce9a51; -- owner federation_owner
+comment on function federation.personal_condition(text) is 'What the policies of a resource''s table ask of a row without a team, and the policy whose words these are; null where its rows cannot be read team by team.';
 
 create function federation.pinned_authority()
   returns uuid
@@ -1892,18 +1896,18 @@ create function federation.policies_as_peer(resource text, images text[], known 
 comment on function federation.policies_as_peer(text,text[],name[]) is 'For each row (at least one), what each policy that binds a peer says of it: {"name", "kind", "admits", "reason"}; admits is null where it could not be asked.';
 
 create function federation.prepare_resource(resource text)
-  returns void
+  returns text
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 daec9191ae7c59edd6702bdbd219cafa9760b916caae698a8968854327633dbd; -- owner federation_owner
-comment on function federation.prepare_resource(text) is 'Writes beforehand how peers read a resource. Registration does; again after its table or policies were changed, and each start of a gateway does, too.';
+  as sha256 c0956e20df2b32acc9926554b2ca00f2f4ce736225fb83a4f4e65850c0e3c72d; -- owner federation_owner
+comment on function federation.prepare_resource(text) is 'Writes beforehand how peers read a resource; returns null, or why it cannot. Registration and each start of a gateway do; call it after a change.';
 
 create function federation.prepare_resources()
-  returns void
-  language sql volatile security definer
+  returns TABLE(resource text, reason text)
+  language sql volatile security definer rows 1000
   set search_path=""
-  as sha256 d418687acd55c36b2c3d8449fe847d6ab265c55c517cd23b070fbc3693631abb; -- owner federation_owner
-comment on function federation.prepare_resources() is 'Writes beforehand what is missing or out of date, of all resources.';
+  as sha256 a1c7a31bb353924815906e979c40c85219f12cb51bf4823c74cca93f29c18935; -- owner federation_owner
+comment on function federation.prepare_resources() is 'Writes beforehand what is missing or out of date, of all resources; returns those of which it cannot, and why.';
 
 create function federation.preview_resource(grant_id uuid, resource text, before jsonb, after jsonb)
   returns jsonb
@@ -2029,6 +2033,13 @@ create function federation.read_hits(resource text, keys text[], query text, sta
   set search_path=""
   as sha256 1ac38e877b67abba052f0e89ebb722745f61b658efaf286eef625ba3448a4f58; -- owner federation_owner
 comment on function federation.read_hits(text,text[],text,text) is 'Rows by their keys, as JSON, each with its snippet.';
+
+create function federation.reading_roles(table_id regclass)
+  returns oid[]
+  language sql stable
+  set search_path=""
+  as sha256 4d3b90c6a895bea46f716c3192990eea20a8f0853d0cd2a6e460e77182a11643; -- owner federation_owner
+comment on function federation.reading_roles(regclass) is 'Whose rights decide what a peer reads of a table: its own, and those of the owners of views that the policies of the table, or of tables they read, name.';
 
 create function federation.rebind_identity()
   returns void
@@ -2219,6 +2230,13 @@ create function federation.require_user(user_id text)
   as sha256 ad25349cdb38ab8b1109c44cfc846505ca0d758b9ab32e66eb4d0928e52f5299; -- owner federation_owner
 comment on function federation.require_user(text) is 'Raises MF021 unless the user exists, MF023 where no users table is bound.';
 
+create function federation.require_user_session()
+  returns void
+  language plpgsql stable security definer
+  set search_path=""
+  as sha256 ab52572a67a879899a5873edd1d061cd34351553bf89af659f0c18c2fd5435a6; -- owner federation_owner
+comment on function federation.require_user_session() is 'Raises MF021 unless this transaction has the session of a local user.';
+
 create function federation.reseal_value(kind text, id uuid, before bytea, after bytea)
   returns boolean
   language plpgsql volatile security definer
@@ -2251,15 +2269,17 @@ create function federation.resource_columns(resource text)
   returns TABLE(name name, type text, kind text, is_nullable boolean)
   language sql stable security definer rows 1000
   set search_path=""
-  as sha256 d3844328c6079058ff9f2070d05a5b478d914a650234e64caeef020abc82a1e8; -- owner federation_owner
+  as sha256 296ba531dfeb8654bc877c8ce4360a39dd25da0b6fcaa281b4db5629921c539b; -- owner federation_owner
 comment on function federation.resource_columns(text) is 'The columns of a resource that may leave, with their types as they are now. Kind says what JSON compares with them; opaque ones are neither filtered nor ordered by.';
 
-create function federation.resource_fingerprint(table_id regclass)
+create function federation.resource_fingerprint(table_id regclass, native_policy oid, roles oid[])
   returns text
   language plpgsql stable
+  set enable_seqscan=off
+  set plan_cache_mode=force_generic_plan
   set search_path=""
-  as sha256 d6d5e6cf618c415e7826ffb5c0392999f2622b342f90d2809b20db68f6a86bbb; -- owner federation_owner
-comment on function federation.resource_fingerprint(regclass) is 'Name, columns and policies of a table, for comparison only: policies by their ids and versions, so a copy of a database has others.';
+  as sha256 b3d93109c0b7d316daf265a4583170a62f59ec3091d23418cc4cb90a1626dd71; -- owner federation_owner
+comment on function federation.resource_fingerprint(regclass,oid,oid[]) is 'Name, columns and policies of a table, and what roles hold, for comparison only: by ids and versions, so a copy of a database has others.';
 
 create function federation.resource_stage(grant_id uuid, resource text, scope jsonb)
   returns jsonb
@@ -2365,7 +2385,7 @@ create function federation.row_statement(resource text, table_id regclass, key_c
   returns text
   language sql stable
   set search_path=""
-  as sha256 126942233ab60d321632a4076d37948b7c2c56ad49accfca2fde23fead68073a; -- owner federation_owner
+  as sha256 122a56823a6aa09d53f9c4c77218a647e18dbb45d421c5ead3d28221ff6f2568; -- owner federation_owner
 comment on function federation.row_statement(text,regclass,name,text) is 'The query for one row by its key, as JSON. The value is an expression of ours.';
 
 create function federation.rows_of_scope(grant_id uuid, scope jsonb, resource text, ids text[])
@@ -2553,7 +2573,7 @@ create function federation.select_columns(resource text)
   returns text
   language sql stable
   set search_path=""
-  as sha256 82b7fa6f51d88c38031d416c2f0373c2e86415166e85300db2b703d3927e1a4b; -- owner federation_owner
+  as sha256 b88e11aebed2f2e1f3e23e8c5af874b0b73b239df7355811138ef728483e71ac; -- owner federation_owner
 comment on function federation.select_columns(text) is 'The select list of a resource over the row alias t.';
 
 create function federation.send_notice(notice jsonb)
@@ -2944,6 +2964,13 @@ create function federation.watch_table(table_id regclass, what text, columns nam
   as sha256 d2254b04caec4b1e9f38bd5e4c79cefa0f997895d42ab32f82e03200462dab9d; -- owner federation_owner
 comment on function federation.watch_table(regclass,text,name[],text) is 'Puts the triggers of a binding on one table, as its owner.';
 
+create function federation.write_prepared(resource text)
+  returns void
+  language plpgsql volatile
+  set search_path=""
+  as sha256 37255a3fa36d2fbaf761e5208e1deb014ef4a868b72296789f06c90c822b1394; -- owner federation_owner
+comment on function federation.write_prepared(text) is 'Writes the functions of a resource in federation_prepared, as whoever calls. Raises what keeps it from that.';
+
 create function federation_api.capabilities()
   returns jsonb
   language sql stable
@@ -2977,7 +3004,7 @@ create function federation_prepared.credentials_get(id text)
   language plpgsql stable
   set plan_cache_mode=force_generic_plan
   set search_path=""
-  as sha256 e4fc78d5a91425a18956114842f4819b0ad765e59b144bf8235c78c3faeb10ad; -- owner federation_owner
+  as sha256 ada12840eca83898f2c2f45c2b71ca5745f284dd341855302ae459d8669ff4fa; -- owner federation_owner
 comment on function federation_prepared.credentials_get(text) is 'A row by its key. Written by federation.prepare_resource.';
 
 create function federation_prepared.credentials_list(vals text[], page_size integer, keyset text[], is_personal boolean, teams text[], OUT page_rows json, OUT last_keys text)
@@ -2986,7 +3013,7 @@ create function federation_prepared.credentials_list(vals text[], page_size inte
   set enable_bitmapscan=off
   set plan_cache_mode=force_generic_plan
   set search_path=""
-  as sha256 2394483b9e2605e542c58a117ca206b4200b6f18b45afa1279965b21be233377; -- owner federation_owner
+  as sha256 66fcc8c9eadd92a3f54a0f5aa5c478aa4292e60edfed7aabaffe543316101053; -- owner federation_owner
 comment on function federation_prepared.credentials_list(text[],integer,text[],boolean,text[]) is 'A page in the order of the resource. Written by federation.prepare_resource.';
 
 create function federation_prepared.notes_get(id text)
@@ -2994,7 +3021,7 @@ create function federation_prepared.notes_get(id text)
   language plpgsql stable
   set plan_cache_mode=force_generic_plan
   set search_path=""
-  as sha256 46be563513280296e7fe3f292bc4d75e881e39a13a92a080d5dd6022b50c3d17; -- owner federation_owner
+  as sha256 7f4f1ba3dc89136a781183f8e19b8b1233597652196538d66f4141e5304db90e; -- owner federation_owner
 comment on function federation_prepared.notes_get(text) is 'A row by its key. Written by federation.prepare_resource.';
 
 create function federation_prepared.notes_list(vals text[], page_size integer, keyset text[], is_personal boolean, teams text[], OUT page_rows json, OUT last_keys text)
@@ -3003,7 +3030,7 @@ create function federation_prepared.notes_list(vals text[], page_size integer, k
   set enable_bitmapscan=off
   set plan_cache_mode=force_generic_plan
   set search_path=""
-  as sha256 2775298d744ce629a426f7f65ed6a72561f550ecfd59eddc5489e2ceda8a13a0; -- owner federation_owner
+  as sha256 aa11ab7dc0e6b32926198ca486f534292efb18bf64283670a9e9afe9a7c84783; -- owner federation_owner
 comment on function federation_prepared.notes_list(text[],integer,text[],boolean,text[]) is 'A page in the order of the resource. Written by federation.prepare_resource.';
 
 create function federation_prepared.projects_get(id text)
@@ -3011,7 +3038,7 @@ create function federation_prepared.projects_get(id text)
   language plpgsql stable
   set plan_cache_mode=force_generic_plan
   set search_path=""
-  as sha256 33fee985e7e0490d26bdb9d30f8f61672066e5f09b10866dca6be3199303c15b; -- owner federation_owner
+  as sha256 ee8a8c9238390ef9df87f7e0b4f97e4e2fb70331c137e0c3cb2045249d5d1065; -- owner federation_owner
 comment on function federation_prepared.projects_get(text) is 'A row by its key. Written by federation.prepare_resource.';
 
 create function federation_prepared.projects_list(vals text[], page_size integer, keyset text[], is_personal boolean, teams text[], OUT page_rows json, OUT last_keys text)
@@ -3020,7 +3047,7 @@ create function federation_prepared.projects_list(vals text[], page_size integer
   set enable_bitmapscan=off
   set plan_cache_mode=force_generic_plan
   set search_path=""
-  as sha256 fc28718eecdc69e4e236fd33fa984395c0aec379983151bcd0b6df229ed3b9a3; -- owner federation_owner
+  as sha256 7be4927ae1de8cdd0cc491624ce573a857de169886bc1489288335680250ce77; -- owner federation_owner
 comment on function federation_prepared.projects_list(text[],integer,text[],boolean,text[]) is 'A page in the order of the resource. Written by federation.prepare_resource.';
 
 create function federation_prepared.tasks_get(id text)
@@ -3028,7 +3055,7 @@ create function federation_prepared.tasks_get(id text)
   language plpgsql stable
   set plan_cache_mode=force_generic_plan
   set search_path=""
-  as sha256 101267d2f361cd03dc210d1d9d9ed536ff703e4045dfd198411ac17a5db4e46b; -- owner federation_owner
+  as sha256 7efd53c3f6eff5c2f8d922d1d2ad0277fadee398c2b1c78cc4d53cd3b37446b5; -- owner federation_owner
 comment on function federation_prepared.tasks_get(text) is 'A row by its key. Written by federation.prepare_resource.';
 
 create function federation_prepared.tasks_list(vals text[], page_size integer, keyset text[], is_personal boolean, teams text[], OUT page_rows json, OUT last_keys text)
@@ -3037,7 +3064,7 @@ create function federation_prepared.tasks_list(vals text[], page_size integer, k
   set enable_bitmapscan=off
   set plan_cache_mode=force_generic_plan
   set search_path=""
-  as sha256 c0f553e1ac3ee53e4aebae1f67a2f70b8ada1318ebb8d3b42a8b71ac10e2b7cc; -- owner federation_owner
+  as sha256 d7ad043b73b5f0439edb6a30b9c8fa565e9b68f1d7baa625de642b7e47ad9e62; -- owner federation_owner
 comment on function federation_prepared.tasks_list(text[],integer,text[],boolean,text[]) is 'A page in the order of the resource. Written by federation.prepare_resource.';
 
 -- triggers
