@@ -1,5 +1,5 @@
 --! Previous: sha1:ca155638e7428ca344ba9bb2375eb9157452e632
---! Hash: sha1:5ae12771ccd7b0f54b1189b3c245c723b8f15368
+--! Hash: sha1:b82b2242af4b3427c19b18e80061bd175acd7e3b
 --! Message: prepared resources
 
 -- What peers ask of a resource most is written as functions beforehand, one of a verb, so that its plan is kept.
@@ -32,7 +32,10 @@ drop function if exists federation.describe_resource(text);
 drop function if exists federation.keyset_condition(name[], text[], boolean[], boolean[], text[]);
 drop function if exists federation.list_rows(text, jsonb, jsonb, integer, text, integer);
 drop function if exists federation.get_row(text, text);
+drop function if exists federation.require_resource(text);
 drop function if exists federation_api.list(text, jsonb, jsonb, integer, text);
 drop function if exists federation_api.get(text, text);
+-- A view says it now.
+drop function if exists federation.is_superseded(text);
 
 reset role;

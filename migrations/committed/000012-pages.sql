@@ -1,5 +1,5 @@
---! Previous: sha1:5ae12771ccd7b0f54b1189b3c245c723b8f15368
---! Hash: sha1:881d6ab9f32fc46b1638fa8276fd6ea0187fea4c
+--! Previous: sha1:b82b2242af4b3427c19b18e80061bd175acd7e3b
+--! Hash: sha1:58f7682aa31b65843e763963f5ef35b79bba518c
 --! Message: pages
 
 -- Who signs in to the pages, and what their browsers hold. The role and the schema by which the pages reach admin functions.

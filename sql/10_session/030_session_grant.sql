@@ -10,8 +10,6 @@ where s.session ->> 'kind' = 'peer'
   and g.status = 'active'
   and (g.expires_at is null or g.expires_at > statement_timestamp());
 revoke all on federation.session_grant from public;
--- Of an earlier release: called by the view before.
-drop function if exists federation.is_superseded(text);
 comment on view federation.session_grant is 'The active grant of this transaction''s session, read now; no row where there is none.';
 
 create or replace function federation.current_subject() returns text

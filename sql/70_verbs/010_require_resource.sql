@@ -26,9 +26,6 @@ $$;
 revoke all on function federation.require_session_grant() from public;
 comment on function federation.require_session_grant() is 'The active grant of this session. Raises MF001 and MF003 to MF007.';
 
--- Of an earlier release, in which it returned nothing.
-drop function if exists federation.require_resource(text);
-
 create or replace function federation.require_resource(resource text) returns integer
 language plpgsql
 stable
