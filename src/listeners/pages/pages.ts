@@ -6,6 +6,7 @@ import type { AuditQueue } from "../../audit/queue.ts";
 import { startDeadline } from "../../deadline.ts";
 import { asFederationError, FederationError } from "../../errors.ts";
 import type { PagesExecutor } from "../../graphile/pages-schema.ts";
+import { LONG_MS } from "../../pages/ask.ts";
 import type { AskPages, PagesCaller } from "../../pages/ask.ts";
 import type { Oidc } from "../../pages/oidc.ts";
 import { OIDC_SECONDS } from "../../pages/oidc.ts";
@@ -32,7 +33,7 @@ export interface PagesOptions {
   audit: Pick<AuditQueue, "push">;
   /** `pages.url` of the configuration. */
   url: string | undefined;
-  /** What a request may take, ms. */
+  /** What a request may take that asks for nothing long, ms. */
   mostMs: number;
   log: { error: (fields: object, message: string) => void };
 }
@@ -102,13 +103,13 @@ export function createPages(options: PagesOptions): Pages {
   };
 
   /** @throws FederationError UNAUTHENTICATED */
-  async function callerOf({ request, response, origin }: Asked): Promise<PagesCaller> {
+  async function callerOf({ request, response, origin }: Asked, ms = options.mostMs): Promise<PagesCaller> {
     const cookie = readCookie(request, "session", origin);
     if (cookie === undefined) {
       throw new FederationError("UNAUTHENTICATED", "Nobody is signed in.");
     }
     const session = sessionOf(cookie, request.headers["mosaic-background"] === "1");
-    const deadline = startDeadline(options.mostMs);
+    const deadline = startDeadline(ms);
     whenClosed(response, () => {
       if (!response.writableFinished) {
         deadline.cancel();
@@ -224,7 +225,7 @@ export function createPages(options: PagesOptions): Pages {
       await auditForgery(asked);
       throw error;
     }
-    const caller = await callerOf(asked);
+    const caller = await callerOf(asked, Math.max(options.mostMs, LONG_MS));
     const read = graphqlBody.safeParse(await readJsonBody(request, { bytes: MAX_BODY_BYTES, ms: 10_000 }));
     if (!read.success) {
       throw new FederationError("BAD_REQUEST", "The body is {query, variables, operationName}.");
