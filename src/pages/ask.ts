@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { escapeIdentifier } from "pg";
 import type { ClientBase } from "pg";
+import { rateLimited } from "../admission/bucket.ts";
+import type { Bucket, Limits } from "../admission/bucket.ts";
 import { createCapacity } from "../admission/capacity.ts";
 import type { AuditQueue } from "../audit/queue.ts";
 import type { PeerRenewals } from "../client/peer-renewals.ts";
@@ -25,7 +27,7 @@ export interface PagesCaller {
  * Answers a field of the pages' GraphQL by the function of `admin_api` that has its name. What is refused of a change, and what only administrators may
  * ask, is in the audit log with the person's name.
  *
- * @throws FederationError of the function, BAD_REQUEST
+ * @throws FederationError of the function, BAD_REQUEST, RATE_LIMITED where the session was refused too often
  */
 export type AskPages = (
   caller: PagesCaller,
@@ -50,14 +52,18 @@ const ADMINISTRATORS_ONLY: ReadonlySet<string> = new Set([...BY_LOGIN, "auditVer
 const LONG_AT_A_TIME = 2;
 const LONG_WAITING = 16;
 
+/** Of one session in a minute: what is refused is written to the log, which is not for anybody to fill. */
+const REFUSALS: Limits = { requestsPerMinute: 60, burst: null };
+
 /** What the pages ask, of the database and of the gateway around it. */
 export function createAskPages(options: {
   sessions: Sessions;
   adminUrl: string;
   renewals: Pick<PeerRenewals, "renew">;
   audit: Pick<AuditQueue, "push">;
+  bucket: Bucket;
 }): AskPages {
-  const { sessions, adminUrl, renewals, audit } = options;
+  const { sessions, adminUrl, renewals, audit, bucket } = options;
 
   const turns = createCapacity({ concurrency: LONG_AT_A_TIME, waiting: LONG_WAITING, waitMs: LONG_MS });
   const inTurn = <T>({ person, deadline }: PagesCaller, work: () => Promise<T>): Promise<T> => {
@@ -136,6 +142,10 @@ export function createAskPages(options: {
     } catch (cause) {
       const error = asFederationError(cause);
       if (operation === "mutation" || error.code === "ADMINISTRATORS_ONLY") {
+        const taken = await bucket.take(`refusals ${caller.session.hash.toString("hex")}`, REFUSALS);
+        if (!taken.allowed) {
+          throw rateLimited(taken);
+        }
         audit.push({
           at: new Date().toISOString(),
           verb: `pages.${snakeCase(field)}`,

@@ -92,6 +92,35 @@ describe("a request", () => {
   });
 });
 
+describe("a session", () => {
+  test("is refused 60 times a minute with a row of the log, and then 429 RATE_LIMITED without", async () => {
+    const carol = await signInByToken(work, (await userToken(work, "carol")).token);
+    const three = "{ a: alerts { id } b: auditVerification { intact } c: choices { users } }";
+    for (let n = 0; n < 20; n += 1) {
+      expect(await ask(carol, three)).toMatchObject({ status: 403, code: "ADMINISTRATORS_ONLY" });
+    }
+    const refused = await ask(carol, three);
+    expect(refused).toMatchObject({ status: 429, code: "RATE_LIMITED" });
+    const rows = (await doneBy(work, "carol")).filter(({ outcome }) => outcome === "denied");
+    expect(rows).toHaveLength(60);
+    expect(new Set(rows.map(({ code }) => code))).toEqual(new Set(["ADMINISTRATORS_ONLY"]));
+    expect((await ask(carol, "{ me { name } }")).status).toBe(200);
+  });
+
+  test("asks 600 times a minute, then 429 RATE_LIMITED with Retry-After; another session is answered", async () => {
+    const busy = await signInByToken(work, (await userToken(work, "carol")).token);
+    for (let n = 0; n < 60; n += 1) {
+      const answers = await Promise.all(Array.from({ length: 10 }, () => ask(busy, "{ me { name } }")));
+      expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 10 }, () => 200));
+    }
+    const refused = await ask(busy, "{ me { name } }");
+    expect(refused).toMatchObject({ status: 429, code: "RATE_LIMITED" });
+    expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
+    expect((await busy.get("/pages/audit/export")).status).toBe(429);
+    expect((await ask(bob, "{ me { name } }")).status).toBe(200);
+  }, 60_000);
+});
+
 // The embedded database runs one statement at a time, whoever asks.
 describe.runIf(inject("template").kind === "postgres")("what takes long", () => {
   const running = async (): Promise<number> => {

@@ -17,6 +17,8 @@ export interface PagesAnswer {
 
 /** Keeps cookies as a browser does, as far as these tests need it, and says where its requests come from. */
 export interface Browser {
+  /** The header by which a cookie is sent, and no other. */
+  cookie(name: string): string;
   get(path: string, headers?: Record<string, string>): Promise<PagesAnswer>;
   /** @param signal hangs up */
   post(path: string, body: unknown, headers?: Record<string, string>, signal?: AbortSignal): Promise<PagesAnswer>;
@@ -78,6 +80,7 @@ export function browser(gateway: TestGateway): Browser {
     };
   };
   return {
+    cookie: (name) => `${name}=${kept.get(name) ?? ""}`,
     get: (path, headers = {}) => send("GET", path, headers),
     post: (path, body, headers = {}, signal) =>
       send(

@@ -125,6 +125,39 @@ describe("a session", () => {
     });
   });
 
+  test("is opened by the word of a provider through administrators only: the login that serves requests becomes nobody by it", async () => {
+    await database.transaction(async (client) => {
+      await client.query("select federation.add_administrator('eve', 'https://provider.example', 'subject-of-eve')");
+      const call = "select federation.sign_in_by_oidc(sha256('x'), 'https://provider.example', 'subject-of-eve', null)";
+      expect(await refusal(asRole(client, "federation_gateway", () => client.query(call)))).toBe("42501");
+      await asRole(client, "federation_admin", () => client.query(call));
+      const { rows } = await client.query<{ n: number }>(
+        "select count(*)::int as n from federation.federation_browser_sessions where signed_in_by = 'oidc'",
+      );
+      expect(only(rows).n).toBe(1);
+    });
+  });
+
+  test("ends when an administrator ends those of a name, which is in the audit log", async () => {
+    await database.transaction(async (client) => {
+      const end = (name: string): Promise<unknown> =>
+        asRole(client, "federation_admin", () => client.query("select federation.end_browser_sessions($1)", [name]));
+      await end("olga");
+      expect(await refusal(asked(client, olga, "me()"))).toBe("UNAUTHENTICATED");
+      expect(await asked(client, mia, "me()")).toMatchObject({ name: "mia" });
+      await end("ada");
+      expect(await refusal(asked(client, ada, "me()"))).toBe("UNAUTHENTICATED");
+      expect(await refusal(end("ada"))).toBe("NOT_FOUND");
+      const { rows } = await client.query<{ details: unknown }>(
+        "select details from federation.list_audit(limit_rows => 10) where verb = 'pages.sessions_ended'",
+      );
+      expect(rows.map(({ details }) => details)).toEqual([
+        { name: "ada", sessions: 1 },
+        { name: "olga", sessions: 1 },
+      ]);
+    });
+  });
+
   test("of an administrator ends with them; another of the same name is another, and what stays is the audit log", async () => {
     await database.transaction(async (client) => {
       await client.query("select federation.remove_administrator('ada')");

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { rateLimited } from "../../admission/bucket.ts";
 import type { Bucket, Limits } from "../../admission/bucket.ts";
 import type { AuditQueue } from "../../audit/queue.ts";
+import type { BrowserSession } from "../../database/session.ts";
 import { startDeadline } from "../../deadline.ts";
 import { asFederationError, FederationError } from "../../errors.ts";
 import type { PagesExecutor } from "../../graphile/pages-schema.ts";
@@ -28,8 +29,8 @@ export interface PagesOptions {
   execute: PagesExecutor;
   ask: AskPages;
   built: BuiltPages;
-  /** How often one address may try to sign in. */
-  attempts: Bucket;
+  /** Counts attempts to sign in and what is forged, of an address, and what a session asks. */
+  bucket: Bucket;
   audit: Pick<AuditQueue, "push">;
   /** `pages.url` of the configuration. */
   url: string | undefined;
@@ -50,8 +51,14 @@ interface Asked {
   url: URL;
 }
 
-/** Attempts to sign in that one address may make in a minute. */
+/** Attempts to sign in that fail, of one address in a minute. */
 const ATTEMPTS: Limits = { requestsPerMinute: 60, burst: null };
+
+/** Requests of one session in a minute. */
+const REQUESTS: Limits = { requestsPerMinute: 600, burst: null };
+
+/** What pages of another origin ask of one address in a minute and is written to the log. */
+const FORGERIES: Limits = { requestsPerMinute: 60, burst: null };
 
 const MAX_BODY_BYTES = 262_144;
 
@@ -102,13 +109,21 @@ export function createPages(options: PagesOptions): Pages {
     await options.built.send(request, response, decodePath(url.pathname));
   };
 
-  /** @throws FederationError UNAUTHENTICATED */
-  async function callerOf({ request, response, origin }: Asked, ms = options.mostMs): Promise<PagesCaller> {
+  function sessionIn({ request, origin }: Asked, background: boolean): BrowserSession | undefined {
     const cookie = readCookie(request, "session", origin);
-    if (cookie === undefined) {
+    return cookie === undefined ? undefined : sessionOf(cookie, background);
+  }
+
+  /** @throws FederationError UNAUTHENTICATED */
+  async function callerOf(
+    asked: Asked,
+    { ms = options.mostMs, background = asked.request.headers["mosaic-background"] === "1" } = {},
+  ): Promise<PagesCaller> {
+    const { response } = asked;
+    const session = sessionIn(asked, background);
+    if (session === undefined) {
       throw new FederationError("UNAUTHENTICATED", "Nobody is signed in.");
     }
-    const session = sessionOf(cookie, request.headers["mosaic-background"] === "1");
     const deadline = startDeadline(ms);
     whenClosed(response, () => {
       if (!response.writableFinished) {
@@ -117,6 +132,16 @@ export function createPages(options: PagesOptions): Pages {
       deadline.end();
     });
     return { session, deadline, person: await signIn.personOf(session, deadline) };
+  }
+
+  /** @throws FederationError UNAUTHENTICATED, RATE_LIMITED, which is not in the log: that is not for anybody to fill */
+  async function admittedCallerOf(asked: Asked, ms?: number): Promise<PagesCaller> {
+    const caller = await callerOf(asked, ms === undefined ? {} : { ms });
+    const taken = await options.bucket.take(`session ${caller.session.hash.toString("hex")}`, REQUESTS);
+    if (!taken.allowed) {
+      throw rateLimited(taken);
+    }
+    return caller;
   }
 
   async function showSession(asked: Asked): Promise<void> {
@@ -132,16 +157,19 @@ export function createPages(options: PagesOptions): Pages {
     sendJson(asked.response, 200, { person, oidc: oidc !== undefined });
   }
 
-  /** Whoever is refused is in the log; whoever tries too often is not, for the log is not for anybody to fill. */
+  /**
+   * Whoever is refused is in the log; whoever is refused too often is not, for the log is not for anybody to fill. Who is not refused is not counted:
+   * nobody can lock others out.
+   */
   async function attempt(asked: Asked, by: "token" | "oidc", work: () => Promise<SignedIn>): Promise<SignedIn> {
-    const taken = await options.attempts.take(asked.request.socket.remoteAddress ?? "unknown", ATTEMPTS);
-    if (!taken.allowed) {
-      throw rateLimited(taken);
-    }
     try {
       return await work();
     } catch (cause) {
       const error = asFederationError(cause);
+      const taken = await options.bucket.take(`sign-in ${addressOf(asked)}`, ATTEMPTS);
+      if (!taken.allowed) {
+        throw rateLimited(taken);
+      }
       audit.push({
         at: new Date().toISOString(),
         verb: "pages.sign_in",
@@ -162,17 +190,18 @@ export function createPages(options: PagesOptions): Pages {
       if (!body.success) {
         throw new FederationError("BAD_REQUEST", "The body is {token}.");
       }
-      return signIn.byToken(body.data.token);
+      return signIn.byToken(body.data.token, sessionIn(asked, true));
     });
     response.setHeader("set-cookie", setCookie("session", cookie, origin));
     sendJson(response, 200, { person });
   }
 
-  async function signOut({ request, response, origin }: Asked): Promise<void> {
+  async function signOut(asked: Asked): Promise<void> {
+    const { request, response, origin } = asked;
     requireOwnPage(request, origin);
-    const cookie = readCookie(request, "session", origin);
-    if (cookie !== undefined) {
-      await signIn.out(sessionOf(cookie, true)).catch((error: unknown) => {
+    const session = sessionIn(asked, true);
+    if (session !== undefined) {
+      await signIn.out(session).catch((error: unknown) => {
         if (asFederationError(error).code !== "UNAUTHENTICATED") {
           throw error;
         }
@@ -189,8 +218,12 @@ export function createPages(options: PagesOptions): Pages {
     return oidc;
   }
 
-  async function startOidc({ response, origin }: Asked): Promise<void> {
-    const { url, kept } = await provider().start(`${origin.origin}/pages/oidc/callback`);
+  async function startOidc(asked: Asked): Promise<void> {
+    const { response, origin } = asked;
+    const { url, kept } = await provider().start(
+      `${origin.origin}/pages/oidc/callback`,
+      sessionIn(asked, true)?.hash.toString("hex"),
+    );
     response.setHeader("set-cookie", setCookie("oidc", kept, origin, OIDC_SECONDS));
     response.writeHead(302, { location: url.href, "cache-control": "no-store" }).end();
   }
@@ -202,9 +235,14 @@ export function createPages(options: PagesOptions): Pages {
     let status = 200;
     let refused = "";
     try {
-      const { cookie } = await attempt(asked, "oidc", async () =>
-        signIn.byOidc(await from.finish(url, readCookie(request, "oidc", origin))),
-      );
+      const begun = from.begun(readCookie(request, "oidc", origin));
+      if (begun === undefined) {
+        // Any page can send a browser here: what this one did not begin is no attempt to sign in.
+        throw new FederationError("UNAUTHENTICATED", "The sign-in was not begun by this browser, or too long ago.");
+      }
+      const former =
+        begun.former === undefined ? undefined : { hash: Buffer.from(begun.former, "hex"), background: true };
+      const { cookie } = await attempt(asked, "oidc", async () => signIn.byOidc(await from.finish(url, begun), former));
       cookies.push(setCookie("session", cookie, origin));
     } catch (cause) {
       const error = asFederationError(cause);
@@ -225,7 +263,7 @@ export function createPages(options: PagesOptions): Pages {
       await auditForgery(asked);
       throw error;
     }
-    const caller = await callerOf(asked, Math.max(options.mostMs, LONG_MS));
+    const caller = await admittedCallerOf(asked, Math.max(options.mostMs, LONG_MS));
     const read = graphqlBody.safeParse(await readJsonBody(request, { bytes: MAX_BODY_BYTES, ms: 10_000 }));
     if (!read.success) {
       throw new FederationError("BAD_REQUEST", "The body is {query, variables, operationName}.");
@@ -244,9 +282,12 @@ export function createPages(options: PagesOptions): Pages {
     sendJson(response, statusOf(result), result);
   }
 
-  /** What another page has asked for in the name of somebody who is signed in. */
+  /** What another page has asked for in the name of somebody who is signed in, whose idle session it does not keep alive. */
   async function auditForgery(asked: Asked): Promise<void> {
-    const caller = await callerOf(asked).catch(() => undefined);
+    if (!(await options.bucket.take(`forgeries ${addressOf(asked)}`, FORGERIES)).allowed) {
+      return;
+    }
+    const caller = await callerOf(asked, { background: true }).catch(() => undefined);
     if (caller !== undefined) {
       audit.push({
         at: new Date().toISOString(),
@@ -261,7 +302,7 @@ export function createPages(options: PagesOptions): Pages {
 
   async function exportRows(asked: Asked): Promise<void> {
     requireOwnNavigation(asked.request);
-    const caller = await callerOf(asked);
+    const caller = await admittedCallerOf(asked);
     try {
       await exportAudit(asked.response, caller, options.ask, asked.url.searchParams);
     } catch (error) {
@@ -272,6 +313,10 @@ export function createPages(options: PagesOptions): Pages {
       asked.response.destroy(asFederationError(error));
     }
   }
+}
+
+function addressOf({ request }: Asked): string {
+  return request.socket.remoteAddress ?? "unknown";
 }
 
 function decodePath(pathname: string): string {
