@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createToken } from "../../src/demo/actors.ts";
 import { HOME, WORK, task } from "../../src/demo/world.ts";
 import {
   asAdministrator,
