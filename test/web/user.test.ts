@@ -191,8 +191,13 @@ describe.skipIf(!hasChromium())("a user who is no administrator", () => {
       await new Promise((resolve) => setTimeout(resolve, 1_000));
       await route.continue();
     });
-    await shared.getByLabel("Token").fill(await createToken(work.directory, "alice"));
-    await shared.getByRole("button", { name: "Sign in", exact: true }).click();
+    // The next person signs in by another window of the same browser; this one sees it when it is looked at.
+    const other = await shared.context().newPage();
+    await other.goto(`${work.gateway.homeUrl}/pages/`);
+    await other.getByLabel("Token").fill(await createToken(work.directory, "alice"));
+    await other.getByRole("button", { name: "Sign in", exact: true }).click();
+    await other.getByRole("heading", { name: "Overview" }).waitFor();
+    await shared.evaluate("window.dispatchEvent(new Event('visibilitychange'))");
     const table = shared.getByRole("table", { name: "Grants" });
     await table.getByText("alice").first().waitFor();
     const shown = await shared.evaluate<string[]>("window.shown");
