@@ -93,7 +93,8 @@ export const ERROR_TABLE = {
   RATE_LIMITED: {
     status: 429,
     exit: 75,
-    meaning: "The grant has used its requests for now; `Retry-After` says when to come back.",
+    meaning:
+      "The grant, or a session or an address at the pages, has used its requests for now; `Retry-After` says when to come back.",
   },
   RENEWAL_LIMITED: {
     status: 429,

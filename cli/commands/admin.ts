@@ -12,7 +12,8 @@ export function adminCommand(): Command {
     .description("People who run the federation from the pages.")
     .addCommand(addCommand())
     .addCommand(listCommand())
-    .addCommand(removeCommand());
+    .addCommand(removeCommand())
+    .addCommand(endSessionsCommand());
 }
 
 function addCommand(): Command {
@@ -112,5 +113,27 @@ function removeCommand(): Command {
         asAdministrator(adminUrl, (client) => client.query("select federation.remove_administrator($1)", [name])),
       );
       output.result({ name, removed: true }, () => `Done: ${name} is no administrator any more.`);
+    });
+}
+
+function endSessionsCommand(): Command {
+  return gatewayCommand(
+    "end-sessions",
+    "Sign every browser of an administrator or of a local user out of the pages, at once. They may sign in again.",
+    ["admin end-sessions ada", "admin end-sessions alice --json"],
+  )
+    .argument("<name>", "of the administrator, or the id of the local user")
+    .action(async (name: string, options: CommonOptions) => {
+      const { directory, output } = common(options);
+      const ended = await useDatabase(directory, ({ adminUrl }) =>
+        asAdministrator(adminUrl, async (client) => {
+          const { rows } = await client.query<{ ended: number }>(
+            "select federation.end_browser_sessions($1) as ended",
+            [name],
+          );
+          return rows[0]?.ended ?? 0;
+        }),
+      );
+      output.result({ name, ended }, () => `Done: ${ended} ${ended === 1 ? "session" : "sessions"} of ${name} ended.`);
     });
 }

@@ -85,9 +85,9 @@ begin
   entry.bytes_out := 0;
   entry.latency_ms := 0;
   entry.actor := federation.current_actor();
-  entry.details := federation.actor_details() || audit_person.details;
+  entry.details := coalesce(federation.actor_details(), '{}') || audit_person.details;
   perform federation.append_to_chain('admin', array[entry]);
 end;
 $$;
 revoke all on function federation.audit_person(text, uuid, jsonb) from public;
-comment on function federation.audit_person(text, uuid, jsonb) is 'Writes to the audit log what a person did that changes no row of a table.';
+comment on function federation.audit_person(text, uuid, jsonb) is 'Writes to the audit log what a person, or a login, did that no trigger writes.';

@@ -96,7 +96,7 @@ comment on function federation.sign_in_by_token(bytea, text) is
 create or replace function federation.sign_in_by_oidc(session_hash bytea, issuer text, oidc_subject text, user_id text) returns jsonb
 language plpgsql
 volatile
-security definer -- the gateway has no right on administrators or sessions
+security definer -- administrators and sessions are read and written through these functions only
 set search_path = ''
 as $$
 declare
@@ -117,10 +117,11 @@ begin
 end;
 $$;
 revoke all on function federation.sign_in_by_oidc(bytea, text, text, text) from public;
-grant execute on function federation.sign_in_by_oidc(bytea, text, text, text) to federation_gateway;
+-- It believes whoever calls it: the login that serves requests could become any administrator by it.
+grant execute on function federation.sign_in_by_oidc(bytea, text, text, text) to federation_admin;
 comment on function federation.sign_in_by_oidc(bytea, text, text, text) is
-  'Signs a browser in as whom an OpenID Connect provider has named: an administrator by issuer and subject, or else a local user. The gateway has checked '
-  'what the provider said. Raises MF040.';
+  'Signs a browser in as whom an OpenID Connect provider has named: an administrator by issuer and subject, or else a local user. Whoever calls it has '
+  'checked what the provider said. Raises MF040.';
 
 create or replace function federation.enter_as_person(session_hash bytea, background boolean default false) returns jsonb
 language plpgsql
@@ -169,3 +170,28 @@ $$;
 revoke all on function federation.sign_out(bytea) from public;
 grant execute on function federation.sign_out(bytea) to federation_gateway;
 comment on function federation.sign_out(bytea) is 'Ends a browser''s session. Raises MF040 where it has ended.';
+
+create or replace function federation.end_browser_sessions(name text) returns integer
+language plpgsql
+volatile
+security definer -- administrators have no right on sessions
+set search_path = ''
+as $$
+declare
+  ended integer;
+begin
+  delete from federation.federation_browser_sessions s
+  where s.user_id = end_browser_sessions.name
+    or s.administrator_id = (select a.id from federation.federation_administrators a where a.name = end_browser_sessions.name);
+  get diagnostics ended = row_count;
+  if ended = 0 then
+    raise exception 'Nobody of this name is signed in.' using errcode = 'MF011';
+  end if;
+  perform federation.audit_person('pages.sessions_ended', null, jsonb_build_object('name', end_browser_sessions.name, 'sessions', ended));
+  return ended;
+end;
+$$;
+revoke all on function federation.end_browser_sessions(text) from public;
+grant execute on function federation.end_browser_sessions(text) to federation_admin;
+comment on function federation.end_browser_sessions(text) is
+  'Signs out every browser of the administrator or the local user of this name, and returns how many these were; they may sign in again. Raises MF011 where there is none.';

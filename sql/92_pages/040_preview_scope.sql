@@ -97,7 +97,15 @@ begin
     (
       select sum(jsonb_array_length(c.item -> 'examplesGained') + jsonb_array_length(c.item -> 'examplesLost'))
       from jsonb_array_elements(changes) as c (item)
-    )::integer
+    )::integer,
+    jsonb_build_object(
+      'scope', preview_scope.scope,
+      'resources', (
+        select coalesce(jsonb_agg(c.item -> 'resource'), '[]')
+        from jsonb_array_elements(changes) as c (item)
+        where c.item -> 'admittedBefore' = 'true' or c.item -> 'admittedAfter' = 'true'
+      )
+    )
   );
   return jsonb_build_object(
     'widens', cardinality(federation.scope_widenings(before, scope)) > 0, 'widenedBy', to_jsonb(federation.scope_widenings(before, scope)),
@@ -108,4 +116,4 @@ $$;
 revoke all on function federation.preview_scope(uuid, jsonb) from public;
 grant execute on function federation.preview_scope(uuid, jsonb) to federation_admin;
 comment on function federation.preview_scope(uuid, jsonb) is
-  'What a grant''s peer would gain and lose by another scope: for each resource how many rows, and up to three of each. Is audited. Raises MF011, MF020.';
+  'What a grant''s peer would gain and lose by another scope: for each resource how many rows, and up to three of each. Is audited, with the scope. Raises MF011, MF020.';

@@ -137,3 +137,21 @@ as $$
 $$;
 revoke all on function federation.shown_resources(text) from public;
 comment on function federation.shown_resources(text) is 'The registered resources, or one of them; of which tables they are is shown to administrators. Raises MF040.';
+
+create or replace function federation.tables_of_applications() returns table (table_id oid, name text)
+language sql
+stable
+set search_path = ''
+as $$
+  select c.oid, format('%I.%I', n.nspname, c.relname)
+  from pg_catalog.pg_class c
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  where c.relkind in ('r', 'p') and not c.relispartition
+    and n.nspname !~ '^pg_'
+    and n.nspname not in ('information_schema', 'federation', 'federation_api', 'home_api', 'admin_api', 'graphile_migrate', 'graphile_worker')
+    and not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e');
+$$;
+revoke all on function federation.tables_of_applications() from public;
+grant execute on function federation.tables_of_applications() to federation_admin;
+comment on function federation.tables_of_applications() is
+  'The tables that the pages may register, as schema.table: none of the federation, of the database system, of an extension or of what migrates and runs jobs here.';

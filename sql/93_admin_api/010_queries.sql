@@ -176,7 +176,7 @@ begin
     select coalesce(
       jsonb_agg(
         jsonb_build_object(
-          'table', format('%I.%I', n.nspname, c.relname),
+          'table', o.name,
           'hasPolicies', c.relrowsecurity,
           'estimatedRows', greatest(c.reltuples, 0)::bigint,
           'keyColumns', (
@@ -203,13 +203,10 @@ begin
       ),
       '[]'
     )
-    from pg_catalog.pg_class c
+    from federation.tables_of_applications() o
+    join pg_catalog.pg_class c on c.oid = o.table_id
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    where c.relkind in ('r', 'p') and not c.relispartition
-      and n.nspname !~ '^pg_'
-      and n.nspname not in ('information_schema', 'federation', 'federation_api', 'home_api', 'admin_api', 'graphile_migrate', 'graphile_worker')
-      and not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
-      and not exists (select from federation.list_resources() r where r.table_id = c.oid)
+    where not exists (select from federation.list_resources() r where r.table_id = c.oid)
   );
 end;
 $$;

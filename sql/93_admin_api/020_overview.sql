@@ -95,7 +95,11 @@ begin
   return jsonb_build_object(
     'host', coalesce((select s.value from federation.federation_settings s where s.name = 'host'), ''),
     'tier', coalesce((select s.value from federation.federation_settings s where s.name = 'tier'), ''),
-    'services', federation.shown_services(),
+    'services', case
+      when administrator then federation.shown_services()
+      -- Versions and what signs are for who runs the gateway.
+      else (select jsonb_agg(s.item - 'detail') from jsonb_array_elements(federation.shown_services()) as s (item))
+    end,
     'grants', (
       select coalesce(jsonb_agg(jsonb_build_object('status', c.status, 'count', c.n) order by c.status), '[]')
       from (select g.item ->> 'status' as status, count(*) as n from federation.shown_grants() as g (item) group by 1) c
@@ -129,4 +133,5 @@ end;
 $$;
 revoke all on function admin_api.overview() from public;
 grant execute on function admin_api.overview() to federation_pages;
-comment on function admin_api.overview() is 'The gateway at a glance. To a user, grants and peers are their own, and gateways, alerts and traffic are empty. Raises MF040.';
+comment on function admin_api.overview() is
+  'The gateway at a glance. To a user, grants and peers are their own, services have no detail, and gateways, alerts and traffic are empty. Raises MF040.';

@@ -43,7 +43,7 @@ revoke all on function admin_api.create_enrollment_url(uuid) from public;
 grant execute on function admin_api.create_enrollment_url(uuid) to federation_pages;
 comment on function admin_api.create_enrollment_url(uuid) is 'federation.create_enrollment_token, for an administrator. Raises MF011, MF021, MF031, MF040, MF041.';
 
-create or replace function admin_api.update_scope(grant_id uuid, scope jsonb, confirm_widening boolean default false) returns jsonb
+create or replace function admin_api.update_scope(grant_id uuid, scope jsonb, expected_scope jsonb, confirm_widening boolean default false) returns jsonb
 language plpgsql
 volatile
 security definer -- the pages have no right to call admin functions
@@ -60,6 +60,9 @@ begin
   if not found then
     raise exception 'There is no such grant.' using errcode = 'MF011';
   end if;
+  if before is distinct from expected_scope then
+    raise exception 'The scope was changed meanwhile: look at it again.' using errcode = 'MF031';
+  end if;
   widened := federation.scope_widenings(before, update_scope.scope);
   if cardinality(widened) > 0 and not coalesce(confirm_widening, false) then
     raise exception 'The scope lets out more than before, by %: confirm that it shall.', array_to_string(widened, ', ') using errcode = 'MF042';
@@ -68,10 +71,10 @@ begin
   return federation.shown_grant(grant_id);
 end;
 $$;
-revoke all on function admin_api.update_scope(uuid, jsonb, boolean) from public;
-grant execute on function admin_api.update_scope(uuid, jsonb, boolean) to federation_pages;
-comment on function admin_api.update_scope(uuid, jsonb, boolean) is
-  'federation.update_grant, for an administrator who has confirmed what widens. Raises MF011, MF020, MF031, MF040, MF041, MF042.';
+revoke all on function admin_api.update_scope(uuid, jsonb, jsonb, boolean) from public;
+grant execute on function admin_api.update_scope(uuid, jsonb, jsonb, boolean) to federation_pages;
+comment on function admin_api.update_scope(uuid, jsonb, jsonb, boolean) is
+  'federation.update_grant, for an administrator who has confirmed what widens over the scope that was shown to them. Raises MF011, MF020, MF031, MF040, MF041, MF042.';
 
 create or replace function admin_api.preview_scope(grant_id uuid, scope jsonb) returns jsonb
 language plpgsql

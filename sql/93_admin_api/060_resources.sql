@@ -13,9 +13,7 @@ declare
   unknown_column text;
 begin
   perform federation.require_administrator();
-  select c.oid into table_id
-  from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-  where format('%I.%I', n.nspname, c.relname) = register_resource."table";
+  select o.table_id into table_id from federation.tables_of_applications() o where o.name = register_resource."table";
   if not found then
     raise exception 'There is no such table.' using errcode = 'MF022', detail = '{"path": "table"}';
   end if;

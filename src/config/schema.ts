@@ -48,7 +48,9 @@ const pages = z.strictObject({
         .string()
         .min(1)
         .default("sub")
-        .describe("The claim that holds the local user id of whoever is no administrator."),
+        .describe(
+          "The claim that holds the local user id of whoever is no administrator. It must be one that its person cannot edit at the provider; email counts only where email_verified is true.",
+        ),
     })
     .optional()
     .describe("By which provider people sign in to the pages, beside their tokens."),

@@ -36,8 +36,17 @@ export interface Sessions {
   ): Promise<QueryResult<R>>;
   /** As a local user. Read-only; the statement refuses by itself where there is no session. */
   asUser<R extends QueryResultRow>(userId: string, statement: Statement, deadline?: Deadline): Promise<QueryResult<R>>;
-  /** As whoever is signed in to the pages. Read-write. Throws UNAUTHENTICATED where nobody is. */
-  asPerson<T>(session: BrowserSession, work: (client: PoolClient) => Promise<T>, deadline?: Deadline): Promise<T>;
+  /**
+   * As whoever is signed in to the pages. Read-write. Throws UNAUTHENTICATED where nobody is.
+   *
+   * @param timeoutMs what a statement of it may take, where that is not what any other may
+   */
+  asPerson<T>(
+    session: BrowserSession,
+    work: (client: PoolClient) => Promise<T>,
+    deadline?: Deadline,
+    timeoutMs?: number,
+  ): Promise<T>;
 }
 
 /** How soon a server notices that the connection of a running statement was cut, ms. */
@@ -114,6 +123,7 @@ export function createSessions(
     enter: readonly Statement[],
     work: (client: PoolClient) => Promise<T>,
     deadline?: Deadline,
+    timeoutMs = statementTimeoutMs,
   ): Promise<T> => {
     const client = await connect(deadline);
     const stream = streamOf(client);
@@ -154,7 +164,7 @@ export function createSessions(
     try {
       // It may have aborted when the connection was there and nobody listened yet.
       deadline?.signal.throwIfAborted();
-      const timeout = Math.min(statementTimeoutMs, Math.ceil(deadline?.left() ?? statementTimeoutMs) + GRACE_MS);
+      const timeout = Math.min(timeoutMs, Math.ceil(deadline?.left() ?? timeoutMs) + GRACE_MS);
       const opening: Promise<unknown>[] = [];
       let working: Promise<T> | undefined;
       // One write instead of one for each.
@@ -220,7 +230,7 @@ export function createSessions(
         { ...named("enter_as_user"), text: "select federation.enter_as_user($1)", values: [userId] },
         { text: "set local role federation_user" },
       )(statement, deadline),
-    asPerson: (session, work, deadline) =>
+    asPerson: (session, work, deadline, timeoutMs) =>
       transaction(
         "begin",
         [
@@ -233,6 +243,7 @@ export function createSessions(
         ],
         work,
         deadline,
+        timeoutMs,
       ),
   };
 }

@@ -135,6 +135,12 @@ export const REPORT_TYPES = /* GraphQL */ `
     lastSeenAt: String
   }
 
+  type AddedAdministrator {
+    administrator: Administrator!
+    "Shown this once."
+    token: String!
+  }
+
   type Explanation {
     resource: String!
     "What the peer's own request comes to now: OK, or its error."

@@ -52,10 +52,10 @@ export const ROOT_TYPES = /* GraphQL */ `
     "Another one-time URL for a grant that is pending or active; the one before ends. Administrators only."
     createEnrollmentUrl(grantId: String!): CreatedGrant!
     """
-    Another scope, from now on. One that lets out anything more than the scope of now is refused with WIDENING_UNCONFIRMED unless \`confirmWidening\`
-    is true. Administrators only.
+    Another scope, from now on. \`expectedScope\` is the one that was shown: where the grant has another, because somebody else has changed it, it is refused with
+    CONFLICT. One that lets out anything more than the scope of now is refused with WIDENING_UNCONFIRMED unless \`confirmWidening\` is true. Administrators only.
     """
-    updateScope(grantId: String!, scope: JSON!, confirmWidening: Boolean): Grant!
+    updateScope(grantId: String!, scope: JSON!, expectedScope: JSON!, confirmWidening: Boolean): Grant!
     """
     What another scope would change for the peer, counted now under the real policies. Changes nothing; it is a mutation because it is written to the audit log.
     Administrators only.
@@ -92,5 +92,9 @@ export const ROOT_TYPES = /* GraphQL */ `
     ): Resource!
     "Drops a registration and leaves the table as it was found. Refused with CONFLICT while a live grant names it. Returns its name. Administrators only."
     unregisterResource(name: String!): String!
+    "Another administrator, who signs in by a token: it is shown this once. Administrators only."
+    addAdministrator(name: String!): AddedAdministrator!
+    "Ends an administrator's token and sessions. Refused with CONFLICT to the administrator themselves. Returns the name. Administrators only."
+    removeAdministrator(name: String!): String!
   }
 `;

@@ -4,7 +4,13 @@ import { makeSchema } from "postgraphile";
 import { makePgService } from "postgraphile/adaptors/pg";
 import { context, execute, lambda, sideEffect } from "postgraphile/grafast";
 import type { FieldArgs } from "postgraphile/grafast";
-import type { DocumentNode, ExecutionResult, GraphQLSchema } from "postgraphile/graphql";
+import type {
+  DocumentNode,
+  ExecutionResult,
+  FragmentDefinitionNode,
+  GraphQLSchema,
+  SelectionSetNode,
+} from "postgraphile/graphql";
 import { getOperationAST, GraphQLError, Kind, OperationTypeNode, parse, validate } from "postgraphile/graphql";
 import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
 import { extendSchema } from "postgraphile/utils";
@@ -38,6 +44,26 @@ function fieldsOf(document: DocumentNode, type: "Query" | "Mutation"): string[] 
       ? (definition.fields ?? []).map((field) => field.name.value)
       : [],
   );
+}
+
+/** The most fields of Query or Mutation in a request: fields of a query run side by side, each on a connection. */
+const MOST_FIELDS = 3;
+
+/** How many fields a valid document asks for under a selection, counted up to one more than there may be. */
+function countFields({ selections }: SelectionSetNode, fragments: ReadonlyMap<string, FragmentDefinitionNode>): number {
+  let count = 0;
+  for (const selection of selections) {
+    if (count > MOST_FIELDS) {
+      break;
+    }
+    if (selection.kind === Kind.FIELD) {
+      count += 1;
+    } else {
+      const within = selection.kind === Kind.INLINE_FRAGMENT ? selection : fragments.get(selection.name.value);
+      count += within === undefined ? 0 : countFields(within.selectionSet, fragments);
+    }
+  }
+  return count;
 }
 
 /**
@@ -90,9 +116,19 @@ export async function createPagesExecutor(pool: Pool, ask: AskPages): Promise<Pa
     if (faults.length > 0) {
       return { errors: faults.map((found) => withCode(found, "BAD_REQUEST")) };
     }
-    const operation = getOperationAST(document, operationName)?.operation;
-    if (operation !== OperationTypeNode.QUERY && operation !== OperationTypeNode.MUTATION) {
+    const operation = getOperationAST(document, operationName);
+    if (operation?.operation !== OperationTypeNode.QUERY && operation?.operation !== OperationTypeNode.MUTATION) {
       return { errors: [withCode(new GraphQLError("A request is one query or mutation."), "BAD_REQUEST")] };
+    }
+    const fragments = new Map(
+      document.definitions.flatMap((definition) =>
+        definition.kind === Kind.FRAGMENT_DEFINITION ? [[definition.name.value, definition] as const] : [],
+      ),
+    );
+    if (countFields(operation.selectionSet, fragments) > MOST_FIELDS) {
+      return {
+        errors: [withCode(new GraphQLError(`A request asks for ${MOST_FIELDS} things at most.`), "BAD_REQUEST")],
+      };
     }
     const result = await execute({
       schema,

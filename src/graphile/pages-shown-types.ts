@@ -27,7 +27,7 @@ export const SHOWN_TYPES = /* GraphQL */ `
     name: String!
     "ok, degraded or down"
     state: String!
-    "One line for people."
+    "One line for people. Null to a user who is no administrator."
     detail: String
   }
   type StatusCount {

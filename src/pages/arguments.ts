@@ -24,6 +24,7 @@ const KINDS: Record<string, z.ZodType> = {
   most: z.int(),
   samples: z.int(),
   scope: json,
+  expectedScope: json,
   filter: json,
   archived: z.boolean(),
   includeResolved: z.boolean(),
@@ -36,7 +37,7 @@ const KINDS: Record<string, z.ZodType> = {
 const BY_UUID: ReadonlySet<string> = new Set(["grant", "renewPeer", "removePeer"]);
 
 /** The arguments that are JSON to the database. */
-const JSON_ARGUMENTS: ReadonlySet<string> = new Set(["scope", "filter"]);
+const JSON_ARGUMENTS: ReadonlySet<string> = new Set(["scope", "expectedScope", "filter"]);
 
 /** An argument of a SQL function, by its name there. */
 export interface SqlArgument {

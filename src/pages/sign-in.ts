@@ -1,6 +1,8 @@
 import { createHash, randomBytes } from "node:crypto";
+import type { QueryResult } from "pg";
+import { asAdministrator } from "../database/administrator.ts";
 import type { BrowserSession, Sessions } from "../database/session.ts";
-import { FederationError } from "../errors.ts";
+import { asFederationError, FederationError } from "../errors.ts";
 import type { Deadline } from "../deadline.ts";
 import type { OidcAccount } from "./oidc.ts";
 import type { Person } from "./person.ts";
@@ -12,12 +14,15 @@ export interface SignedIn {
   person: Person;
 }
 
-/** Signs browsers in and out. Every method throws FederationError UNAUTHENTICATED, with no hint at what was wrong. */
+/**
+ * Signs browsers in and out. Every method throws FederationError UNAUTHENTICATED, with no hint at what was wrong.
+ * A session that the browser had before ends when it is signed in anew.
+ */
 export interface SignIn {
   /** As the administrator or the local user of a token; the session ends with it. */
-  byToken(token: string): Promise<SignedIn>;
+  byToken(token: string, former: BrowserSession | undefined): Promise<SignedIn>;
   /** As whom a provider has named: an administrator or a local user. */
-  byOidc(account: OidcAccount): Promise<SignedIn>;
+  byOidc(account: OidcAccount, former: BrowserSession | undefined): Promise<SignedIn>;
   /** Who is signed in by a session. */
   personOf(session: BrowserSession, deadline?: Deadline): Promise<Person>;
   out(session: BrowserSession): Promise<void>;
@@ -36,21 +41,43 @@ interface OpenedPerson {
   expiresAt: string;
 }
 
-/** Sign-in over the sessions of the gateway. */
-export function createSignIn(sessions: Sessions): SignIn {
-  const begin = async (statement: string, values: unknown[]): Promise<SignedIn> => {
+/**
+ * Sign-in over the sessions of the gateway.
+ *
+ * @param adminUrl by which accounts of a provider are signed in: the database takes the gateway's word for them, and its own login is not to have it
+ */
+export function createSignIn(sessions: Sessions, adminUrl: string): SignIn {
+  const out = async (session: BrowserSession): Promise<void> => {
+    await sessions.asGateway((client) => client.query("select federation.sign_out($1)", [session.hash]));
+  };
+  const begin = async (
+    former: BrowserSession | undefined,
+    open: (hash: Buffer) => Promise<QueryResult<{ person: OpenedPerson }>>,
+  ): Promise<SignedIn> => {
     const cookie = randomBytes(32).toString("base64url");
-    const { rows } = await sessions.asGateway((client) =>
-      client.query<{ person: OpenedPerson }>(`select federation.${statement} as person`, [
-        sessionOf(cookie, false).hash,
-        ...values,
-      ]),
-    );
+    const { rows } = await open(sessionOf(cookie, false).hash);
+    if (former !== undefined) {
+      await out(former).catch((error: unknown) => {
+        if (asFederationError(error).code !== "UNAUTHENTICATED") {
+          throw error;
+        }
+      });
+    }
     return { cookie, person: personFrom(rows[0]?.person) };
   };
   return {
-    byToken: (token) => begin("sign_in_by_token($1, $2)", [token]),
-    byOidc: ({ issuer, subject, userId }) => begin("sign_in_by_oidc($1, $2, $3, $4)", [issuer, subject, userId]),
+    byToken: (token, former) =>
+      begin(former, (hash) =>
+        sessions.asGateway((client) =>
+          client.query("select federation.sign_in_by_token($1, $2) as person", [hash, token]),
+        ),
+      ),
+    byOidc: ({ issuer, subject, userId }, former) =>
+      begin(former, (hash) =>
+        asAdministrator(adminUrl, (client) =>
+          client.query("select federation.sign_in_by_oidc($1, $2, $3, $4) as person", [hash, issuer, subject, userId]),
+        ),
+      ),
     personOf: (session, deadline) =>
       sessions.asPerson(
         session,
@@ -64,9 +91,7 @@ export function createSignIn(sessions: Sessions): SignIn {
         },
         deadline,
       ),
-    out: async (session) => {
-      await sessions.asGateway((client) => client.query("select federation.sign_out($1)", [session.hash]));
-    },
+    out,
   };
 }
 

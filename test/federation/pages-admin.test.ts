@@ -30,6 +30,16 @@ describe("mosaic admin", () => {
     expect(JSON.parse((await admin("list")).stdout)).toEqual([]);
   }, 120_000);
 
+  test("ends the sessions of a name, whose token stays one", async () => {
+    const { token } = JSON.parse((await admin("add", "iris")).stdout) as { token: string };
+    const iris = await signInByToken(home, token);
+    const ended = await admin("end-sessions", "iris");
+    expect(JSON.parse(ended.stdout)).toEqual({ name: "iris", ended: 1 });
+    expect(await ask(iris, "{ me { name } }")).toMatchObject({ status: 401, code: "UNAUTHENTICATED" });
+    expect((await admin("end-sessions", "iris")).code).toBe(66);
+    expect((await ask(await signInByToken(home, token), "{ me { name } }")).data).toEqual({ me: { name: "iris" } });
+  }, 120_000);
+
   test("refuses a name that is taken or malformed, one that is not there, and a subject of no provider", async () => {
     await admin("add", "grace");
     const codes = [];

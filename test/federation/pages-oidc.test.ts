@@ -124,10 +124,50 @@ describe("signing in by the provider", () => {
     expect((await again.get(second)).status).toBe(401);
   });
 
+  test("ends the session that the browser had when it went to the provider", async () => {
+    const fresh = browser(work);
+    provider.account("subject-of-ada");
+    await fresh.get((await atProvider(fresh)).back);
+    const sessions = async (): Promise<string[]> => {
+      const { rows } = await work.pool.query<{ hash: string }>(
+        "select session_hash::text as hash from federation.federation_browser_sessions",
+      );
+      return rows.map(({ hash }) => hash);
+    };
+    const before = await sessions();
+    // The strict cookie goes along to where the page begins, and not with the answer of the provider.
+    const back = (await atProvider(fresh)).back;
+    const done = await fresh.get(back, { cookie: fresh.cookie("mosaic-oidc") });
+    expect(done.status).toBe(200);
+    const after = await sessions();
+    expect(after).toHaveLength(before.length);
+    expect(before.filter((hash) => !after.includes(hash))).toHaveLength(1);
+    expect((await ask(fresh, "{ me { name } }")).status).toBe(200);
+  });
+
   test("is for the subject of the provider that the administrator was added for, and of no other", async () => {
     await work.pool.query("select federation.add_administrator('eve', 'https://other.example', 'subject-of-eve')");
     provider.account("subject-of-eve");
     const fresh = browser(work);
     expect((await fresh.get((await atProvider(fresh)).back)).status).toBe(401);
+  });
+
+  test("that this browser did not begin is no attempt: 401, without a row of the log, and nobody is kept from signing in", async () => {
+    const attempts = async (): Promise<number> =>
+      (await auditRows(work)).filter(({ verb }) => verb === "pages.sign_in").length;
+    const before = await attempts();
+    for (let n = 0; n < 61; n += 1) {
+      const answer = await browser(work).get("/pages/oidc/callback?code=x&state=y", { "sec-fetch-site": "cross-site" });
+      expect(answer.status).toBe(401);
+      expect(answer.text).toContain("/pages/?refused=UNAUTHENTICATED");
+    }
+    expect(await attempts()).toBe(before);
+    // Not the bucket, and no lock either where it is used up by failures.
+    for (let n = 0; n < 61; n += 1) {
+      await browser(work).post("/pages/sign-in", { token: "mosaic_wrong" });
+    }
+    provider.account("subject-of-ada");
+    const fresh = browser(work);
+    expect((await fresh.get((await atProvider(fresh)).back)).status).toBe(200);
   });
 });

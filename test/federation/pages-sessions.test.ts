@@ -49,9 +49,28 @@ describe("signing in", () => {
     expect((await fresh.get("/pages/session")).body["person"]).toBeNull();
   });
 
-  test("is limited for each address: 429 RATE_LIMITED with Retry-After", async () => {
+  test("ends the session that the browser had", async () => {
+    const first = await addAdministrator(work, "first");
+    const stale = await signInByToken(work, first);
+    const answer = await stale.get("/pages/session");
+    expect(answer.status).toBe(200);
+    const left = async (): Promise<string[]> => {
+      const { rows } = await work.pool.query<{ name: string }>(
+        `select a.name from federation.federation_browser_sessions s join federation.federation_administrators a on a.id = s.administrator_id
+         where a.name in ('first', 'second') order by 1`,
+      );
+      return rows.map(({ name }) => name);
+    };
+    expect(await left()).toEqual(["first"]);
+    await stale.post("/pages/sign-in", { token: await addAdministrator(work, "second") });
+    expect(await left()).toEqual(["second"]);
+    expect(await doneBy(work, "first")).toContainEqual({ verb: "pages.signed_out", outcome: "served", code: "OK" });
+  });
+
+  test("is limited for each address where it fails: 429 RATE_LIMITED with Retry-After, and no row more; a token that is one signs in", async () => {
     const limited = await openTestGateway("limited.localhost", HOME);
     try {
+      const token = await addAdministrator(limited, "ada");
       const tries: number[] = [];
       let refused: Awaited<ReturnType<Browser["post"]>> | undefined;
       for (let n = 0; n < 61; n += 1) {
@@ -61,6 +80,8 @@ describe("signing in", () => {
       expect(tries.filter((status) => status === 401)).toHaveLength(60);
       expect(refused).toMatchObject({ status: 429, code: "RATE_LIMITED" });
       expect(Number(refused?.headers.get("retry-after"))).toBeGreaterThan(0);
+      expect((await ask(await signInByToken(limited, token), "{ me { name } }")).data).toEqual({ me: { name: "ada" } });
+      expect((await auditRows(limited)).filter(({ verb }) => verb === "pages.sign_in")).toHaveLength(60);
     } finally {
       await limited.stop();
     }
@@ -140,6 +161,25 @@ describe("pages of other origins", () => {
       expect((await ada.post(path, { token: "x" }, { origin: "https://evil.example" })).code).toBe("ORIGIN_REFUSED");
     }
     expect((await ask(ada, QUERY.query)).status).toBe(200);
+  });
+
+  test("keep no idle session alive, and fill no log", async () => {
+    const idle = await signInByToken(work, await addAdministrator(work, "misused"));
+    const own = "where administrator_id = (select id from federation.federation_administrators where name = 'misused')";
+    await work.pool.query(
+      `update federation.federation_browser_sessions set last_seen_at = now() - interval '29 minutes' ${own}`,
+    );
+    for (let n = 0; n < 61; n += 1) {
+      const answer = await idle.post("/pages/graphql", QUERY, { origin: "https://evil.example" });
+      expect(answer).toMatchObject({ status: 403, code: "ORIGIN_REFUSED" });
+    }
+    const { rows } = await work.pool.query<{ old: boolean }>(
+      `select last_seen_at < now() - interval '28 minutes' as old from federation.federation_browser_sessions ${own}`,
+    );
+    expect(rows).toEqual([{ old: true }]);
+    const logged = (await doneBy(work, "misused")).filter(({ code }) => code === "ORIGIN_REFUSED");
+    expect(logged.length).toBeGreaterThan(0);
+    expect(logged.length).toBeLessThanOrEqual(60);
   });
 
   test("cannot point their own name here", async () => {

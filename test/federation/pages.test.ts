@@ -47,11 +47,11 @@ describe("an administrator", () => {
   });
 
   test("saves a wider scope only by confirming it; a narrower one holds at once", async () => {
-    const update = (scope: unknown, confirmWidening?: boolean) =>
+    const update = (scope: unknown, expected: unknown, confirmWidening?: boolean) =>
       ask(
         ada,
-        "mutation ($id: String!, $scope: JSON!, $confirm: Boolean) { updateScope(grantId: $id, scope: $scope, confirmWidening: $confirm) { scope } }",
-        { id: alices.grantId, scope, confirm: confirmWidening },
+        "mutation ($id: String!, $scope: JSON!, $expected: JSON!, $confirm: Boolean) { updateScope(grantId: $id, scope: $scope, expectedScope: $expected, confirmWidening: $confirm) { scope } }",
+        { id: alices.grantId, scope, expected, confirm: confirmWidening },
       );
     const wider = { ...SCOPE, include_personal: true };
     const { data } = await ask(
@@ -67,15 +67,21 @@ describe("an administrator", () => {
     expect(tasks).toMatchObject({ rowsGained: 1, rowsLost: 0 });
     expect(tasks?.examplesGained.map(({ title }) => title)).toEqual(["Book a dentist"]);
 
-    expect(await update(wider)).toMatchObject({ status: 409, code: "WIDENING_UNCONFIRMED" });
+    expect(await update(wider, SCOPE)).toMatchObject({ status: 409, code: "WIDENING_UNCONFIRMED" });
     expect(await doneBy(work, "ada")).toContainEqual({
       verb: "pages.update_scope",
       outcome: "denied",
       code: "WIDENING_UNCONFIRMED",
     });
-    expect((await update(wider, true)).data).toEqual({ updateScope: { scope: wider } });
-    expect((await update(SCOPE)).data).toEqual({ updateScope: { scope: SCOPE } });
-    const faulty = await update({ ...SCOPE, include_teams: 5 });
+    expect((await update(wider, SCOPE, true)).data).toEqual({ updateScope: { scope: wider } });
+    expect(await update({ ...SCOPE, include_teams: [] }, SCOPE)).toMatchObject({ status: 409, code: "CONFLICT" });
+    expect(await doneBy(work, "ada")).toContainEqual({
+      verb: "pages.update_scope",
+      outcome: "denied",
+      code: "CONFLICT",
+    });
+    expect((await update(SCOPE, wider)).data).toEqual({ updateScope: { scope: SCOPE } });
+    const faulty = await update({ ...SCOPE, include_teams: 5 }, SCOPE);
     expect(faulty).toMatchObject({ status: 400, code: "SCOPE_INVALID" });
     expect(faulty.errors?.[0]?.extensions).toMatchObject({ path: "include_teams" });
   });
@@ -202,12 +208,14 @@ describe("a user who is no administrator", () => {
     for (const [field, document] of [
       ["create_grant", `mutation { createGrant(subject: "alice", peerHost: "h", scope: ${scope}) { enrollmentUrl } }`],
       ["create_enrollment_url", `mutation { createEnrollmentUrl(grantId: "${id}") { enrollmentUrl } }`],
-      ["update_scope", `mutation { updateScope(grantId: "${id}", scope: ${scope}) { id } }`],
+      ["update_scope", `mutation { updateScope(grantId: "${id}", scope: ${scope}, expectedScope: ${scope}) { id } }`],
       ["preview_scope", `mutation { previewScope(grantId: "${id}", scope: ${scope}) { widens } }`],
       ["suspend_grant", `mutation { suspendGrant(grantId: "${id}") { id } }`],
       ["resume_grant", `mutation { resumeGrant(grantId: "${id}") { id } }`],
       ["register_resource", 'mutation { registerResource(name: "x", table: "app.teams") { name } }'],
       ["unregister_resource", 'mutation { unregisterResource(name: "tasks") }'],
+      ["add_administrator", 'mutation { addAdministrator(name: "alice") { token } }'],
+      ["remove_administrator", 'mutation { removeAdministrator(name: "ada") }'],
       ["audit_verification", "{ auditVerification { intact } }"],
       ["candidate_tables", "{ candidateTables { table } }"],
       ["choices", "{ choices { users } }"],

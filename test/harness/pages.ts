@@ -17,8 +17,11 @@ export interface PagesAnswer {
 
 /** Keeps cookies as a browser does, as far as these tests need it, and says where its requests come from. */
 export interface Browser {
+  /** The header by which a cookie is sent, and no other. */
+  cookie(name: string): string;
   get(path: string, headers?: Record<string, string>): Promise<PagesAnswer>;
-  post(path: string, body: unknown, headers?: Record<string, string>): Promise<PagesAnswer>;
+  /** @param signal hangs up */
+  post(path: string, body: unknown, headers?: Record<string, string>, signal?: AbortSignal): Promise<PagesAnswer>;
 }
 
 /** A browser that nobody is signed in with. */
@@ -30,6 +33,7 @@ export function browser(gateway: TestGateway): Browser {
     path: string,
     headers: Record<string, string>,
     body?: string,
+    signal?: AbortSignal,
   ): Promise<PagesAnswer> => {
     const cookie = [...kept].map(([name, value]) => `${name}=${value}`).join("; ");
     const response = await request(new URL(path, origin), {
@@ -37,6 +41,7 @@ export function browser(gateway: TestGateway): Browser {
       dispatcher: new Agent({ pipelining: 0 }),
       headers: { ...(cookie === "" ? {} : { cookie }), ...headers },
       ...(body === undefined ? {} : { body }),
+      ...(signal === undefined ? {} : { signal }),
     });
     const text = await response.body.text();
     const answered = new Headers();
@@ -75,13 +80,15 @@ export function browser(gateway: TestGateway): Browser {
     };
   };
   return {
+    cookie: (name) => `${name}=${kept.get(name) ?? ""}`,
     get: (path, headers = {}) => send("GET", path, headers),
-    post: (path, body, headers = {}) =>
+    post: (path, body, headers = {}, signal) =>
       send(
         "POST",
         path,
         { origin, "mosaic-pages": "1", "content-type": "application/json", ...headers },
         JSON.stringify(body),
+        signal,
       ),
   };
 }

@@ -93,10 +93,49 @@ describe("another scope", () => {
     });
   });
 
+  test("is saved over the scope that was shown, and over no other", async () => {
+    await database.transaction(async (client) => {
+      const update = (shown: Scope | null, scope: Scope): Promise<unknown> =>
+        asked(client, ada, "update_scope($1, $2, $3, true)", [
+          olgas.id,
+          JSON.stringify(scope),
+          shown === null ? null : JSON.stringify(shown),
+        ]);
+      const first = { ...SCOPE, include_personal: true };
+      await update(SCOPE, first);
+      expect(await refusal(update(SCOPE, { ...SCOPE, include_teams: "*" }))).toBe("CONFLICT");
+      expect(await refusal(update(null, { ...SCOPE, include_teams: "*" }))).toBe("CONFLICT");
+      expect(await asked(client, ada, '"grant"($1)', [olgas.id])).toMatchObject({ scope: first });
+      await update(first, SCOPE);
+    });
+  });
+
+  test("is in the audit log once it was looked at, with the resources that were compared", async () => {
+    await database.transaction(async (client) => {
+      const scope = { resources: ["notes"], include_teams: ["t1"] };
+      await asked(client, ada, "preview_scope($1, $2)", [olgas.id, JSON.stringify(scope)]);
+      const { rows } = await client.query<{ actor: string; details: unknown }>(
+        "select actor, details from federation.list_audit($1) where verb = 'grant.previewed' limit 1",
+        [olgas.id],
+      );
+      expect(rows).toEqual([
+        { actor: "ada", details: { via: "pages", as: "administrator", scope, resources: ["notes", "tasks"] } },
+      ]);
+    });
+  });
+
   test("that widens is saved only by who confirms it; one that narrows holds for the peer's next request", async () => {
     await database.transaction(async (client) => {
-      const update = (scope: Scope, confirm?: boolean): Promise<unknown> =>
-        asked(client, ada, "update_scope($1, $2, $3)", [olgas.id, JSON.stringify(scope), confirm]);
+      let shown: Scope = SCOPE;
+      const update = async (scope: Scope, confirm?: boolean): Promise<void> => {
+        await asked(client, ada, "update_scope($1, $2, $3, $4)", [
+          olgas.id,
+          JSON.stringify(scope),
+          JSON.stringify(shown),
+          confirm,
+        ]);
+        shown = scope;
+      };
       const titles = async (): Promise<number> =>
         (await asPeer(client, olgas, () => list(client, "tasks"))).rows.length;
       const wider = { ...SCOPE, include_teams: ["t1", "t2"] };

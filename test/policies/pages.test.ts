@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
-import { asRole } from "./actors.ts";
+import { asRole, inSavepoint } from "./actors.ts";
 import type { Grant } from "./actors.ts";
-import { administrator, asked, openPagesWorld, SCOPE } from "./pages.ts";
+import { administrator, asked, openPagesWorld, SCOPE, signIn } from "./pages.ts";
 import type { Session } from "./pages.ts";
 import { only, refusal } from "./verbs.ts";
 
@@ -52,6 +52,17 @@ describe("who is signed in sees", () => {
       for (const key of ["table", "owner", "team", "hiddenColumns"]) {
         expect(shown).not.toHaveProperty(key);
       }
+    });
+  });
+
+  test("as a user how the gateway does, without the versions and names of what it stands on", async () => {
+    await database.transaction(async (client) => {
+      const services = async (session: Session): Promise<Record<string, unknown>[]> =>
+        (await asked<{ services: Record<string, unknown>[] }>(client, session, "overview()")).services;
+      expect(JSON.stringify(await services(ada))).toContain("PostgreSQL ");
+      const shown = await services(olga);
+      expect(shown).toContainEqual({ name: "database", state: "ok" });
+      expect(shown.filter((service) => "detail" in service)).toEqual([]);
     });
   });
 
@@ -122,6 +133,42 @@ describe("a session", () => {
       );
       expect(await refusal(begin(only(fresh).token))).toBe("UNAUTHENTICATED");
       expect(await refusal(asked(client, mia, "me()"))).toBe("UNAUTHENTICATED");
+    });
+  });
+
+  test("is opened by the word of a provider through administrators only: the login that serves requests becomes nobody by it", async () => {
+    await database.transaction(async (client) => {
+      await client.query("select federation.add_administrator('eve', 'https://provider.example', 'subject-of-eve')");
+      const call = "select federation.sign_in_by_oidc(sha256('x'), 'https://provider.example', 'subject-of-eve', null)";
+      expect(await refusal(asRole(client, "federation_gateway", () => client.query(call)))).toBe("42501");
+      await asRole(client, "federation_admin", () => client.query(call));
+      const { rows } = await client.query<{ n: number }>(
+        "select count(*)::int as n from federation.federation_browser_sessions where signed_in_by = 'oidc'",
+      );
+      expect(only(rows).n).toBe(1);
+    });
+  });
+
+  test("ends when an administrator ends those of a name, which is in the audit log", async () => {
+    await database.transaction(async (client) => {
+      const end = (name: string): Promise<unknown> =>
+        asRole(client, "federation_admin", async () => {
+          await client.query("select set_config('federation.session', '', true)");
+          await client.query("select federation.end_browser_sessions($1)", [name]);
+        });
+      await end("olga");
+      expect(await refusal(asked(client, olga, "me()"))).toBe("UNAUTHENTICATED");
+      expect(await asked(client, mia, "me()")).toMatchObject({ name: "mia" });
+      await end("ada");
+      expect(await refusal(asked(client, ada, "me()"))).toBe("UNAUTHENTICATED");
+      expect(await refusal(end("ada"))).toBe("NOT_FOUND");
+      const { rows } = await client.query<{ details: unknown }>(
+        "select details from federation.list_audit(limit_rows => 10) where verb = 'pages.sessions_ended'",
+      );
+      expect(rows.map(({ details }) => details)).toEqual([
+        { name: "ada", sessions: 1 },
+        { name: "olga", sessions: 1 },
+      ]);
     });
   });
 
@@ -249,6 +296,7 @@ describe("functions for administrators", () => {
         }
       }
       expect(refused.sort()).toEqual([
+        "add_administrator",
         "administrators",
         "alerts",
         "audit_verification",
@@ -257,6 +305,7 @@ describe("functions for administrators", () => {
         "create_enrollment_url",
         "create_grant",
         "preview_scope",
+        "remove_administrator",
         "resume_grant",
         "suspend_grant",
         "update_scope",
@@ -275,6 +324,41 @@ describe("functions for administrators", () => {
       expect(tables.find(({ table }) => table === "app.teams")).toMatchObject({ keyColumns: ["id"] });
       expect(tables.map(({ table }) => table)).not.toContain("app.tasks");
       expect(tables.filter(({ table }) => table.startsWith("federation"))).toEqual([]);
+    });
+  });
+
+  test("register no table that is not offered", async () => {
+    await database.transaction(async (client) => {
+      await client.query("create schema if not exists graphile_migrate");
+      await client.query("create table graphile_migrate.of_a_test (id int primary key, owner text)");
+      await client.query("create table app.of_a_test (id int primary key, owner text)");
+      await client.query("select federation.enter_as_person($1)", [ada]);
+      const register = (table: string): Promise<unknown> =>
+        client.query("select admin_api.register_resource('of_a_test', $1, 'owner')", [table]);
+      for (const table of ["graphile_migrate.of_a_test", "federation.federation_peers", "pg_catalog.pg_authid"]) {
+        expect(await refusal(inSavepoint(client, () => register(table), "rollback")), table).toBe("RESOURCE_INVALID");
+      }
+      await register("app.of_a_test");
+    });
+  });
+
+  test("add an administrator by a token that signs in once it was told, and remove others, not themselves", async () => {
+    await database.transaction(async (client) => {
+      const added = await asked<{ token: string; administrator: Record<string, unknown> }>(
+        client,
+        ada,
+        "add_administrator('grace')",
+      );
+      expect(added.administrator).toMatchObject({ name: "grace", hasToken: true, createdBy: "ada" });
+      expect(JSON.stringify(await asked(client, ada, "administrators()"))).not.toContain(added.token);
+      const grace = await signIn(client, added.token);
+      expect(await asked(client, grace, "me()")).toMatchObject({ name: "grace", isAdministrator: true });
+      expect(await refusal(asked(client, ada, "add_administrator('grace')"))).toBe("CONFLICT");
+      expect(await refusal(asked(client, ada, "add_administrator('a name')"))).toBe("BAD_REQUEST");
+      expect(await refusal(asked(client, ada, "remove_administrator('ada')"))).toBe("CONFLICT");
+      expect(await refusal(asked(client, ada, "remove_administrator('nobody')"))).toBe("NOT_FOUND");
+      expect(await asked(client, ada, "remove_administrator('grace')")).toBe("grace");
+      expect(await refusal(asked(client, grace, "me()"))).toBe("UNAUTHENTICATED");
     });
   });
 });

@@ -29,7 +29,7 @@ async function signedInUser(client: PoolClient, user: string): Promise<Session> 
 }
 
 /** Signs a browser in by a token. */
-async function signIn(client: PoolClient, token: string): Promise<Session> {
+export async function signIn(client: PoolClient, token: string): Promise<Session> {
   const session = newSession();
   await asRole(client, "federation_gateway", () =>
     client.query("select federation.sign_in_by_token($1, $2)", [session, token]),

@@ -759,6 +759,13 @@ create function admin_api."grant"(id uuid)
   as sha256 d335a55cf9805210c628156cea7b6c371eaffa8cbbad18864d522c928ca897a5; -- owner federation_owner
 comment on function admin_api."grant"(uuid) is 'A grant that the person may see; null where there is none. Raises MF040.';
 
+create function admin_api.add_administrator(name text)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 c930faa0ce50b66a09a52f96918951f8842ebb8f6d6daebd06df7180d414618c; -- owner federation_owner
+comment on function admin_api.add_administrator(text) is 'federation.add_administrator with a token, which is told this once, for an administrator. Raises MF012, MF031, MF040, MF041.';
+
 create function admin_api.administrators()
   returns jsonb
   language plpgsql stable security definer
@@ -798,7 +805,7 @@ create function admin_api.candidate_tables()
   returns jsonb
   language plpgsql stable security definer
   set search_path=""
-  as sha256 e51a363f843dcb864ad2eceb0cfda75986f14b43d20df0392bed3e0f9102198c; -- owner federation_owner
+  as sha256 6e38b46e4592a92abe05b1b0a584826d78da3afb3f8b2b56dbe4630af962859e; -- owner federation_owner
 comment on function admin_api.candidate_tables() is 'Tables that are not registered, with their columns, and which of these alone identify a row. Raises MF040, MF041.';
 
 create function admin_api.choices(search text DEFAULT NULL::text)
@@ -847,8 +854,8 @@ create function admin_api.overview()
   returns jsonb
   language plpgsql stable security definer
   set search_path=""
-  as sha256 5c4fb21fe3b528c17c26cc06a170a6ca26fe8bf92c29b458a55077d39150b6a1; -- owner federation_owner
-comment on function admin_api.overview() is 'The gateway at a glance. To a user, grants and peers are their own, and gateways, alerts and traffic are empty. Raises MF040.';
+  as sha256 1996a2fb14d1e122a97ba916786606c9ee6350a88175798f90259598d9970cf8; -- owner federation_owner
+comment on function admin_api.overview() is 'The gateway at a glance. To a user, grants and peers are their own, services have no detail, and gateways, alerts and traffic are empty. Raises MF040.';
 
 create function admin_api.peer(id uuid)
   returns jsonb
@@ -875,8 +882,15 @@ create function admin_api.register_resource(name text, "table" text, owner text 
   returns jsonb
   language plpgsql volatile
   set search_path=""
-  as sha256 f3c9cc20fb5d9e110ccb67e4cbccd65d654b1e4563b0a1a75c9508903dde390c; -- owner federation_owner
+  as sha256 24f17d87a2516fd64487dcecb2bdccc54f3d6ba108b8193623e9ea7a0e37aee8; -- owner federation_owner
 comment on function admin_api.register_resource(text,text,text,text,text[],text,text,text[]) is 'federation.register_resource, for an administrator who chose a table and columns of it. Raises MF022, MF031, MF040, MF041.';
+
+create function admin_api.remove_administrator(name text)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 420eb58d2e6a6be0803dc0c301403760bb117faa3c3a35aca15debd85df2be38; -- owner federation_owner
+comment on function admin_api.remove_administrator(text) is 'federation.remove_administrator, for another administrator; their sessions end with it. Raises MF011, MF031, MF040, MF041.';
 
 create function admin_api.remove_peer(id uuid)
   returns jsonb
@@ -927,12 +941,12 @@ create function admin_api.unregister_resource(name text)
   as sha256 daa0b4980ac02b91c919e74259d3ae09c0d4cb61c9b70889decc5f2ee97bb9a6; -- owner federation_owner
 comment on function admin_api.unregister_resource(text) is 'federation.unregister_resource, for an administrator. Raises MF011, MF031, MF040, MF041.';
 
-create function admin_api.update_scope(grant_id uuid, scope jsonb, confirm_widening boolean DEFAULT false)
+create function admin_api.update_scope(grant_id uuid, scope jsonb, expected_scope jsonb, confirm_widening boolean DEFAULT false)
   returns jsonb
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 ed5ec627db335429b0f57ff7b687e41ebdfc53d66faf5a2705b30f4a76820155; -- owner federation_owner
-comment on function admin_api.update_scope(uuid,jsonb,boolean) is 'federation.update_grant, for an administrator who has confirmed what widens. Raises MF011, MF020, MF031, MF040, MF041, MF042.';
+  as sha256 c5c79d831291282fcc98d1ecd89313f2f0bbdc2386bf3f761a382a1123a0ca7d; -- owner federation_owner
+comment on function admin_api.update_scope(uuid,jsonb,jsonb,boolean) is 'federation.update_grant, for an administrator who has confirmed what widens over the scope that was shown to them. Raises MF011, MF020, MF031, MF040, MF041, MF042.';
 
 create function admin_api.visible(grant_id uuid, samples integer DEFAULT 3)
   returns jsonb
@@ -1061,12 +1075,12 @@ create function federation.audit_known_unchained()
   as sha256 d8eda6b9e1f3939901d9e468ca735c0f9296c1048c499b4ef2087a3df3da9b17; -- owner federation_owner
 comment on function federation.audit_known_unchained() is 'How many rows stood in no chain when chains began, and their digest.';
 
-create function federation.audit_look(verb text, grant_id uuid, resource text, rows integer)
+create function federation.audit_look(verb text, grant_id uuid, resource text, rows integer, details jsonb DEFAULT '{}'::jsonb)
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 f4a0e0e49aeb8e4ef0dc86035d349a0d79f13cec95ff89b1a3eccbb8c41400bd; -- owner federation_owner
-comment on function federation.audit_look(text,uuid,text,integer) is 'Writes to the audit log that an administrator looked at what a grant lets out.';
+  as sha256 67b0277d07c396e27d4d3d426f5f3b23d6c8dd3cfbb3d6a3c377d44f2b8b1dd7; -- owner federation_owner
+comment on function federation.audit_look(text,uuid,text,integer,jsonb) is 'Writes to the audit log that an administrator looked at what a grant lets out.';
 
 create function federation.audit_of_current_user()
   returns SETOF federation.federation_audit_log
@@ -1086,8 +1100,8 @@ create function federation.audit_person(verb text, grant_id uuid DEFAULT NULL::u
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 4e7e9d6087d18b1526052311e830ecce14e0afc8c451a48c10daec83b8045b58; -- owner federation_owner
-comment on function federation.audit_person(text,uuid,jsonb) is 'Writes to the audit log what a person did that changes no row of a table.';
+  as sha256 ece2164654da50a890281f25e7f067a9c25c5a061850bd91f3d69fd3bc015e98; -- owner federation_owner
+comment on function federation.audit_person(text,uuid,jsonb) is 'Writes to the audit log what a person, or a login, did that no trigger writes.';
 
 create function federation.audit_unchained()
   returns TABLE(entries bigint, digest text)
@@ -1363,6 +1377,13 @@ create function federation.encode_cursor(resource text, filter jsonb, "order" js
   set search_path=""
   as sha256 3943ef60321408fa23fdf8dc503500c4fa95005902ef41403a1edf0ca26ed096; -- owner federation_owner
 comment on function federation.encode_cursor(text,jsonb,jsonb,text[]) is 'A signed cursor for the position of a row.';
+
+create function federation.end_browser_sessions(name text)
+  returns integer
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 4779de1706429a47e2a1cad9361bacee6a453a76251e14715c7b3025e95040c2; -- owner federation_owner
+comment on function federation.end_browser_sessions(text) is 'Signs out every browser of the administrator or the local user of this name, and returns how many these were; they may sign in again. Raises MF011 where there is none.';
 
 create function federation.end_gateway(id uuid)
   returns void
@@ -1920,8 +1941,8 @@ create function federation.preview_scope(grant_id uuid, scope jsonb)
   returns jsonb
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 745c8ad1e33c958efa7c045e081bb6f96ea0d374cef643786c393135692bce1c; -- owner federation_owner
-comment on function federation.preview_scope(uuid,jsonb) is 'What a grant''s peer would gain and lose by another scope: for each resource how many rows, and up to three of each. Is audited. Raises MF011, MF020.';
+  as sha256 978ecfae40ae5e0dd144893259ca5c49ed6560d58ef1e9296fe85cc93757991a; -- owner federation_owner
+comment on function federation.preview_scope(uuid,jsonb) is 'What a grant''s peer would gain and lose by another scope: for each resource how many rows, and up to three of each. Is audited, with the scope. Raises MF011, MF020.';
 
 create function federation.privilege_held(role_name name, object_kind text, object_id oid, column_number smallint)
   returns boolean
@@ -2692,7 +2713,7 @@ create function federation.sign_in_by_oidc(session_hash bytea, issuer text, oidc
   language plpgsql volatile security definer
   set search_path=""
   as sha256 9e0885df5d5a84616fbb6bb2e015835da3b6a49757ef4459dd44fea774cb003f; -- owner federation_owner
-comment on function federation.sign_in_by_oidc(bytea,text,text,text) is 'Signs a browser in as whom an OpenID Connect provider has named: an administrator by issuer and subject, or else a local user. The gateway has checked what the provider said. Raises MF040.';
+comment on function federation.sign_in_by_oidc(bytea,text,text,text) is 'Signs a browser in as whom an OpenID Connect provider has named: an administrator by issuer and subject, or else a local user. Whoever calls it has checked what the provider said. Raises MF040.';
 
 create function federation.sign_in_by_token(session_hash bytea, token text)
   returns jsonb
@@ -2787,6 +2808,13 @@ create function federation.suspend_grant(grant_id uuid)
   set search_path=""
   as sha256 c7bf14093a691e0c45fb6936442217ccf9d1a2dc0877dbe79b561f8ef5be2d63; -- owner federation_owner
 comment on function federation.suspend_grant(uuid) is 'Suspends an active grant until federation.resume_grant. Raises MF011, MF031.';
+
+create function federation.tables_of_applications()
+  returns TABLE(table_id oid, name text)
+  language sql stable rows 1000
+  set search_path=""
+  as sha256 99355ec34619586a3f68f222eab9fbd098e983f804f7a95ed95449272b77b75a; -- owner federation_owner
+comment on function federation.tables_of_applications() is 'The tables that the pages may register, as schema.table: none of the federation, of the database system, of an extension or of what migrates and runs jobs here.';
 
 create function federation.text_array(columns name[])
   returns text

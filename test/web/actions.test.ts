@@ -14,6 +14,7 @@ import {
 } from "../harness/chromium.ts";
 import { auditRows, enrollGrant, homeQuery, openTestGateway } from "../harness/gateway.ts";
 import type { TestGateway, TestGrant } from "../harness/gateway.ts";
+import { readQrCode } from "../harness/qr-code.ts";
 
 describe.skipIf(!hasChromium())("an administrator", () => {
   let work: TestGateway;
@@ -66,7 +67,7 @@ describe.skipIf(!hasChromium())("an administrator", () => {
     await picture(page, "new-grant-made");
     const url = (await shown.innerText()).trim();
     expect(url).toMatch(/^https:\/\/127\.0\.0\.1:\d+\/.+#/);
-    expect(await page.getByRole("img", { name: "The one-time URL as a QR code" }).isVisible()).toBe(true);
+    expect(await readQrCode(page.getByRole("img", { name: "The one-time URL as a QR code" }))).toBe(url);
     expect(page.url()).toBe(`${work.gateway.homeUrl}/pages/grants/new`);
 
     await page.getByRole("link", { name: "To the grant" }).click();

@@ -137,6 +137,7 @@ describe.skipIf(!hasChromium())("each page", () => {
       },
     ],
     ["alerts", ({ page }) => goTo(page, work, "/alerts")],
+    ["administrators", ({ page }) => goTo(page, work, "/administrators")],
     ["nothing", ({ page }) => goTo(page, work, "/there-is-no-such-page")],
   ];
 

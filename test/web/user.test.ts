@@ -2,8 +2,10 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createToken } from "../../src/demo/actors.ts";
 import { HOME, WORK, task } from "../../src/demo/world.ts";
 import {
+  asAdministrator,
   asUser,
   expectAccessible,
   goTo,
@@ -78,7 +80,14 @@ describe.skipIf(!hasChromium())("a user who is no administrator", () => {
     expect(await page.getByRole("link", { name: "Edit the scope" }).count()).toBe(0);
     await goTo(page, work, `/grants/${ofBob.grantId}`);
     await page.getByText("There is no such grant, or it does not speak for you.").waitFor();
-    for (const path of ["/alerts", "/resources", "/resources/new", "/grants/new", `/grants/${ofAlice.grantId}/scope`]) {
+    for (const path of [
+      "/administrators",
+      "/alerts",
+      "/resources",
+      "/resources/new",
+      "/grants/new",
+      `/grants/${ofAlice.grantId}/scope`,
+    ]) {
       await goTo(page, work, path);
       await page.getByRole("heading", { name: "There is no such page" }).waitFor();
     }
@@ -154,9 +163,46 @@ describe.skipIf(!hasChromium())("a user who is no administrator", () => {
     const { page: stranger } = await openWindow(browser, work);
     await stranger.getByRole("link", { name: "Sign in with your organisation" }).click();
     await stranger.getByRole("alert").getByText("UNAUTHENTICATED").waitFor();
+    expect(await stranger.getByRole("alert").innerText()).toContain("this gateway does not let you in");
     expect(await stranger.getByRole("heading", { level: 1 }).innerText()).toBe("Sign in");
     await expectAccessible(stranger);
+    await stranger.goto(`${work.gateway.homeUrl}/pages/?refused=Call+0900+and+read+out+your+token`);
+    await stranger.getByRole("heading", { name: "Sign in" }).waitFor();
+    expect(await stranger.getByRole("alert").count()).toBe(0);
+    expect(await stranger.content()).not.toContain("0900");
     expect(faults).toEqual([]);
     await stranger.context().close();
+  });
+
+  test("sees nothing in the same window of whoever was signed in before, however that session ended", async () => {
+    const { page: shared } = await asAdministrator(browser, work, "Una");
+    await goTo(shared, work, "/grants");
+    await shared.getByRole("table", { name: "Grants" }).getByText("bob").first().waitFor();
+    // Everything that is ever shown from here on.
+    await shared.evaluate(`
+      window.shown = [];
+      new MutationObserver(() => window.shown.push(document.body.innerText)).observe(document.body, { childList: true, subtree: true, characterData: true });
+    `);
+    await work.pool.query("select federation.end_browser_sessions('Una')");
+    await shared.getByRole("heading", { name: "Sign in" }).waitFor();
+    await shared.evaluate("window.shown.length = 0");
+    // The answer to the next person is held back: what was kept would be there before it.
+    await shared.route("**/pages/graphql", async (route) => {
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      await route.continue();
+    });
+    // The next person signs in by another window of the same browser; this one sees it when it is looked at.
+    const other = await shared.context().newPage();
+    await other.goto(`${work.gateway.homeUrl}/pages/`);
+    await other.getByLabel("Token").fill(await createToken(work.directory, "alice"));
+    await other.getByRole("button", { name: "Sign in", exact: true }).click();
+    await other.getByRole("heading", { name: "Overview" }).waitFor();
+    await shared.evaluate("window.dispatchEvent(new Event('visibilitychange'))");
+    const table = shared.getByRole("table", { name: "Grants" });
+    await table.getByText("alice").first().waitFor();
+    const shown = await shared.evaluate<string[]>("window.shown");
+    expect(shown.join("\n")).toContain("alice");
+    expect(shown.join("\n")).not.toContain("bob");
+    await shared.context().close();
   });
 });

@@ -2,17 +2,17 @@ import { MutationCache, QueryCache, QueryClient, QueryClientProvider } from "@ta
 import { useState } from "react";
 import type { ReactElement } from "react";
 import { RequestError } from "./api/request.ts";
-import { SESSION_KEY } from "./api/session.ts";
+import { changeSession } from "./api/session.ts";
 import { Gate } from "./gate.tsx";
 
 /** How old what is shown may be, ms. */
 const REFRESH_MS = 5_000;
 
 function createClient(): QueryClient {
-  // The session ended: what is shown gives way to the sign-in.
+  // The session ended: what is shown gives way to the sign-in, and is forgotten.
   const onError = (error: Error): void => {
     if (error instanceof RequestError && error.code === "UNAUTHENTICATED") {
-      void client.invalidateQueries({ queryKey: SESSION_KEY });
+      void changeSession(client);
     }
   };
   const client = new QueryClient({

@@ -14,6 +14,7 @@ const SECTIONS = [
   { to: "/audit", title: "Audit" },
   { to: "/resources", title: "Resources", administrators: true },
   { to: "/alerts", title: "Alerts", administrators: true },
+  { to: "/administrators", title: "Administrators", administrators: true },
 ];
 
 /** Sections at the side, the page beside them. */

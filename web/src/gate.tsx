@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import type { ReactElement } from "react";
-import { PersonContext, readSession, SESSION_KEY } from "./api/session.ts";
+import { keyOf, PersonContext, readSession, SESSION_KEY } from "./api/session.ts";
 import { Frame } from "./frame.tsx";
 import { SignIn } from "./pages/sign-in.tsx";
 import { Failure, Skeleton } from "./ui/notes.tsx";
@@ -10,7 +10,8 @@ export function Gate(): ReactElement {
   const session = useQuery({ queryKey: SESSION_KEY, queryFn: readSession, refetchInterval: false });
   if (session.data?.person != null) {
     return (
-      <PersonContext value={session.data.person}>
+      // In another window somebody else may have signed in: no page goes on as theirs.
+      <PersonContext key={keyOf(session.data.person)} value={session.data.person}>
         <Frame />
       </PersonContext>
     );

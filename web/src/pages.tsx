@@ -21,6 +21,7 @@ const Audit = page(async () => (await import("./pages/audit.tsx")).Audit);
 const Resources = page(async () => (await import("./pages/resources.tsx")).Resources);
 const NewResource = page(async () => (await import("./pages/new-resource.tsx")).NewResource);
 const Alerts = page(async () => (await import("./pages/alerts.tsx")).Alerts);
+const Administrators = page(async () => (await import("./pages/administrators.tsx")).Administrators);
 
 /** Which page is at which path; the code of each comes when it is opened. */
 export function Pages(): ReactElement {
@@ -46,6 +47,7 @@ export function Pages(): ReactElement {
       <Route path="/resources">{isAdministrator ? <Resources /> : <Nothing />}</Route>
       <Route path="/resources/new">{isAdministrator ? <NewResource /> : <Nothing />}</Route>
       <Route path="/alerts">{isAdministrator ? <Alerts /> : <Nothing />}</Route>
+      <Route path="/administrators">{isAdministrator ? <Administrators /> : <Nothing />}</Route>
       <Route>
         <Nothing />
       </Route>

@@ -33,10 +33,11 @@ export async function openPages(options: {
   log: Logger;
 }): Promise<Pages> {
   const { config, paths, sessions, audit, log } = options;
-  const ask = createAskPages(options);
+  const bucket = createBucket();
+  const ask = createAskPages({ ...options, bucket });
   const { oidc, url } = config.pages;
   return createPages({
-    signIn: createSignIn(sessions),
+    signIn: createSignIn(sessions, options.adminUrl),
     oidc:
       oidc === undefined
         ? undefined
@@ -44,7 +45,7 @@ export async function openPages(options: {
     execute: await createPagesExecutor(options.pool, ask),
     ask,
     built: createBuiltPages(join(packageRoot(), "dist", "pages")),
-    attempts: createBucket(),
+    bucket,
     audit,
     url,
     mostMs: options.mostMs,

@@ -1,38 +1,31 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { z } from "zod";
 import { rateLimited } from "../../admission/bucket.ts";
-import type { Bucket, Limits } from "../../admission/bucket.ts";
-import type { AuditQueue } from "../../audit/queue.ts";
+import type { Limits } from "../../admission/bucket.ts";
 import { startDeadline } from "../../deadline.ts";
 import { asFederationError, FederationError } from "../../errors.ts";
 import type { PagesExecutor } from "../../graphile/pages-schema.ts";
+import { LONG_MS } from "../../pages/ask.ts";
 import type { AskPages, PagesCaller } from "../../pages/ask.ts";
-import type { Oidc } from "../../pages/oidc.ts";
-import { OIDC_SECONDS } from "../../pages/oidc.ts";
-import { sessionOf } from "../../pages/sign-in.ts";
-import type { SignedIn, SignIn } from "../../pages/sign-in.ts";
 import { readJsonBody, sendJson, whenClosed } from "../http.ts";
+import { addressOf, sessionIn } from "./asked.ts";
+import type { Asked, Routes } from "./asked.ts";
 import type { BuiltPages } from "./built-pages.ts";
-import { readCookie, setCookie } from "./cookies.ts";
 import { exportAudit } from "./export-audit.ts";
 import { PAGES_HEADERS } from "./headers.ts";
 import { statusOf } from "./graphql-status.ts";
 import { originOf, requireOwnNavigation, requireOwnPage } from "./origin.ts";
-import type { PagesOrigin } from "./origin.ts";
+import { createSignInRoutes } from "./sign-in-routes.ts";
+import type { SignInOptions } from "./sign-in-routes.ts";
 
 /** What the pages stand on. */
-export interface PagesOptions {
-  signIn: SignIn;
-  oidc: Oidc | undefined;
+export interface PagesOptions extends SignInOptions {
   execute: PagesExecutor;
   ask: AskPages;
   built: BuiltPages;
-  /** How often one address may try to sign in. */
-  attempts: Bucket;
-  audit: Pick<AuditQueue, "push">;
   /** `pages.url` of the configuration. */
   url: string | undefined;
-  /** What a request may take, ms. */
+  /** What a request may take that asks for nothing long, ms. */
   mostMs: number;
   log: { error: (fields: object, message: string) => void };
 }
@@ -40,21 +33,13 @@ export interface PagesOptions {
 /** Answers what is under /pages/. */
 export type Pages = (request: IncomingMessage, response: ServerResponse, requestId: string) => Promise<void>;
 
-/** One request under /pages/. */
-interface Asked {
-  request: IncomingMessage;
-  response: ServerResponse;
-  requestId: string;
-  origin: PagesOrigin;
-  url: URL;
-}
+/** Requests of one session in a minute. */
+const REQUESTS: Limits = { requestsPerMinute: 600, burst: null };
 
-/** Attempts to sign in that one address may make in a minute. */
-const ATTEMPTS: Limits = { requestsPerMinute: 60, burst: null };
+/** What pages of another origin ask of one address in a minute and is written to the log. */
+const FORGERIES: Limits = { requestsPerMinute: 60, burst: null };
 
 const MAX_BODY_BYTES = 262_144;
-
-const signInBody = z.strictObject({ token: z.string().min(1).max(256) });
 
 const graphqlBody = z.strictObject({
   query: z.string().max(MAX_BODY_BYTES),
@@ -66,12 +51,9 @@ const graphqlBody = z.strictObject({
 export function createPages(options: PagesOptions): Pages {
   const { signIn, oidc, audit } = options;
 
-  const routes: Readonly<Record<string, (asked: Asked) => Promise<void>>> = {
+  const routes: Routes = {
     "GET /pages/session": showSession,
-    "POST /pages/sign-in": signInByToken,
-    "POST /pages/sign-out": signOut,
-    "GET /pages/oidc/start": startOidc,
-    "GET /pages/oidc/callback": finishOidc,
+    ...createSignInRoutes(options),
     "POST /pages/graphql": graphql,
     "GET /pages/audit/export": exportRows,
   };
@@ -102,13 +84,16 @@ export function createPages(options: PagesOptions): Pages {
   };
 
   /** @throws FederationError UNAUTHENTICATED */
-  async function callerOf({ request, response, origin }: Asked): Promise<PagesCaller> {
-    const cookie = readCookie(request, "session", origin);
-    if (cookie === undefined) {
+  async function callerOf(
+    asked: Asked,
+    { ms = options.mostMs, background = asked.request.headers["mosaic-background"] === "1" } = {},
+  ): Promise<PagesCaller> {
+    const { response } = asked;
+    const session = sessionIn(asked, background);
+    if (session === undefined) {
       throw new FederationError("UNAUTHENTICATED", "Nobody is signed in.");
     }
-    const session = sessionOf(cookie, request.headers["mosaic-background"] === "1");
-    const deadline = startDeadline(options.mostMs);
+    const deadline = startDeadline(ms);
     whenClosed(response, () => {
       if (!response.writableFinished) {
         deadline.cancel();
@@ -116,6 +101,16 @@ export function createPages(options: PagesOptions): Pages {
       deadline.end();
     });
     return { session, deadline, person: await signIn.personOf(session, deadline) };
+  }
+
+  /** @throws FederationError UNAUTHENTICATED, RATE_LIMITED, which is not in the log: that is not for anybody to fill */
+  async function admittedCallerOf(asked: Asked, ms?: number): Promise<PagesCaller> {
+    const caller = await callerOf(asked, ms === undefined ? {} : { ms });
+    const taken = await options.bucket.take(`session ${caller.session.hash.toString("hex")}`, REQUESTS);
+    if (!taken.allowed) {
+      throw rateLimited(taken);
+    }
+    return caller;
   }
 
   async function showSession(asked: Asked): Promise<void> {
@@ -131,91 +126,6 @@ export function createPages(options: PagesOptions): Pages {
     sendJson(asked.response, 200, { person, oidc: oidc !== undefined });
   }
 
-  /** Whoever is refused is in the log; whoever tries too often is not, for the log is not for anybody to fill. */
-  async function attempt(asked: Asked, by: "token" | "oidc", work: () => Promise<SignedIn>): Promise<SignedIn> {
-    const taken = await options.attempts.take(asked.request.socket.remoteAddress ?? "unknown", ATTEMPTS);
-    if (!taken.allowed) {
-      throw rateLimited(taken);
-    }
-    try {
-      return await work();
-    } catch (cause) {
-      const error = asFederationError(cause);
-      audit.push({
-        at: new Date().toISOString(),
-        verb: "pages.sign_in",
-        outcome: error.status < 500 ? "denied" : "failed",
-        code: error.code,
-        request_id: asked.requestId,
-        details: { via: "pages", by },
-      });
-      throw error;
-    }
-  }
-
-  async function signInByToken(asked: Asked): Promise<void> {
-    const { request, response, origin } = asked;
-    requireOwnPage(request, origin);
-    const { cookie, person } = await attempt(asked, "token", async () => {
-      const body = signInBody.safeParse(await readJsonBody(request, { bytes: 4_096, ms: 10_000 }));
-      if (!body.success) {
-        throw new FederationError("BAD_REQUEST", "The body is {token}.");
-      }
-      return signIn.byToken(body.data.token);
-    });
-    response.setHeader("set-cookie", setCookie("session", cookie, origin));
-    sendJson(response, 200, { person });
-  }
-
-  async function signOut({ request, response, origin }: Asked): Promise<void> {
-    requireOwnPage(request, origin);
-    const cookie = readCookie(request, "session", origin);
-    if (cookie !== undefined) {
-      await signIn.out(sessionOf(cookie, true)).catch((error: unknown) => {
-        if (asFederationError(error).code !== "UNAUTHENTICATED") {
-          throw error;
-        }
-      });
-    }
-    response.setHeader("set-cookie", setCookie("session", undefined, origin));
-    response.writeHead(204, { "cache-control": "no-store" }).end();
-  }
-
-  function provider(): Oidc {
-    if (oidc === undefined) {
-      throw new FederationError("NOT_FOUND", "No OpenID Connect provider is configured.");
-    }
-    return oidc;
-  }
-
-  async function startOidc({ response, origin }: Asked): Promise<void> {
-    const { url, kept } = await provider().start(`${origin.origin}/pages/oidc/callback`);
-    response.setHeader("set-cookie", setCookie("oidc", kept, origin, OIDC_SECONDS));
-    response.writeHead(302, { location: url.href, "cache-control": "no-store" }).end();
-  }
-
-  async function finishOidc(asked: Asked): Promise<void> {
-    const { request, response, origin, url } = asked;
-    const from = provider();
-    const cookies = [setCookie("oidc", undefined, origin)];
-    let status = 200;
-    let refused = "";
-    try {
-      const { cookie } = await attempt(asked, "oidc", async () =>
-        signIn.byOidc(await from.finish(url, readCookie(request, "oidc", origin))),
-      );
-      cookies.push(setCookie("session", cookie, origin));
-    } catch (cause) {
-      const error = asFederationError(cause);
-      status = error.status;
-      refused = `?refused=${error.code}`;
-    }
-    response.setHeader("set-cookie", cookies);
-    // A page, and no redirect: the cookie is not sent on a navigation that another site began, and what a page of ours begins is ours.
-    const body = `<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0; url=/pages/${refused}"><title>Signing in</title><a href="/pages/${refused}">Go on</a>`;
-    response.writeHead(status, { "content-type": "text/html; charset=utf-8", "cache-control": "no-store" }).end(body);
-  }
-
   async function graphql(asked: Asked): Promise<void> {
     const { request, response, requestId, origin } = asked;
     try {
@@ -224,7 +134,7 @@ export function createPages(options: PagesOptions): Pages {
       await auditForgery(asked);
       throw error;
     }
-    const caller = await callerOf(asked);
+    const caller = await admittedCallerOf(asked, Math.max(options.mostMs, LONG_MS));
     const read = graphqlBody.safeParse(await readJsonBody(request, { bytes: MAX_BODY_BYTES, ms: 10_000 }));
     if (!read.success) {
       throw new FederationError("BAD_REQUEST", "The body is {query, variables, operationName}.");
@@ -243,9 +153,12 @@ export function createPages(options: PagesOptions): Pages {
     sendJson(response, statusOf(result), result);
   }
 
-  /** What another page has asked for in the name of somebody who is signed in. */
+  /** What another page has asked for in the name of somebody who is signed in, whose idle session it does not keep alive. */
   async function auditForgery(asked: Asked): Promise<void> {
-    const caller = await callerOf(asked).catch(() => undefined);
+    if (!(await options.bucket.take(`forgeries ${addressOf(asked)}`, FORGERIES)).allowed) {
+      return;
+    }
+    const caller = await callerOf(asked, { background: true }).catch(() => undefined);
     if (caller !== undefined) {
       audit.push({
         at: new Date().toISOString(),
@@ -260,7 +173,7 @@ export function createPages(options: PagesOptions): Pages {
 
   async function exportRows(asked: Asked): Promise<void> {
     requireOwnNavigation(asked.request);
-    const caller = await callerOf(asked);
+    const caller = await admittedCallerOf(asked);
     try {
       await exportAudit(asked.response, caller, options.ask, asked.url.searchParams);
     } catch (error) {

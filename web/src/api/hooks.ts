@@ -2,6 +2,7 @@ import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tansta
 import type { UseMutationResult, UseQueryResult } from "@tanstack/react-query";
 import type { TadaDocumentNode } from "gql.tada";
 import { ask } from "./request.ts";
+import { keyOf, usePerson } from "./session.ts";
 
 interface AskOptions {
   /** Asked for only by `refetch`. */
@@ -19,7 +20,8 @@ export function useAsk<Result, Variables>(
   { onDemand = false, once = false, keep = false }: AskOptions = {},
 ): UseQueryResult<Result> {
   const client = useQueryClient();
-  const queryKey = [nameOf(document), variables];
+  // What one person was answered is no answer to another.
+  const queryKey = [nameOf(document), variables, keyOf(usePerson())];
   return useQuery<Result>({
     queryKey,
     queryFn: () => {

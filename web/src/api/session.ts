@@ -20,10 +20,11 @@ export interface Session {
 /** By what the session is kept among the answers of the gateway. */
 export const SESSION_KEY = ["session"];
 
-/** Asks anew who is signed in, and forgets what the one before was shown. */
+/** Forgets who was signed in and what they were shown, in this order: nothing of it is there once another is. Then asks who is signed in now. */
 export async function changeSession(client: QueryClient): Promise<void> {
-  await client.invalidateQueries({ queryKey: SESSION_KEY });
+  client.setQueryData<Session>(SESSION_KEY, (session) => session && { ...session, person: null });
   client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== SESSION_KEY[0] });
+  await client.invalidateQueries({ queryKey: SESSION_KEY });
 }
 
 /** Asks who is signed in. */
@@ -52,4 +53,9 @@ export function usePerson(): Person {
     throw new Error("nobody is signed in");
   }
   return person;
+}
+
+/** By which a person is told from any other. */
+export function keyOf({ name, isAdministrator }: Person): string {
+  return `${isAdministrator ? "administrator" : "user"} ${name}`;
 }

@@ -146,7 +146,7 @@ function Glance({ seen, whole }: { seen: Seen; whole: boolean }): ReactElement {
             columns={[
               { name: "Service", cell: ({ name }) => inWords(name) },
               { name: "State", cell: ({ state }) => <Badge>{state}</Badge> },
-              { name: "Detail", cell: ({ detail }) => detail ?? "" },
+              ...(whole ? [{ name: "Detail", cell: ({ detail }: Seen["services"][number]) => detail ?? "" }] : []),
             ]}
           />
         </Card>

@@ -25,8 +25,8 @@ const grantScopeQuery = graphql(`
 `);
 
 const updateMutation = graphql(`
-  mutation UpdateScope($grantId: String!, $scope: JSON!, $confirmWidening: Boolean) {
-    updateScope(grantId: $grantId, scope: $scope, confirmWidening: $confirmWidening) {
+  mutation UpdateScope($grantId: String!, $scope: JSON!, $expectedScope: JSON!, $confirmWidening: Boolean) {
+    updateScope(grantId: $grantId, scope: $scope, expectedScope: $expectedScope, confirmWidening: $confirmWidening) {
       id
       scope
     }
@@ -67,8 +67,10 @@ function Editor({
   kept: unknown;
 }): ReactElement {
   const [, go] = useLocation();
+  // What was shown when the changes began, whatever it is by now.
+  const [shown] = useState(kept);
   const [draft, setDraft] = useState<Draft>(() => {
-    const read = readScope(kept);
+    const read = readScope(shown);
     const scope =
       "scope" in read ? read.scope : { resources: [], excluded: [], teams: [], personal: false, maxRows: 100 };
     return { scope, error: errorOf(scope) };
@@ -79,7 +81,7 @@ function Editor({
   const scope = scopeToJson(draft.scope);
   const save = (confirmWidening: boolean): void => {
     update.mutate(
-      { grantId: id, scope, confirmWidening },
+      { grantId: id, scope, expectedScope: shown, confirmWidening },
       {
         onSuccess: () => {
           go(`/grants/${id}`);

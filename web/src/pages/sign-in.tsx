@@ -7,6 +7,14 @@ import { Field } from "../ui/field.tsx";
 import { Failure, Note } from "../ui/notes.tsx";
 import { Page } from "../ui/page.tsx";
 
+/** Why the gateway sends a browser back here. Nothing else that an address says is shown: anybody can make one. */
+const REFUSALS: Partial<Record<string, string>> = {
+  UNAUTHENTICATED: "The provider may know you, but this gateway does not let you in.",
+  RATE_LIMITED: "Too many sign-ins have failed. Try again in a minute.",
+  UNAVAILABLE: "The provider or the gateway's database is not available for now.",
+  INTERNAL: "The sign-in failed. The gateway's log says why.",
+};
+
 /** Sign-in by token, or at the provider where there is one. */
 export function SignIn({ oidc }: { oidc: boolean }): ReactElement {
   const [token, setToken] = useState("");
@@ -15,13 +23,14 @@ export function SignIn({ oidc }: { oidc: boolean }): ReactElement {
     mutationFn: signIn,
     onSuccess: () => changeSession(client),
   });
-  const refused = new URLSearchParams(window.location.search).get("refused");
+  const code = new URLSearchParams(window.location.search).get("refused") ?? "";
+  const refused = REFUSALS[code];
   return (
     <Page title="Sign in">
-      {refused !== null && (
+      {refused !== undefined && (
         <Note tone="bad" alert>
           <p>
-            The provider knows you, but this gateway does not let you in: <code>{refused}</code>.
+            {refused} <code>{code}</code>
           </p>
         </Note>
       )}
