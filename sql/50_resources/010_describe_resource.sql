@@ -146,7 +146,8 @@ as $$
     format_type(a.atttypid, -1),
     case
       when t.typcategory = 'B' then 'boolean'
-      when t.typcategory = 'N' then 'number'
+      -- To read the name of a table, a role or the like as its number tells whether there is one.
+      when t.typcategory = 'N' and coalesce(nullif(t.typbasetype, 0), t.oid)::regtype::text !~ '^reg' then 'number'
       when t.typcategory in ('D', 'E', 'I', 'S', 'T') or coalesce(nullif(t.typbasetype, 0), t.oid) = 'uuid'::regtype then 'string'
       else 'opaque'
     end,

@@ -2290,7 +2290,7 @@ create function federation.resource_columns(resource text)
   returns TABLE(name name, type text, kind text, is_nullable boolean)
   language sql stable security definer rows 1000
   set search_path=""
-  as sha256 296ba531dfeb8654bc877c8ce4360a39dd25da0b6fcaa281b4db5629921c539b; -- owner federation_owner
+  as sha256 c85dd8f3a4d7ecb814ecc39e2b407eadced2f6d64b0f05faf9a30b6d977989b8; -- owner federation_owner
 comment on function federation.resource_columns(text) is 'The columns of a resource that may leave, with their types as they are now. Kind says what JSON compares with them; opaque ones are neither filtered nor ordered by.';
 
 create function federation.resource_fingerprint(table_id regclass, native_policy oid, roles oid[])

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { networkOf } from "../../admission/network-of.ts";
 import type { BrowserSession } from "../../database/session.ts";
 import { sessionOf } from "../../pages/sign-in.ts";
 import { readCookie } from "./cookies.ts";
@@ -22,7 +23,7 @@ export function sessionIn({ request, origin }: Asked, background: boolean): Brow
   return cookie === undefined ? undefined : sessionOf(cookie, background);
 }
 
-/** Where the request comes from; all that comes by a proxy has the proxy's. */
+/** The network that the request comes from; all that comes by a proxy has the proxy's. */
 export function addressOf({ request }: Asked): string {
-  return request.socket.remoteAddress ?? "unknown";
+  return networkOf(request.socket.remoteAddress);
 }
