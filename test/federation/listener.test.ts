@@ -150,29 +150,6 @@ describe("a request", () => {
     expect(rows[0]).toMatchObject({ outcome: "denied" });
   });
 
-  test.each([
-    ["garbage", ["HELLO\r\n\r\n", ...Array.from({ length: 20 }, (_, index) => `MORE ${index}\r\n\r\n`)]],
-    [
-      "a body that breaks behind an expectation that is unknown",
-      [
-        "POST /federation HTTP/1.1\r\nhost: x\r\nexpect: a miracle\r\ntransfer-encoding: chunked\r\n\r\n",
-        "no number\r\n",
-      ],
-    ],
-  ])("that is %s has one row, however many pieces come", async (_, pieces) => {
-    const before = (await auditRows(work, alice.grantId)).length;
-    const socket = await openTls();
-    socket.setNoDelay(true);
-    const closed = new Promise((resolve) => socket.once("close", resolve));
-    socket.on("error", () => undefined).resume();
-    for (const piece of pieces) {
-      socket.write(piece);
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    await closed;
-    expect(await auditRows(work, alice.grantId)).toHaveLength(before + 1);
-  });
-
   test("of just under 64 KiB is read", async () => {
     const body = list({
       resource: "tasks",
