@@ -67,8 +67,8 @@ describe.each(PAGES)("%s", (page) => {
   });
 });
 
-describe("THREAT-MODEL", () => {
-  const named = [...prose("docs/THREAT-MODEL.md").matchAll(/`(test\/[^`]+?) › ([^`]+)`/g)].map(
+describe.each(["THREAT-MODEL", "SECURITY-REVIEW"])("%s", (page) => {
+  const named = [...prose(`docs/${page}.md`).matchAll(/`(test\/[^`]+?) › ([^`]+)`/g)].map(
     ([, file = "", name = ""]) => [file, name] as const,
   );
 
@@ -76,7 +76,9 @@ describe("THREAT-MODEL", () => {
     expect(existsSync(join(ROOT, file))).toBe(true);
     expect(read(file)).toContain(name);
   });
+});
 
+describe("THREAT-MODEL", () => {
   test("has a test for each defence", () => {
     const rows = prose("docs/THREAT-MODEL.md")
       .split(/^## /m)
