@@ -23,6 +23,8 @@ export interface GatewayPaths {
   oidcClientSecret: string;
   /** What was last published of revocations: what a database that is restored must not take back. */
   publishedRevocations: string;
+  /** What Node keeps of the program when it has compiled it, so that the next start is sooner; may be removed. */
+  compileCache: string;
   /** Where `init` puts the root that is pinned for step-ca; the configuration may name another file. */
   stepCaRoot: string;
 }
@@ -53,6 +55,7 @@ export function gatewayPaths(directory: string): GatewayPaths {
     stepCaKey: join(secrets, "step-ca-key.json"),
     oidcClientSecret: join(secrets, "oidc-client-secret"),
     publishedRevocations: join(directory, "revocations.json"),
+    compileCache: join(directory, "compile-cache"),
     stepCaRoot: join(directory, "step-ca-root.pem"),
   };
 }

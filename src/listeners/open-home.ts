@@ -7,6 +7,7 @@ import type { GatewayPaths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import type { Sessions } from "../database/session.ts";
 import { createHomeExecutor } from "../graphile/home-schema.ts";
+import { whenAsked } from "../graphile/when-asked.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Tracing } from "../observability/tracing.ts";
 import { jobDependencies } from "../setup/job-dependencies.ts";
@@ -36,15 +37,23 @@ export async function openHome(options: {
   const queries = createHomeQueries(options.access);
   const mostMs = Math.max(config.limits.statementTimeoutMs, config.limits.peerTimeoutMs) + HOME_MS;
   const { renewals } = jobDependencies({ adminUrl, config, paths, log });
-  return createHomeListener({
+  const executor = whenAsked(() => createHomeExecutor(pool, sessions, queries));
+  const server = createHomeListener({
     authenticate: await createAuthenticator(sessions, config),
-    execute: await createHomeExecutor(pool, sessions, queries),
+    execute: async (request) => (await executor())(request),
     queries,
     metrics,
     tracing,
     signals: createSignals(),
-    pages: await openPages({ ...options, renewals, mostMs }),
+    pages: openPages({ ...options, renewals, mostMs }),
     mostMs,
     log,
   });
+  server.once("listening", () => {
+    // Whoever asks first hardly waits for it; and where it fails, they are told.
+    executor().catch((error: unknown) => {
+      log.error({ err: error }, "the schema of the home API could not be built yet");
+    });
+  });
+  return server;
 }

@@ -12,6 +12,7 @@ import type { GatewayPaths } from "../../config/paths.ts";
 import type { Config } from "../../config/schema.ts";
 import type { Sessions } from "../../database/session.ts";
 import { createPagesExecutor } from "../../graphile/pages-schema.ts";
+import { whenAsked } from "../../graphile/when-asked.ts";
 import { createAskPages } from "../../pages/ask.ts";
 import { createOidc } from "../../pages/oidc.ts";
 import { createSignIn } from "../../pages/sign-in.ts";
@@ -21,7 +22,7 @@ import { createPages } from "./pages.ts";
 import type { Pages } from "./pages.ts";
 
 /** The pages of a gateway. */
-export async function openPages(options: {
+export function openPages(options: {
   config: Config;
   paths: GatewayPaths;
   adminUrl: string;
@@ -31,18 +32,19 @@ export async function openPages(options: {
   audit: AuditQueue;
   mostMs: number;
   log: Logger;
-}): Promise<Pages> {
+}): Pages {
   const { config, paths, sessions, audit, log } = options;
   const bucket = createBucket();
   const ask = createAskPages({ ...options, bucket });
   const { oidc, url } = config.pages;
+  const executor = whenAsked(() => createPagesExecutor(options.pool, ask));
   return createPages({
     signIn: createSignIn(sessions, options.adminUrl),
     oidc:
       oidc === undefined
         ? undefined
         : createOidc({ oidc, clientSecret: clientSecret(paths), keyring: () => loadKeyring(paths.sealKeys), log }),
-    execute: await createPagesExecutor(options.pool, ask),
+    execute: async (request) => (await executor())(request),
     ask,
     built: createBuiltPages(join(packageRoot(), "dist", "pages")),
     bucket,

@@ -20,7 +20,7 @@ import type { SignInOptions } from "./sign-in-routes.ts";
 
 /** What the pages stand on. */
 export interface PagesOptions extends SignInOptions {
-  execute: PagesExecutor;
+  execute: (...asked: Parameters<PagesExecutor>) => ReturnType<PagesExecutor>;
   ask: AskPages;
   built: BuiltPages;
   /** `pages.url` of the configuration. */
