@@ -215,11 +215,14 @@ test("10 000 requests while faults come and go leave no connection, timer, state
     await expect.poll(() => statementsAt(gateway), { timeout: 20_000 }).toBe(0);
   }
   for (const [index, now] of after.entries()) {
-    const then = before[index];
-    if (then === undefined) {
+    const [then, gateway] = [before[index], [home, work][index]];
+    if (then === undefined || gateway === undefined) {
       throw new Error("a gateway was not measured");
     }
-    expect(now.databaseConnections).toBeLessThanOrEqual(then.databaseConnections + 1);
+    // A pool lets go of what nobody has used for ten seconds, and jobs use some now and then: what was left behind stays.
+    await expect
+      .poll(async () => (await holdingOf(gateway)).databaseConnections, { timeout: 60_000, interval: 1_000 })
+      .toBeLessThanOrEqual(then.databaseConnections + 1);
     for (const [kind, count] of Object.entries(now.resources)) {
       expect([kind, count <= (then.resources[kind] ?? 0) + 2, count]).toEqual([kind, true, count]);
     }
