@@ -19,7 +19,7 @@ import { streamAnswers } from "./stream.ts";
 /** What the home listener stands on. */
 export interface HomeListenerOptions {
   authenticate: Authenticate;
-  execute: (...asked: Parameters<HomeExecutor>) => ReturnType<HomeExecutor>;
+  execute: HomeExecutor;
   queries: HomeQueries;
   metrics: Pick<Metrics, "serve">;
   tracing: Tracing;

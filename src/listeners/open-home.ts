@@ -7,7 +7,6 @@ import type { GatewayPaths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import type { Sessions } from "../database/session.ts";
 import { createHomeExecutor } from "../graphile/home-schema.ts";
-import { whenAsked } from "../graphile/when-asked.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Tracing } from "../observability/tracing.ts";
 import { jobDependencies } from "../setup/job-dependencies.ts";
@@ -37,10 +36,9 @@ export async function openHome(options: {
   const queries = createHomeQueries(options.access);
   const mostMs = Math.max(config.limits.statementTimeoutMs, config.limits.peerTimeoutMs) + HOME_MS;
   const { renewals } = jobDependencies({ adminUrl, config, paths, log });
-  const executor = whenAsked(() => createHomeExecutor(pool, sessions, queries));
-  const server = createHomeListener({
+  return createHomeListener({
     authenticate: await createAuthenticator(sessions, config),
-    execute: async (request) => (await executor())(request),
+    execute: await createHomeExecutor(pool, sessions, queries),
     queries,
     metrics,
     tracing,
@@ -49,11 +47,4 @@ export async function openHome(options: {
     mostMs,
     log,
   });
-  server.once("listening", () => {
-    // Whoever asks first hardly waits for it; and where it fails, they are told.
-    executor().catch((error: unknown) => {
-      log.error({ err: error }, "the schema of the home API could not be built yet");
-    });
-  });
-  return server;
 }
