@@ -7,7 +7,7 @@ module.exports = {
       name: "src-imports-nothing-from-outside",
       severity: "error",
       from: { path: "^src/" },
-      to: { path: "^(cli|test|scripts|worker)/" },
+      to: { path: "^(cli|test|scripts|worker|web)/" },
     },
     {
       name: "the-command-does-not-import-tests-or-scripts",
@@ -32,6 +32,12 @@ module.exports = {
       severity: "error",
       from: { path: "^(src|cli|scripts)/", pathNot: "^src/(gateway\\.ts$|listeners/)" },
       to: { path: "^src/listeners/" },
+    },
+    {
+      name: "nothing-imports-the-bench",
+      severity: "error",
+      from: { pathNot: "^bench/" },
+      to: { path: "^bench/" },
     },
     {
       name: "pki-stands-alone",
@@ -80,6 +86,12 @@ module.exports = {
       severity: "error",
       from: { path: "^(src|cli|worker)/" },
       to: { dependencyTypes: ["npm-dev"], dependencyTypesNot: ["type-only"] },
+    },
+    {
+      name: "the-pages-know-the-gateway-by-its-schema-alone",
+      severity: "error",
+      from: { path: "^web/src/" },
+      to: { path: "^(src|cli|worker|scripts|test)/" },
     },
     { name: "resolvable", severity: "error", from: {}, to: { couldNotResolve: true } },
   ],

@@ -1,10 +1,21 @@
 import tseslint from "typescript-eslint";
 
 export default tseslint.config(
-  { ignores: ["dist/", "coverage/", "node_modules/", ".mosaic/", ".cache/", ".services/"] },
+  {
+    ignores: [
+      "dist/",
+      "coverage/",
+      "node_modules/",
+      ".mosaic/",
+      ".cache/",
+      ".services/",
+      ".bench/",
+      "web/src/api/introspection.d.ts",
+    ],
+  },
   { linterOptions: { reportUnusedDisableDirectives: "error" } },
   {
-    files: ["**/*.ts"],
+    files: ["**/*.{ts,tsx}"],
     extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {
@@ -35,7 +46,7 @@ export default tseslint.config(
       ],
     },
   },
-  { files: ["*.config.ts", "test/harness/global-setup.ts"], rules: { "no-restricted-syntax": "off" } },
+  { files: ["**/*.config.ts", "test/harness/global-setup.ts"], rules: { "no-restricted-syntax": "off" } },
   { files: ["scripts/**", "test/**"], rules: { "no-console": "off" } },
   {
     // What a test reads from a database or a response is what it asserts: the assertion is the check of its type.

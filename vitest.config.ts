@@ -22,10 +22,14 @@ export default defineConfig({
       database("federation-pglite", ["test/federation/**/*.test.ts"]),
       database("federation-postgres", ["test/federation/**/*.test.ts"]),
       database("federation-step-ca", ["test/federation/**/*.test.ts"]),
+      database("acceptance-pglite", ["test/acceptance/**/*.test.ts"]),
+      database("acceptance-postgres", ["test/acceptance/**/*.test.ts"]),
+      database("acceptance-step-ca", ["test/acceptance/**/*.test.ts"]),
       {
         test: { name: "services", include: ["test/services/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 180_000 },
       },
-      { test: { name: "load", include: ["test/load/**/*.test.ts"], hookTimeout: 120_000 } },
+      database("pages", ["test/web/**/*.test.ts"]),
+      { test: { name: "load", include: ["test/load/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 300_000 } },
     ],
   },
 });

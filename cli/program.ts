@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
 import { packageRoot } from "../src/config/package-root.ts";
+import { adminCommand } from "./commands/admin.ts";
 import { caCommand } from "./commands/ca.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
@@ -34,6 +35,7 @@ export function createProgram(): Command {
     .addCommand(resourceCommand())
     .addCommand(identityCommand())
     .addCommand(tokenCommand())
+    .addCommand(adminCommand())
     .addCommand(caCommand())
     .addCommand(sealCommand())
     .addCommand(migrateToFederatedCommand())

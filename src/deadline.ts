@@ -9,9 +9,9 @@ export interface Deadline {
   readonly signal: AbortSignal;
   /** Milliseconds that are left, 0 at least. */
   left(): number;
-  /** Nobody waits any more, or may be answered: CANCELLED, or `why`. */
+  /** Nobody waits any more, or may be answered: CANCELLED, or `why`. Nothing happens after the end. */
   cancel(why?: unknown): void;
-  /** Lets go of the timer. To be called when the request has ended, however it did. */
+  /** Lets go of the timer; what has not aborted never does. To be called when the request has ended, however it did. */
   end(): void;
 }
 
@@ -23,6 +23,7 @@ export interface Deadline {
  */
 export function startDeadline(ms: number, within?: Deadline): Deadline {
   const controller = new AbortController();
+  let ended = false;
   const allowed = Math.min(ms, within?.left() ?? ms);
   const endsAt = performance.now() + allowed;
   const follow = (): void => {
@@ -40,9 +41,12 @@ export function startDeadline(ms: number, within?: Deadline): Deadline {
     signal: controller.signal,
     left: () => Math.max(0, endsAt - performance.now()),
     cancel: (why) => {
-      controller.abort(why ?? new FederationError("CANCELLED", "The caller hung up."));
+      if (!ended) {
+        controller.abort(why ?? new FederationError("CANCELLED", "The caller hung up."));
+      }
     },
     end: () => {
+      ended = true;
       clearTimeout(timer);
       within?.signal.removeEventListener("abort", follow);
     },

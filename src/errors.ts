@@ -19,7 +19,21 @@ export const ERROR_TABLE = {
   UNAUTHENTICATED: {
     status: 401,
     exit: 77,
-    meaning: "The home listener was given no bearer token, or one that it does not accept.",
+    sqlstate: "MF040",
+    meaning:
+      "The home listener was given no bearer token, or one that it does not accept; or nobody is signed in to the pages.",
+  },
+  ADMINISTRATORS_ONLY: {
+    status: 403,
+    exit: 77,
+    sqlstate: "MF041",
+    meaning: "Whoever is signed in to the pages is a local user, and what they asked for is for administrators.",
+  },
+  ORIGIN_REFUSED: {
+    status: 403,
+    exit: 77,
+    meaning:
+      "A request to the pages came from a page of another origin, or without the header that only our own pages set.",
   },
   GRANT_UNKNOWN: {
     status: 403,
@@ -79,7 +93,8 @@ export const ERROR_TABLE = {
   RATE_LIMITED: {
     status: 429,
     exit: 75,
-    meaning: "The grant has used its requests for now; `Retry-After` says when to come back.",
+    meaning:
+      "The grant, or a session or an address at the pages, has used its requests for now; `Retry-After` says when to come back.",
   },
   RENEWAL_LIMITED: {
     status: 429,
@@ -133,6 +148,12 @@ export const ERROR_TABLE = {
     status: 409,
     exit: 65,
     meaning: "A row of the audit log was changed, removed, inserted or reordered.",
+  },
+  WIDENING_UNCONFIRMED: {
+    status: 409,
+    exit: 65,
+    sqlstate: "MF042",
+    meaning: "A scope would let out more than the one before it, and whoever saves it has not confirmed that it shall.",
   },
   IDENTITY_UNBOUND: {
     status: 409,

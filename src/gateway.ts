@@ -8,7 +8,6 @@ import { createSharedBucket } from "./admission/shared-bucket.ts";
 import { connectShared } from "./admission/shared.ts";
 import { createTerms } from "./admission/terms.ts";
 import { createAuditQueue } from "./audit/queue.ts";
-import { createAuthenticator } from "./auth/authenticate.ts";
 import { federationUrl, loadConfig, publicUrl, readSecret } from "./config/load.ts";
 import { gatewayPaths, SECRET_VARIABLES } from "./config/paths.ts";
 import type { Config } from "./config/schema.ts";
@@ -18,10 +17,7 @@ import { createSessions, noticesHangUps } from "./database/session.ts";
 import { createEnrollment } from "./enrollment/enroll.ts";
 import { createRenewal } from "./enrollment/renew.ts";
 import { FederationError } from "./errors.ts";
-import { createHomeExecutor } from "./graphile/home-schema.ts";
-import { createVerbExecutor } from "./graphile/verb-schema.ts";
 import { createFederationListener } from "./listeners/federation.ts";
-import { createHomeListener } from "./listeners/home.ts";
 import { listen, stopListening } from "./listeners/lifecycle.ts";
 import { createPublicListener } from "./listeners/public.ts";
 import { createServerIdentity, SERVER_LIFETIME_SECONDS } from "./listeners/server-identity.ts";
@@ -38,9 +34,7 @@ import { followAuthorities } from "./setup/follow-authorities.ts";
 import { authoritiesReader } from "./setup/open-authority.ts";
 import { prepareDatabase } from "./setup/prepare.ts";
 import { requireFederatedTier } from "./setup/requirements.ts";
-import { createHomeQueries } from "./source/home-queries.ts";
 import { openPeerAccess } from "./source/peer-access.ts";
-import { createSignals } from "./source/signals.ts";
 
 /** A gateway that is serving. */
 export interface Gateway {
@@ -63,9 +57,6 @@ const SHUTDOWN_MS = 10_000;
 
 /** How long a verb waits for its turn, ms. */
 const TURN_MS = 5_000;
-
-/** What a local user's request may take beyond what the database and peers may, ms. */
-const HOME_MS = 5_000;
 
 /** Connections that verbs leave to everything else: audit rows, terms of grants, local users. */
 const CONNECTIONS_LEFT = 2;
@@ -102,7 +93,10 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
     const lock = await lockDirectory(directory, fault.reject);
     closers.push(() => lock.release());
 
-    const database = await openDatabase(config, paths);
+    // PostGraphile takes most of a second to load, and the embedded database to start, on a thread of its own.
+    const opening = openDatabase(config, paths);
+    const graphile = Promise.all([import("./graphile/verb-schema.ts"), import("./listeners/open-home.ts")]);
+    const database = await opening;
     closers.push(() => database.close());
     ({ adminUrl } = database);
     void database.ended.then(() => {
@@ -121,6 +115,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
 
     const pool = new Pool({
       connectionString: database.gatewayUrl,
+      pipeline: true,
       max: config.limits.databaseConnections,
       connectionTimeoutMillis: 5_000,
       query_timeout: config.limits.statementTimeoutMs + 1_000,
@@ -129,10 +124,14 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       log.warn({ err: error }, "an idle database connection was lost");
     });
     closers.push(() => pool.end());
+    // The embedded database has one backend for all, in which names of statements would meet.
+    const keepsStatements = config.tier !== "local";
     const sessions = createSessions(pool, {
       statementTimeoutMs: config.limits.statementTimeoutMs,
       noticesHangUps: await noticesHangUps(pool),
+      keepsStatements,
     });
+    const [{ createVerbExecutor }, { openHome }] = await graphile;
     const authorities = followAuthorities({
       opened,
       read: authoritiesReader({ config, paths, sessions, log }),
@@ -186,7 +185,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       handshakes: createBucket(),
       terms: createTerms(sessions, config.limits.requestsPerMinute, log),
       capacity,
-      verbs: await createVerbExecutor(pool, sessions),
+      verbs: await createVerbExecutor(pool, sessions, { keepsStatements }),
       renewal: createRenewal({ ...issuing, roots }),
       tracing,
       mostMs: config.limits.statementTimeoutMs + TURN_MS,
@@ -229,17 +228,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
     closers.push(() => shown.close());
     const access = openPeerAccess({ config, keyring: () => loadKeyring(paths.sealKeys), sessions, metrics, log });
     closers.push(() => access.close());
-    const queries = createHomeQueries(access);
-    const home = createHomeListener({
-      authenticate: await createAuthenticator(sessions, config),
-      execute: await createHomeExecutor(pool, sessions, queries),
-      queries,
-      metrics,
-      tracing,
-      signals: createSignals(),
-      mostMs: Math.max(config.limits.statementTimeoutMs, config.limits.peerTimeoutMs) + HOME_MS,
-      log,
-    });
+    const home = await openHome({ config, paths, adminUrl, pool, sessions, access, metrics, tracing, audit, log });
     const observing = keepObserving({
       metrics,
       sessions,

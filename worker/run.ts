@@ -2,6 +2,7 @@ import { EventEmitter } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Logger, makeWorkerUtils, run } from "graphile-worker";
 import type { Runner, TaskList, WorkerEvents } from "graphile-worker";
+import { Pool } from "pg";
 import type { Logger as Log } from "pino";
 import { AT_START, CRONTAB } from "./crontab.ts";
 import { alertsDeliver } from "./tasks/alerts__deliver.ts";
@@ -63,13 +64,18 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const stopping = new AbortController();
   const isStopping = (): boolean => stopping.signal.aborted;
   let current = await begin(options);
-  const beginAgain = async (poolId: string): Promise<Pool> => {
+  const beginAgain = async (poolId: string): Promise<Run> => {
     for (;;) {
       try {
-        const utils = await makeWorkerUtils({ connectionString, logger: loggerTo(log) });
-        // How its last jobs ended is not written down: they are done again.
-        await utils.forceUnlockWorkers([poolId]);
-        await utils.release();
+        const pool = openPool(connectionString, log);
+        try {
+          const utils = await makeWorkerUtils({ pgPool: pool, logger: loggerTo(log) });
+          // How its last jobs ended is not written down: they are done again.
+          await utils.forceUnlockWorkers([poolId]);
+          await utils.release();
+        } finally {
+          void pool.end();
+        }
         return await begin(options);
       } catch (error) {
         log.warn({ err: error }, "the worker's database is away");
@@ -109,13 +115,13 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
 }
 
 /** A run of graphile-worker: it ends by itself when it cannot write down how a job ended. */
-interface Pool {
+interface Run {
   runner: Runner;
   id(): string;
   isBroken(): boolean;
 }
 
-async function begin({ connectionString, dependencies, log }: WorkerOptions): Promise<Pool> {
+async function begin({ connectionString, dependencies, log }: WorkerOptions): Promise<Run> {
   const events: WorkerEvents = new EventEmitter();
   let id = "";
   let broken = false;
@@ -125,9 +131,9 @@ async function begin({ connectionString, dependencies, log }: WorkerOptions): Pr
   events.on("pool:fatalError", () => {
     broken = true;
   });
+  const pool = openPool(connectionString, log);
   const runner = await run({
-    connectionString,
-    maxPoolSize: CONCURRENCY,
+    pgPool: pool,
     concurrency: CONCURRENCY,
     pollInterval: POLL_MS,
     // On the embedded database the names of all clients meet in one backend.
@@ -139,11 +145,34 @@ async function begin({ connectionString, dependencies, log }: WorkerOptions): Pr
     events,
     // With its default, -1, the promise of this writing is left alone: where the database is away it ends the process (release 0.18.0).
     preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
+  }).catch((error: unknown) => {
+    void pool.end();
+    throw error;
   });
+  const close = (): void => {
+    void pool.end();
+  };
+  runner.promise.then(close, close);
   for (const task of AT_START) {
     await runner.addJob(task, {}, { jobKey: task });
   }
   return { runner, id: () => id, isBroken: () => broken };
+}
+
+/**
+ * The connections of a worker. graphile-worker (0.18.0) lets go of its own a moment too soon: one that breaks while they are being closed
+ * would end the process.
+ */
+function openPool(connectionString: string, log: Log): Pool {
+  const pool = new Pool({ connectionString, max: CONCURRENCY });
+  const onError = (error: Error): void => {
+    log.warn({ err: error }, "a connection of the worker was lost");
+  };
+  pool.on("error", onError);
+  pool.on("connect", (client) => {
+    client.on("error", onError);
+  });
+  return pool;
 }
 
 function loggerTo(log: Log): Logger {

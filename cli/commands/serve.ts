@@ -1,3 +1,4 @@
+import { enableCompileCache } from "node:module";
 import type { Command } from "commander";
 import { gatewayPaths } from "../../src/config/paths.ts";
 import { createLog } from "../../src/observability/log.ts";
@@ -23,6 +24,8 @@ export function serveCommand(): Command {
       };
       process.once("SIGINT", onSignal).once("SIGTERM", onSignal);
       output.progress("starting");
+      // In the gateway's own directory: what is run from it must be nobody else's to write.
+      enableCompileCache(gatewayPaths(directory).compileCache);
       // PostGraphile is most of the program and takes most of a second to load; no other command needs it.
       const { startGateway } = await import("../../src/gateway.ts");
       const log = createLog(options.logLevel);
@@ -34,6 +37,7 @@ export function serveCommand(): Command {
           `  peers        ${federationUrl}`,
           `  enrollment   ${publicUrl}`,
           `  local users  ${homeUrl}/graphql`,
+          `  pages        ${gateway.config.pages.url ?? homeUrl}/pages/`,
           "Ctrl-C stops it.",
         ].join("\n"),
       );

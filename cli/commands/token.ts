@@ -16,10 +16,11 @@ export function tokenCommand(): Command {
 }
 
 function createCommand(): Command {
-  return gatewayCommand("create", "Make a token for a local user. It is shown once.", [
-    "token create --user alice",
-    "token create --user alice --label laptop --expires 2027-06-30",
-  ])
+  return gatewayCommand(
+    "create",
+    "Make a token for a local user. It is shown once. Beside reading by the home API, it signs the user in to the pages, where they can revoke their grants and remove their peers.",
+    ["token create --user alice", "token create --user alice --label laptop --expires 2027-06-30"],
+  )
     .requiredOption("--user <id>", "the local user")
     .option("--label <text>", "what it is for")
     .option("--expires <time>", "when it ends", timeOption)

@@ -3,7 +3,14 @@ import type { ClientBase } from "pg";
 type Queryable = Pick<ClientBase, "query">;
 
 /** The schemas whose contents are dumped: the federation's own, and the sample application with what registration put on it. */
-export const DUMPED_SCHEMAS = ["federation", "federation_api", "home_api", "app"] as const;
+export const DUMPED_SCHEMAS = [
+  "federation",
+  "federation_api",
+  "federation_prepared",
+  "home_api",
+  "admin_api",
+  "app",
+] as const;
 
 // Each statement yields rows of (place, text): place orders them, text is what is written. Only names are shown, never ids, and no
 // name that depends on who migrated. The deparsing functions qualify every name, because the search path is empty.
@@ -76,7 +83,7 @@ const STATEMENTS = {
         case when p.proretset then 'rows ' || p.prorows end
       ),
       (select string_agg('  set ' || s, e'\\n' order by s) from unnest(p.proconfig) as s),
-      format('  as sha256 %s; -- owner %s', encode(sha256(convert_to(p.prosrc, 'UTF8')), 'hex'), p.proowner::regrole),
+      format('  as sha256 %s; -- owner %s', encode(sha256(convert_to(coalesce(pg_get_function_sqlbody(p.oid), p.prosrc), 'UTF8')), 'hex'), p.proowner::regrole),
       'comment on function ' || p.oid::regprocedure || ' is ' || quote_literal(obj_description(p.oid, 'pg_proc')) || ';'
     ) as text
     from pg_catalog.pg_proc p join pg_catalog.pg_language l on l.oid = p.prolang

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { packageRoot } from "../../src/config/package-root.ts";
 import { rolledBack } from "../sample-database.ts";
+import { architecturePage } from "./architecture.ts";
 import { cliPage } from "./cli.ts";
 import { configJsonSchema, configPage } from "./config.ts";
 import { errorsPage } from "./errors.ts";
@@ -10,15 +11,17 @@ import { sqlPage } from "./sql.ts";
 
 /** The generated files: paths from the project's root, and their texts. */
 export async function generateReference(connectionString: string): Promise<Map<string, string>> {
-  const { federation, home } = await graphqlSchemas(connectionString);
+  const { federation, home, pages } = await graphqlSchemas(connectionString);
   return new Map([
     ["docs/reference/errors.md", errorsPage()],
     ["docs/reference/config.md", configPage()],
     ["schema/mosaic.config.schema.json", configJsonSchema()],
     ["docs/reference/cli.md", cliPage()],
     ["docs/reference/sql.md", await rolledBack(connectionString, sqlPage)],
+    ["docs/reference/architecture.md", await rolledBack(connectionString, architecturePage)],
     ["docs/reference/federation.graphql", federation],
     ["docs/reference/home.graphql", home],
+    ["docs/reference/pages.graphql", pages],
   ]);
 }
 

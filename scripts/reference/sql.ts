@@ -10,7 +10,7 @@ interface SqlFunction {
   roles: string[];
 }
 
-const SCHEMAS = ["federation", "federation_api", "home_api"];
+const SCHEMAS = ["federation", "federation_api", "home_api", "admin_api"];
 
 // Granted to administrators because their functions run with their own rights and call these, or because the command line does.
 const CALLED_BY_OTHERS = new Set([
@@ -20,6 +20,7 @@ const CALLED_BY_OTHERS = new Set([
   "column_type",
   "describe_resource",
   "explain_as_administrator",
+  "enter_as_person",
   "expression_type",
   "forget_resource",
   "identity_columns",
@@ -34,6 +35,8 @@ const CALLED_BY_OTHERS = new Set([
   "privilege_statement",
   "publish_settings",
   "read_as_caller",
+  "registered_resource",
+  "require_administrator",
   "record_identity",
   "record_privilege",
   "record_resource",
@@ -110,6 +113,15 @@ What a peer can say, and what its GraphQL shows.
 
 ${functions
   .filter((entry) => entry.schema === "federation_api")
+  .map(section)
+  .join("\n\n")}
+
+## Pages
+
+What the pages ask, each field of their GraphQL one of these. They answer the person whose session the transaction carries.
+
+${functions
+  .filter((entry) => entry.schema === "admin_api")
   .map(section)
   .join("\n\n")}
 

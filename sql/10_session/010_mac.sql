@@ -10,13 +10,17 @@ from
 on conflict (purpose) do nothing;
 
 create or replace function federation.mac(purpose text, message text) returns text
-language sql
+language plpgsql -- whose plan is kept: each policy of each query asks
 stable strict
 set search_path = ''
 as $$
-  select encode(sha256(k.outer_key || sha256(k.inner_key || convert_to(mac.message, 'UTF8'))), 'hex')
-  from federation.federation_keys k
-  where k.purpose = mac.purpose;
+begin
+  return (
+    select encode(sha256(k.outer_key || sha256(k.inner_key || convert_to(mac.message, 'UTF8'))), 'hex')
+    from federation.federation_keys k
+    where k.purpose = mac.purpose
+  );
+end;
 $$;
 revoke all on function federation.mac(text, text) from public;
 comment on function federation.mac(text, text) is

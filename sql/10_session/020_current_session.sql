@@ -2,12 +2,9 @@
 -- the setting says: its code covers the start of the transaction, so it can be neither forged nor carried over.
 -- Relies on: federation.mac; enter_as_peer and enter_as_user, the only writers.
 create or replace function federation.session_stamp() returns text
-language sql
+language sql -- of the standard's form, whose names are bound here: it needs no path, and becomes part of whichever function calls it
 stable
-set search_path = ''
-as $$
-  select pg_backend_pid() || ' ' || extract(epoch from transaction_timestamp());
-$$;
+return pg_backend_pid() || ' ' || extract(epoch from transaction_timestamp());
 revoke all on function federation.session_stamp() from public;
 comment on function federation.session_stamp() is 'What binds a session to one transaction: the backend and the microsecond in which the transaction began.';
 
@@ -20,14 +17,16 @@ as $$
 declare
   sealed constant text := current_setting('federation.session', true);
   payload constant text := substr(sealed, 65);
+  session jsonb;
 begin
   if coalesce(payload, '') = '' or left(sealed, 64) is distinct from federation.mac('session', payload) then
     return null;
   end if;
-  if payload::jsonb ->> 'stamp' is distinct from federation.session_stamp() then
+  session := payload::jsonb;
+  if session ->> 'stamp' is distinct from federation.session_stamp() then
     return null;
   end if;
-  return payload::jsonb;
+  return session;
 end;
 $$;
 revoke all on function federation.current_session() from public;

@@ -34,8 +34,7 @@ begin
   if not found and not exists (select from federation.federation_restored_revocations r where r.serial = enter_as_peer.serial) then
     raise exception 'The certificate was not issued for this grant.' using errcode = 'MF401';
   end if;
-  if certificate.serial is null or certificate.revoked_at is not null or certificate.not_after <= statement_timestamp()
-    or federation.is_superseded(certificate.serial) then
+  if not exists (select from federation.good_certificates c where c.serial = certificate.serial) then
     raise exception 'The certificate has been revoked or has ended.' using errcode = 'MF007';
   end if;
   perform federation.open_session(jsonb_build_object('kind', 'peer', 'grant', the_grant.id, 'serial', certificate.serial));

@@ -120,12 +120,14 @@ comment on function federation.column_type(regclass, name) is
 select federation.rebuild_identity_functions();
 
 create or replace function federation.current_teams() returns text[]
-language sql
+language plpgsql -- whose plan is kept: policies call it
 stable
 security definer -- reads the memberships of the subject
 set search_path = ''
 as $$
-  select coalesce(federation.subject_teams(federation.current_subject()), array[]::text[]);
+begin
+  return coalesce(federation.subject_teams(federation.current_subject()), array[]::text[]);
+end;
 $$;
 revoke all on function federation.current_teams() from public;
 grant execute on function federation.current_teams() to federation_peer, federation_user;

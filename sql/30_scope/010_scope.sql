@@ -1,50 +1,65 @@
 -- Guarantees: what a scope does not say it does not allow. These are the only readers of a scope.
--- Relies on: federation.session_grant, so that an inactive grant has no scope at all.
+-- Relies on: federation.session_grant, so that an inactive grant has no scope at all. In plpgsql, whose plans are kept: policies call them.
+create or replace function federation.scope_names(scope jsonb, resource text) returns boolean
+language sql -- of the standard's form, whose names are bound here: it needs no path, and becomes part of whichever function calls it
+immutable
+return coalesce(scope -> 'resources' ? resource, false) and not coalesce(scope -> 'excluded_resources' ? resource, false);
+revoke all on function federation.scope_names(jsonb, text) from public;
+comment on function federation.scope_names(jsonb, text) is 'Whether a scope names the resource and does not exclude it; excluding wins.';
+
+create or replace function federation.scope_most_rows(scope jsonb) returns integer
+language sql -- as above
+immutable
+return coalesce((scope ->> 'max_rows_per_query')::integer, 100);
+revoke all on function federation.scope_most_rows(jsonb) from public;
+comment on function federation.scope_most_rows(jsonb) is 'The most rows that one query may return under a scope: 100 where it is silent.';
+
 create or replace function federation.scope_admits(resource text) returns boolean
-language sql
+language plpgsql
 stable
 security definer -- reads the grant
 set search_path = ''
 as $$
-  select exists (
-    select
-    from federation.session_grant() g
-    where g.scope -> 'resources' ? resource
-      and not coalesce(g.scope -> 'excluded_resources' ? resource, false)
-  );
+begin
+  return exists (select from federation.session_grant g where federation.scope_names(g.scope, resource));
+end;
 $$;
 revoke all on function federation.scope_admits(text) from public;
 grant execute on function federation.scope_admits(text) to federation_peer;
 comment on function federation.scope_admits(text) is 'Whether the active grant''s scope names the resource and does not exclude it; excluding wins.';
 
 create or replace function federation.scope_personal() returns boolean
-language sql
+language plpgsql
 stable
 security definer -- reads the grant
 set search_path = ''
 as $$
-  select coalesce((select (g.scope ->> 'include_personal')::boolean from federation.session_grant() g), false);
+begin
+  return coalesce((select (g.scope ->> 'include_personal')::boolean from federation.session_grant g), false);
+end;
 $$;
 revoke all on function federation.scope_personal() from public;
 grant execute on function federation.scope_personal() to federation_peer;
 comment on function federation.scope_personal() is 'Whether rows with no team are in scope; false where the scope is silent.';
 
 create or replace function federation.scope_teams() returns text[]
-language sql
+language plpgsql
 stable
 security definer -- reads the grant and the memberships
 set search_path = ''
 as $$
-  select coalesce(
+begin
+  return coalesce(
     (
       select array_agg(t.team)
-      from federation.session_grant() g
-      cross join unnest(federation.current_teams()) as t (team)
+      from federation.session_grant g
+      cross join unnest(federation.subject_teams(g.subject_user_id)) as t (team)
       where g.scope -> 'include_teams' = '"*"'::jsonb
         or (jsonb_typeof(g.scope -> 'include_teams') = 'array' and g.scope -> 'include_teams' ? t.team)
     ),
     array[]::text[]
   );
+end;
 $$;
 revoke all on function federation.scope_teams() from public;
 grant execute on function federation.scope_teams() to federation_peer;
@@ -52,12 +67,14 @@ comment on function federation.scope_teams() is
   'The teams in scope: those that the scope includes and the subject is a member of now; none where the scope is silent.';
 
 create or replace function federation.scope_cap() returns integer
-language sql
+language plpgsql
 stable
 security definer -- reads the grant
 set search_path = ''
 as $$
-  select coalesce((select (g.scope ->> 'max_rows_per_query')::integer from federation.session_grant() g), 100);
+begin
+  return federation.scope_most_rows((select g.scope from federation.session_grant g));
+end;
 $$;
 revoke all on function federation.scope_cap() from public;
 grant execute on function federation.scope_cap() to federation_peer;

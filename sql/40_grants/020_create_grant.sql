@@ -30,8 +30,8 @@ begin
     raise exception 'The end of a grant lies in the future.' using errcode = 'MF012', detail = '{"path": "expires_at"}';
   end if;
   perform federation.check_scope(create_grant.scope);
-  insert into federation.federation_grants (subject_user_id, peer_host, scope, expires_at)
-  values (subject, create_grant.peer_host, create_grant.scope, create_grant.expires_at)
+  insert into federation.federation_grants (subject_user_id, peer_host, scope, expires_at, created_by)
+  values (subject, create_grant.peer_host, create_grant.scope, create_grant.expires_at, federation.current_actor())
   returning id into grant_id;
   return query
   select create_grant.grant_id, t.enrollment_token, t.token_expires_at, t.enrollment_url

@@ -1,16 +1,112 @@
 -- Guarantees: queries are built from this description and nothing else; a table whose protection was taken away is not described
--- as protected, so the verbs refuse it.
+-- as protected, so the verbs refuse it; what was written beforehand is described as such only while table, policies and the memberships of who reads are as they were then.
+create or replace function federation.reading_roles(table_id regclass) returns oid[]
+language sql
+stable
+set search_path = ''
+as $$
+  with recursive reached (id) as (
+    select table_id::oid
+    union
+    select d.refobjid
+    from reached r
+    join (
+      select 'pg_policy'::regclass as class, p.oid as id, p.polrelid as relation_id from pg_policy p
+      union all
+      select 'pg_rewrite'::regclass, w.oid, w.ev_class from pg_rewrite w
+    ) as o on o.relation_id = r.id
+    join pg_depend d on d.classid = o.class and d.objid = o.id and d.refclassid = 'pg_class'::regclass
+  )
+  select array_agg(o.id order by o.id)
+  from (
+    select 'federation_peer'::regrole::oid as id
+    union
+    -- What a view reads is read with the rights of its owner.
+    select c.relowner from reached r join pg_class c on c.oid = r.id and c.relkind = 'v'
+  ) as o;
+$$;
+revoke all on function federation.reading_roles(regclass) from public;
+comment on function federation.reading_roles(regclass) is
+  'Whose rights decide what a peer reads of a table: its own, and those of the owners of views that the policies of the table, or of tables they read, name.';
+
+create or replace function federation.resource_fingerprint(table_id regclass, native_policy oid, roles oid[]) returns text
+language plpgsql -- whose plan is kept: each verb asks
+stable
+set search_path = ''
+-- One plan, by index, however many roles there are: what were planned for each list of roles anew would take longer than all the rest.
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+declare
+  held oid[] := roles;
+  reached oid[] := roles;
+  step text;
+  memberships text := '';
+begin
+  -- Which policies bind whoever reads is part of a plan, and a plan that is kept does not hear of memberships: neither for the policies of this table nor
+  -- for those of tables they read. No role is a member of itself through others, so there is an end.
+  loop
+    select array_agg(m.roleid), string_agg(concat_ws('.', m.roleid, m.xmin, m.ctid), ',' order by m.ctid)
+    into reached, step
+    from pg_auth_members m
+    where m.member = any (reached);
+    exit when reached is null;
+    held := held || reached;
+    memberships := concat(memberships, ';', step);
+  end loop;
+  return (
+    select concat_ws(
+      ';', c.oid::regclass, c.relrowsecurity,
+      (
+        -- A policy that is made or altered is another row, or another version of one, elsewhere. What it refers to may have another name in the same
+        -- version: the one of which the words were taken is compared by its words.
+        select string_agg(
+          concat_ws('.', p.oid, p.xmin, p.ctid, case when p.oid = native_policy then md5(pg_get_expr(p.polqual, p.polrelid)) end),
+          ',' order by p.polname
+        )
+        from pg_policy p
+        where p.polrelid = table_id
+      ),
+      (
+        select string_agg(concat_ws(' ', a.attname, format_type(a.atttypid, -1), a.attnotnull, a.attcollation), ',' order by a.attnum)
+        from pg_attribute a
+        where a.attrelid = table_id and a.attnum > 0 and not a.attisdropped
+      ),
+      (
+        select string_agg(n.conkey::text, ',')
+        from pg_constraint n
+        where n.conrelid = table_id and n.contype = 'n' and not n.convalidated
+      ),
+      (
+        select string_agg(concat_ws('.', r.oid, r.rolinherit, r.rolsuper, r.rolbypassrls), ',' order by r.oid)
+        from pg_roles r
+        where r.oid = any (held)
+      ),
+      memberships
+    )
+    from pg_class c
+    where c.oid = table_id
+  );
+end;
+$$;
+revoke all on function federation.resource_fingerprint(regclass, oid, oid[]) from public;
+comment on function federation.resource_fingerprint(regclass, oid, oid[]) is
+  'Name, columns and policies of a table, and what roles hold, for comparison only: by ids and versions, so a copy of a database has others.';
+
 create or replace function federation.describe_resource(resource text)
 returns table (
   name text, table_id regclass, key_column name, columns name[], text_columns name[], time_column name, order_by jsonb,
-  search_path text, is_protected boolean
+  search_path text, is_protected boolean, team_column name, team_type text, is_prepared boolean, personal_condition text
 )
-language sql
+language plpgsql -- whose plan is kept: each verb asks
 stable
 security definer -- peers and users cannot read the catalogue of resources
 rows 1
 set search_path = ''
 as $$
+#variable_conflict use_column
+begin
+  return query
   select
     r.name, r.table_id, r.key_column, r.columns, r.text_columns, r.time_column, r.order_by,
     coalesce(r.identity_settings ->> 'search_path', ''),
@@ -22,10 +118,17 @@ as $$
         and not p.polpermissive
         and p.polcmd = '*'
         and 'federation_peer'::regrole::oid = any (p.polroles)
-    )
+    ),
+    r.team_expression::name,
+    federation.column_type(r.table_id, r.team_expression::name),
+    f.is_prepared,
+    case when f.is_prepared then w.personal_condition end
   from federation.federation_resources r
   join pg_class c on c.oid = r.table_id
+  left join federation.federation_prepared_resources w on w.resource_name = r.name
+  cross join lateral (select coalesce(w.fingerprint = federation.resource_fingerprint(r.table_id, w.native_policy, w.roles), false) offset 0) as f (is_prepared)
   where r.name = describe_resource.resource;
+end;
 $$;
 revoke all on function federation.describe_resource(text) from public;
 grant execute on function federation.describe_resource(text) to federation_peer, federation_user, federation_admin;
@@ -43,11 +146,16 @@ as $$
     format_type(a.atttypid, -1),
     case
       when t.typcategory = 'B' then 'boolean'
-      when t.typcategory = 'N' then 'number'
+      -- To read the name of a table, a role or the like as its number tells whether there is one.
+      when t.typcategory = 'N' and coalesce(nullif(t.typbasetype, 0), t.oid)::regtype::text !~ '^reg' then 'number'
       when t.typcategory in ('D', 'E', 'I', 'S', 'T') or coalesce(nullif(t.typbasetype, 0), t.oid) = 'uuid'::regtype then 'string'
       else 'opaque'
     end,
-    not a.attnotnull
+    -- From PostgreSQL 18 on, a column can be not null for new rows only.
+    not a.attnotnull or exists (
+      select from pg_constraint n
+      where n.conrelid = a.attrelid and n.contype = 'n' and not n.convalidated and a.attnum = any (n.conkey)
+    )
   from federation.federation_resources r
   cross join unnest(r.columns) with ordinality as c (name, position)
   join pg_attribute a on a.attrelid = r.table_id and a.attname = c.name and a.attnum > 0 and not a.attisdropped

@@ -7,7 +7,8 @@ set search_path = ''
 as $$
   insert into federation.federation_resources (
     name, table_id, key_column, owner_expression, team_expression, columns, hidden_columns, text_columns, time_column, order_by,
-    identity_settings, native_policy, embedding_column, embedding_dimensions, search_config, search_indexed
+    identity_settings, native_policy, embedding_column, embedding_dimensions, search_config, search_indexed,
+    registered_by
   )
   select
     entry ->> 'name', (entry ->> 'table_id')::oid, entry ->> 'key_column', entry ->> 'owner', entry ->> 'team', record_resource.columns,
@@ -15,7 +16,8 @@ as $$
     array(select jsonb_array_elements_text(entry -> 'text_columns')),
     entry ->> 'time_column', entry -> 'order_by', entry -> 'identity_settings', (entry ->> 'native_policy')::boolean,
     entry ->> 'embedding_column', (entry ->> 'embedding_dimensions')::integer,
-    entry ->> 'search_config', (entry ->> 'search_indexed')::boolean;
+    entry ->> 'search_config', (entry ->> 'search_indexed')::boolean,
+    federation.current_actor();
 $$;
 revoke all on function federation.record_resource(jsonb, name[]) from public;
 grant execute on function federation.record_resource(jsonb, name[]) to federation_admin;

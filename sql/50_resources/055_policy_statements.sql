@@ -70,6 +70,11 @@ as $$
     join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
     where i.indrelid = table_id and i.indisunique and i.indisvalid and i.indpred is null and i.indnkeyatts = 1
       and a.attname = column_name and a.attnotnull
+      -- From PostgreSQL 18 on, a column can be not null for new rows only.
+      and not exists (
+        select from pg_catalog.pg_constraint n
+        where n.conrelid = table_id and n.contype = 'n' and not n.convalidated and a.attnum = any (n.conkey)
+      )
   );
 $$;
 revoke all on function federation.is_unique_key(regclass, name) from public;

@@ -41,7 +41,7 @@ begin
   if relation.relkind is null or relation.relkind not in ('r', 'p') then
     raise exception '% is not a table: row-level security holds for tables only.', table_id using errcode = 'MF022';
   end if;
-  if relation.nspname in ('federation', 'federation_api', 'home_api', 'pg_catalog', 'information_schema') then
+  if relation.nspname in ('federation', 'federation_api', 'home_api', 'admin_api', 'pg_catalog', 'information_schema') then
     raise exception '% belongs to the federation or to the database system.', table_id using errcode = 'MF022';
   end if;
   if exists (select from federation.list_resources() r where r.name = register_resource.name or r.table_id = register_resource.table_id) then
@@ -144,6 +144,7 @@ begin
       name, needed.role_name, needed.object_kind, needed.object_id, needed.column_number, not held
     );
   end loop;
+  perform federation.prepare_resource(name);
 end;
 $$;
 revoke all on function federation.register_resource(text, regclass, text, text, name[], name, jsonb, name, name[], jsonb, name, regconfig) from public;

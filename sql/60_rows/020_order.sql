@@ -49,40 +49,48 @@ revoke all on function federation.order_terms(text, jsonb) from public;
 grant execute on function federation.order_terms(text, jsonb) to federation_peer, federation_user, federation_admin;
 comment on function federation.order_terms(text, jsonb) is 'The terms of an order, the key last. Raises MF012.';
 
-create or replace function federation.keyset_condition(
+create or replace function federation.keyset_ranges(
   names name[], types text[], nullables boolean[], descendings boolean[], keyset text[]
-) returns text
+) returns text[]
 language plpgsql
 immutable
 set search_path = ''
 as $$
 declare
-  term text;
+  beyond text;
   tie text := '';
-  alternatives text[] := '{}';
+  ranges text[] := '{}';
 begin
-  -- Rows after a position: beyond it in the first column, or tied there and beyond it in the second, and so on.
+  -- One comparison of rows is one range of an index, where all columns go the same way and none is ever null.
+  if true <> all (nullables) and (true <> all (descendings) or false <> all (descendings)) then
+    select format('(%s) %s (%s)', string_agg(format('t.%I', c.name), ', ' order by c.n), case when descendings[1] then '<' else '>' end,
+      string_agg(format('($3)[%s]::%s', c.n, c.type), ', ' order by c.n))
+    into beyond
+    from unnest(names, types) with ordinality as c (name, type, n);
+    return array[beyond];
+  end if;
+  -- Else: beyond the position in the first column, or tied there and beyond it in the second, and so on; nulls are beyond every value.
   for i in 1..cardinality(names) loop
     if keyset[i] is null then
-      term := case when descendings[i] then format('t.%I is not null', names[i]) end;
+      beyond := case when descendings[i] then format('t.%I is not null', names[i]) end;
     else
-      term := format('t.%I %s (($3)[%s]::%s)', names[i], case when descendings[i] then '<' else '>' end, i, types[i]);
+      beyond := format('t.%I %s (($3)[%s]::%s)', names[i], case when descendings[i] then '<' else '>' end, i, types[i]);
       if nullables[i] and not descendings[i] then
-        term := format('(%s or t.%I is null)', term, names[i]);
+        ranges := ranges || (tie || format('t.%I is null', names[i]));
       end if;
     end if;
-    if term is not null then
-      alternatives := alternatives || format('(%s%s)', tie, term);
+    if beyond is not null then
+      ranges := ranges || (tie || beyond);
     end if;
     tie := tie || case
       when keyset[i] is null then format('t.%I is null and ', names[i])
       else format('t.%I = (($3)[%s]::%s) and ', names[i], i, types[i])
     end;
   end loop;
-  return array_to_string(alternatives, ' or ');
+  return ranges;
 end;
 $$;
-revoke all on function federation.keyset_condition(name[], text[], boolean[], boolean[], text[]) from public;
-grant execute on function federation.keyset_condition(name[], text[], boolean[], boolean[], text[]) to federation_peer, federation_user;
-comment on function federation.keyset_condition(name[], text[], boolean[], boolean[], text[]) is
-  'The condition for the rows after a position, whose values it refers to as ($3)[n].';
+revoke all on function federation.keyset_ranges(name[], text[], boolean[], boolean[], text[]) from public;
+grant execute on function federation.keyset_ranges(name[], text[], boolean[], boolean[], text[]) to federation_peer, federation_user;
+comment on function federation.keyset_ranges(name[], text[], boolean[], boolean[], text[]) is
+  'Conditions for the rows after a position, whose values they refer to as ($3)[n]: each row that follows meets exactly one of them.';

@@ -1,21 +1,8 @@
 -- Guarantees: a page of the rows that row-level security shows to the current role, declared columns only, at most cap of them.
--- Relies on: the policies, which alone decide which rows; on describe_resource and resource_columns for every identifier.
-create or replace function federation.select_columns(resource text) returns text
-language sql
-stable
-set search_path = ''
-as $$
-  -- Whole numbers beyond 2^53 and exact decimals would be rounded by a JSON reader: they leave as strings.
-  select string_agg(format(case when c.type in ('bigint', 'numeric') then 't.%1$I::text as %1$I' else 't.%1$I' end, c.name), ', ')
-  from federation.resource_columns(resource) c;
-$$;
-revoke all on function federation.select_columns(text) from public;
-grant execute on function federation.select_columns(text) to federation_peer, federation_user;
-comment on function federation.select_columns(text) is 'The select list of a resource over the row alias t.';
-
+-- Relies on: the policies, which alone decide which rows; on page_statement for the query, and on prepare_resource for those written beforehand.
 create or replace function federation.list_rows(
   resource text, filter jsonb, "order" jsonb, first integer, after text, cap integer
-) returns jsonb
+) returns json
 language plpgsql
 stable
 set search_path = ''
@@ -29,9 +16,11 @@ declare
   sorted record;
   keyset text[];
   page_size integer;
-  conditions text[];
-  page_rows jsonb;
-  positions text[];
+  is_personal boolean;
+  teams text[];
+  statement text;
+  page_rows json;
+  last_keys text;
   next_cursor text;
 begin
   select d.* into described from federation.describe_resource(resource) d;
@@ -45,52 +34,50 @@ begin
     raise exception 'A page has at least one row.' using errcode = 'MF012', detail = '{"path": "first"}';
   end if;
   page_size := least(coalesce(first, 50), cap);
-
-  select f.* into filtered from federation.filter_conditions(resource, filter) f;
-  perform federation.check_values(filtered.vals, filtered.casts);
-  select
-    array_agg(o.name) as names, array_agg(o.type) as types, array_agg(o.is_nullable) as nullables, array_agg(o.descending) as descendings,
-    string_agg(format('t.%I %s', o.name, case when o.descending then 'desc' else 'asc' end), ', ') as clause,
-    string_agg(format('t.%I::text', o.name), ', ') as keys
-  into sorted
-  from federation.order_terms(resource, "order") o;
-  conditions := filtered.conditions;
   if after is not null then
     keyset := federation.decode_cursor(resource, filter, "order", after);
-    conditions := conditions || format(
-      '(%s)', federation.keyset_condition(sorted.names, sorted.types, sorted.nullables, sorted.descendings, keyset)
-    );
+  end if;
+  -- Plans are kept for the rights of one role, and teams come from a scope.
+  if current_user <> 'federation_peer' then
+    described.is_prepared := false;
+    described.personal_condition := null;
+  elsif described.personal_condition is not null then
+    is_personal := federation.scope_personal();
+    teams := federation.scope_teams();
   end if;
 
-  -- Functions that an application's policies call may rely on its search path; this function's own names are all qualified.
-  perform set_config('search_path', described.search_path, true);
-  execute format(
-    'select jsonb_agg(p.page_row), array_agg(p.keys)
-      from (
-        select (select to_jsonb(r) from (select %1$s) r) as page_row, json_build_array(%2$s)::text as keys
-        from %3$s t %4$s
-        order by %5$s
-        limit $2 + 1
-      ) p',
-    federation.select_columns(resource), sorted.keys, described.table_id,
-    case when cardinality(conditions) > 0 then 'where ' || array_to_string(conditions, ' and ') else '' end,
-    sorted.clause
-  )
-  into page_rows, positions
-  using filtered.vals, page_size, keyset;
+  if described.is_prepared and nullif(filter, 'null') is null and nullif("order", 'null') is null and array_position(keyset, null) is null then
+    execute format('select f.* from federation_prepared.%I($1, $2, $3, $4, $5) f', resource || '_list')
+    into page_rows, last_keys
+    using null::text[], page_size, keyset, is_personal, teams;
+  else
+    select f.* into filtered from federation.filter_conditions(resource, filter) f;
+    perform federation.check_values(filtered.vals, filtered.casts);
+    select
+      array_agg(o.name) as names, array_agg(o.type) as types, array_agg(o.is_nullable) as nullables, array_agg(o.descending) as descendings
+    into sorted
+    from federation.order_terms(resource, "order") o;
+    statement := federation.page_statement(
+      resource, described.table_id, filtered.conditions,
+      case when after is not null then federation.keyset_ranges(sorted.names, sorted.types, sorted.nullables, sorted.descendings, keyset) else '{}' end,
+      sorted.names, sorted.descendings, described.team_column, described.team_type, described.personal_condition
+    );
+    -- Functions that an application's policies call may rely on its search path; nothing else is called under it.
+    perform pg_catalog.set_config('search_path', described.search_path, true);
+    execute statement into page_rows, last_keys using filtered.vals, page_size, keyset, is_personal, teams;
+    perform pg_catalog.set_config('search_path', '', true);
+  end if;
 
-  if cardinality(positions) > page_size then
-    page_rows := page_rows - page_size;
+  if last_keys is not null then
     next_cursor := federation.encode_cursor(
-      resource, filter, "order",
-      array(select e.item from json_array_elements_text(positions[page_size]::json) with ordinality as e (item, n) order by e.n)
+      resource, filter, "order", array(select e.item from json_array_elements_text(last_keys::json) with ordinality as e (item, n) order by e.n)
     );
     -- decode_cursor takes no longer one: better no page than one that nothing follows.
     if length(next_cursor) > 8192 then
       raise exception 'The values of this order are too long to page by.' using errcode = 'MF012', detail = '{"path": "order"}';
     end if;
   end if;
-  return jsonb_build_object(
+  return json_build_object(
     'rows', coalesce(page_rows, '[]'), 'nextCursor', next_cursor, 'capped', next_cursor is not null and coalesce(first, 50) > cap
   );
 end;

@@ -1,5 +1,19 @@
 -- Guarantees: one row, if row-level security shows it to the current role; absent and hidden rows are the same error.
-create or replace function federation.get_row(resource text, id text) returns jsonb
+create or replace function federation.row_statement(resource text, table_id regclass, key_column name, key_value text) returns text
+language sql
+stable
+set search_path = ''
+as $$
+  select concat(
+    'select (select pg_catalog.row_to_json(r) from (select ', federation.select_columns(resource), ') r) from ', table_id, ' t where t.', quote_ident(key_column), ' = ',
+    key_value
+  );
+$$;
+revoke all on function federation.row_statement(text, regclass, name, text) from public;
+grant execute on function federation.row_statement(text, regclass, name, text) to federation_peer, federation_user;
+comment on function federation.row_statement(text, regclass, name, text) is 'The query for one row by its key, as JSON. The value is an expression of ours.';
+
+create or replace function federation.get_row(resource text, id text) returns json
 language plpgsql
 stable
 set search_path = ''
@@ -10,7 +24,8 @@ as $$
 declare
   described record;
   key_type text;
-  found_row jsonb;
+  statement text;
+  found_row json;
 begin
   select d.* into described from federation.describe_resource(resource) d;
   if not found then
@@ -22,15 +37,17 @@ begin
   if id is null then
     raise exception 'A row is named by its id.' using errcode = 'MF012', detail = '{"path": "id"}';
   end if;
-  select c.type into strict key_type from federation.resource_columns(resource) c where c.name = described.key_column;
-  perform federation.check_values(array[id], array[key_type]);
-  perform set_config('search_path', described.search_path, true);
-  execute format(
-    'select (select to_jsonb(r) from (select %s) r) from %s t where t.%I = $1::%s',
-    federation.select_columns(resource), described.table_id, described.key_column, key_type
-  )
-  into found_row
-  using id;
+  -- Plans are kept for the rights of one role.
+  if described.is_prepared and current_user = 'federation_peer' then
+    execute format('select federation_prepared.%I($1)', resource || '_get') into found_row using id;
+  else
+    select c.type into strict key_type from federation.resource_columns(resource) c where c.name = described.key_column;
+    perform federation.check_values(array[id], array[key_type]);
+    statement := federation.row_statement(resource, described.table_id, described.key_column, '$1::' || key_type);
+    perform pg_catalog.set_config('search_path', described.search_path, true);
+    execute statement into found_row using id;
+    perform pg_catalog.set_config('search_path', '', true);
+  end if;
   if found_row is null then
     raise exception 'There is no such row.' using errcode = 'MF011';
   end if;

@@ -48,7 +48,8 @@ begin
           array_agg(c.rank order by c.rank desc, c.row_key collate "C") as ranks,
           array_agg(t.%1$I is not null order by c.rank desc, c.row_key collate "C") as visible
         from federation.search_candidates($1, $2, $3, $4, $5) c
-        left join %2$s t on t.%1$I = c.row_key::%3$s',
+        -- One by one: a plan that joined would read the whole table, for it cannot know how few candidates there are.
+        left join lateral (select t.%1$I from %2$s t where t.%1$I = c.row_key::%3$s limit 1) t on true',
       described.key_column, described.table_id, described.key_type
     )
     into batch

@@ -8,7 +8,7 @@ as $$
 declare
   the_grant federation.federation_grants;
 begin
-  select g.* into the_grant from federation.session_grant() g;
+  select g.* into the_grant from federation.session_grant g;
   if found then
     return the_grant;
   end if;
@@ -26,22 +26,25 @@ $$;
 revoke all on function federation.require_session_grant() from public;
 comment on function federation.require_session_grant() is 'The active grant of this session. Raises MF001 and MF003 to MF007.';
 
-create or replace function federation.require_resource(resource text) returns void
+create or replace function federation.require_resource(resource text) returns integer
 language plpgsql
 stable
 security definer -- peers cannot read grants
 set search_path = ''
 as $$
+declare
+  scope constant jsonb := (federation.require_session_grant()).scope;
 begin
-  perform federation.require_session_grant();
-  if not coalesce(federation.scope_admits(resource), false) then
+  if federation.scope_names(scope, resource) is not true then
     raise exception 'The grant does not reach this resource.' using errcode = 'MF010';
   end if;
+  return federation.scope_most_rows(scope);
 end;
 $$;
 revoke all on function federation.require_resource(text) from public;
 grant execute on function federation.require_resource(text) to federation_peer;
-comment on function federation.require_resource(text) is 'Raises MF001 to MF007 unless the grant is active, MF010 unless its scope admits the resource.';
+comment on function federation.require_resource(text) is
+  'The most rows that one query may return. Raises MF001 to MF007 unless the grant is active, MF010 unless its scope admits the resource.';
 
 create or replace function federation.require_active() returns void
 language sql

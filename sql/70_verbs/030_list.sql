@@ -1,14 +1,13 @@
 -- Guarantees: the rows are native rights ∩ scope, decided by the policies of the table; the cap of the grant holds for each query.
 create or replace function federation_api.list(
   resource text, filter jsonb default null, "order" jsonb default null, first integer default null, after text default null
-) returns jsonb
+) returns json
 language plpgsql
 stable
 set search_path = ''
 as $$
 begin
-  perform federation.require_resource(resource);
-  return federation.list_rows(resource, filter, "order", first, after, federation.scope_cap());
+  return federation.list_rows(resource, filter, "order", first, after, federation.require_resource(resource));
 end;
 $$;
 revoke all on function federation_api.list(text, jsonb, jsonb, integer, text) from public;

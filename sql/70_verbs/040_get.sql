@@ -1,5 +1,5 @@
 -- Guarantees: one row of native rights ∩ scope; a row out of either is as absent as one that never was.
-create or replace function federation_api.get(resource text, id text) returns jsonb
+create or replace function federation_api.get(resource text, id text) returns json
 language plpgsql
 stable
 set search_path = ''

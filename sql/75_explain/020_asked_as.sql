@@ -27,7 +27,7 @@ set search_path = ''
 as $$
 begin
   perform federation.require_role('federation_peer');
-  return federation_api.list(resource, filter, null, first);
+  return federation_api.list(resource, filter, null, first)::jsonb;
 end;
 $$;
 revoke all on function federation.list_as_peer(text, jsonb, integer) from public;
@@ -42,7 +42,7 @@ set search_path = ''
 as $$
 begin
   perform federation.require_role('federation_peer');
-  return federation_api.get(resource, id);
+  return federation_api.get(resource, id)::jsonb;
 end;
 $$;
 revoke all on function federation.get_as_peer(text, text) from public;
@@ -69,6 +69,34 @@ $$;
 revoke all on function federation.count_as_peer(text, integer) from public;
 comment on function federation.count_as_peer(text, integer) is 'How many rows of a resource a peer sees, counted up to a number.';
 
+drop function if exists federation.keys_as_peer(text, integer);
+create function federation.keys_as_peer(resource text, most integer) returns jsonb
+language plpgsql
+volatile
+security definer -- runs as federation_peer, whose policies are asked
+set search_path = ''
+set datestyle = 'ISO, MDY'
+set timezone = 'UTC'
+as $$
+declare
+  described record;
+  keys jsonb;
+begin
+  perform federation.require_role('federation_peer');
+  select d.* into strict described from federation.describe_resource(resource) d;
+  perform set_config('search_path', described.search_path, true);
+  execute format(
+    'select pg_catalog.jsonb_agg(k.id) from (select pg_catalog.format(''%%s'', t.%I) collate pg_catalog."C" as id from %s t order by 1 limit $1) k',
+    described.key_column, described.table_id
+  )
+  into keys
+  using most;
+  return coalesce(keys, '[]');
+end;
+$$;
+revoke all on function federation.keys_as_peer(text, integer) from public;
+comment on function federation.keys_as_peer(text, integer) is 'The keys of the rows of a resource that a peer sees, up to a number of them, in the order of their bytes.';
+
 drop function if exists federation.list_as_user(text, jsonb, integer);
 create function federation.list_as_user(resource text, filter jsonb, first integer) returns jsonb
 language plpgsql
@@ -78,7 +106,7 @@ set search_path = ''
 as $$
 begin
   perform federation.require_role('federation_user');
-  return federation.list_rows(resource, filter, null, first, null, first);
+  return federation.list_rows(resource, filter, null, first, null, first)::jsonb;
 end;
 $$;
 revoke all on function federation.list_as_user(text, jsonb, integer) from public;

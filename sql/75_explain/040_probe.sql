@@ -18,7 +18,7 @@ begin
       when 'peer' then
         select c.* into newest from federation.federation_certificates c
         where c.grant_id = the_grant.id
-        order by c.revoked_at is not null or federation.is_superseded(c.serial), c.not_after desc
+        order by not exists (select from federation.good_certificates n where n.serial = c.serial), c.not_after desc
         limit 1;
         perform federation.enter_as_peer(the_grant.id, the_grant.subject_user_id, newest.serial, newest.fingerprint);
       when 'stand-in' then
@@ -42,6 +42,8 @@ begin
         answer := federation.list_as_peer(resource, arguments -> 'filter', (arguments ->> 'first')::integer);
       when 'count' then
         answer := to_jsonb(federation.count_as_peer(resource, (arguments ->> 'most')::integer));
+      when 'keys' then
+        answer := federation.keys_as_peer(resource, (arguments ->> 'most')::integer);
       when 'policies' then
         answer := federation.policies_as_peer(
           resource, array(select jsonb_array_elements_text(arguments -> 'images')),

@@ -1,7 +1,8 @@
 -- Guarantees: an administrator learns of rows what the grant's subject may see, and of others only where the administrator's own login can read them; a subject
 -- learns of the grants that speak for them, and of no row or column that is not theirs. Whoever asks for another's rows is in the audit log once
 -- the transaction commits: an administrator who rolls it back in psql has looked, and no row of the audit log says so.
-create or replace function federation.audit_look(verb text, grant_id uuid, resource text, rows integer) returns void
+drop function if exists federation.audit_look(text, uuid, text, integer);
+create or replace function federation.audit_look(verb text, grant_id uuid, resource text, rows integer, details jsonb default '{}') returns void
 language plpgsql
 volatile
 set search_path = ''
@@ -19,12 +20,13 @@ begin
   entry.row_count := rows;
   entry.bytes_out := 0;
   entry.latency_ms := 0;
-  entry.actor := session_user;
+  entry.actor := federation.current_actor();
+  entry.details := nullif(coalesce(federation.actor_details(), '{}') || audit_look.details, '{}');
   perform federation.append_to_chain('admin', array[entry]);
 end;
 $$;
-revoke all on function federation.audit_look(text, uuid, text, integer) from public;
-comment on function federation.audit_look(text, uuid, text, integer) is 'Writes to the audit log that an administrator looked at what a grant lets out.';
+revoke all on function federation.audit_look(text, uuid, text, integer, jsonb) from public;
+comment on function federation.audit_look(text, uuid, text, integer, jsonb) is 'Writes to the audit log that an administrator looked at what a grant lets out.';
 
 create or replace function federation.require_subject(user_id text, grant_id uuid) returns void
 language plpgsql

@@ -10,7 +10,7 @@ begin
   for becoming in
     select *
     from (values
-      ('federation_peer'::name, array['list_as_peer', 'get_as_peer', 'count_as_peer', 'policies_as_peer']),
+      ('federation_peer'::name, array['list_as_peer', 'get_as_peer', 'count_as_peer', 'keys_as_peer', 'policies_as_peer']),
       ('federation_user', array['list_as_user', 'count_as_user', 'read_as_user'])
     ) as v (role_name, functions)
   loop

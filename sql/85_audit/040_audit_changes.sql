@@ -35,8 +35,8 @@ begin
   entry.grant_id := case tg_argv[0] when 'grant' then coalesce(after, before) ->> 'id' else coalesce(after, before) ->> 'grant_id' end;
   entry.subject_user_id := coalesce(after, before) ->> 'subject_user_id';
   entry.peer_host := coalesce(after, before) ->> 'peer_host';
-  entry.actor := session_user;
-  entry.details := jsonb_strip_nulls(jsonb_build_object(
+  entry.actor := federation.current_actor();
+  entry.details := coalesce(federation.actor_details(), '{}') || jsonb_strip_nulls(jsonb_build_object(
     'before', (select jsonb_object_agg(s.key, before -> s.key) from unnest(shown) as s (key) where before is not null),
     'after', (select jsonb_object_agg(s.key, after -> s.key) from unnest(shown) as s (key) where after is not null)
   ));
@@ -63,7 +63,8 @@ begin
       ('federation_identity', 'identity', '{}'),
       ('federation_peers', 'peer', '{sealed_key,root_certificate_der,certificate_chain_der,trusted_roots_der}'),
       ('federation_authorities', 'authority', '{sealed_key,certificate_der,cross_certificate_der}'),
-      ('federation_user_tokens', 'token', '{token_hash}')
+      ('federation_user_tokens', 'token', '{token_hash}'),
+      ('federation_administrators', 'administrator', '{token_hash}')
     ) as v (table_name, what, left_out)
   loop
     execute format('drop trigger if exists _900_audit on federation.%I', audited.table_name);

@@ -9,7 +9,8 @@ create or replace function federation.list_audit(
   since timestamptz default null,
   until timestamptz default null,
   before_id bigint default null,
-  history boolean default false
+  history boolean default false,
+  code text default null
 ) returns setof federation.federation_audit_log
 language sql
 stable
@@ -25,6 +26,7 @@ as $$
   where (list_audit.grant_id is null or a.grant_id = list_audit.grant_id)
     and (list_audit.subject_user_id is null or a.subject_user_id = list_audit.subject_user_id)
     and (list_audit.verb is null or a.verb = list_audit.verb)
+    and (list_audit.code is null or a.code = list_audit.code)
     and (list_audit.outcome is null or a.outcome = list_audit.outcome)
     and (list_audit.since is null or a.at >= list_audit.since)
     and (list_audit.until is null or a.at < list_audit.until)
@@ -32,10 +34,10 @@ as $$
   order by a.id desc
   limit least(greatest(limit_rows, 1), 10000);
 $$;
-revoke all on function federation.list_audit(text, integer, text, text, text, timestamptz, timestamptz, bigint, boolean) from public;
-grant execute on function federation.list_audit(text, integer, text, text, text, timestamptz, timestamptz, bigint, boolean) to federation_admin;
-comment on function federation.list_audit(text, integer, text, text, text, timestamptz, timestamptz, bigint, boolean) is
-  'Audit rows, newest first: of one grant, subject, verb, outcome or time, those before an id for the next page, with history those of the archive, too.';
+revoke all on function federation.list_audit(text, integer, text, text, text, timestamptz, timestamptz, bigint, boolean, text) from public;
+grant execute on function federation.list_audit(text, integer, text, text, text, timestamptz, timestamptz, bigint, boolean, text) to federation_admin;
+comment on function federation.list_audit(text, integer, text, text, text, timestamptz, timestamptz, bigint, boolean, text) is
+  'Audit rows, newest first: of one grant, subject, verb, outcome, code or time, those before an id for the next page, with history those of the archive, too.';
 
 create or replace function federation.audit_of_current_user() returns setof federation.federation_audit_log
 language sql

@@ -10,6 +10,21 @@ const CHAINS = 16;
 /** The share of the queue that refusals may fill. */
 const ROOM_FOR_REFUSALS = 0.5;
 
+/**
+ * The share of those that cost whoever is refused no token of a grant, so that the network alone limits them: neither what others are refused nor a
+ * row that an answer waits for is to wait behind them.
+ */
+const ROOM_FOR_FREE_REFUSALS = 0.02;
+
+function roomShare({ outcome, code, verb }: AuditEntry): number {
+  if (outcome !== "denied") {
+    return 1;
+  }
+  return code === "RATE_LIMITED" || code === "IDENTITY_MALFORMED" || verb === "enroll"
+    ? ROOM_FOR_FREE_REFUSALS
+    : ROOM_FOR_REFUSALS;
+}
+
 /** Takes audit rows off the request's path and writes them in batches. */
 export interface AuditQueue {
   /** Never waits and never throws. A full queue drops the entry, counts it, and says so in the log by a row of its own. */
@@ -109,8 +124,7 @@ export function createAuditQueue(
   };
   const keep = (entry: AuditEntry): boolean => {
     // Whoever is refused can be so as often as they like: their rows leave room for those of verbs that ran.
-    const room = options.capacity * (entry.outcome === "denied" ? ROOM_FOR_REFUSALS : 1);
-    if (closed || entries.length >= room) {
+    if (closed || entries.length >= options.capacity * roomShare(entry)) {
       dropped += 1;
       gap = { count: (gap?.count ?? 0) + 1, since: gap?.since ?? entry.at, until: entry.at };
       if (closed) {

@@ -19,8 +19,12 @@ export interface GatewayPaths {
   valkeyUrl: string;
   /** Private JWK of step-ca's provisioner (tier `federated`). */
   stepCaKey: string;
+  /** What the pages' OpenID Connect client proves itself by; absent where the client is a public one. */
+  oidcClientSecret: string;
   /** What was last published of revocations: what a database that is restored must not take back. */
   publishedRevocations: string;
+  /** What Node keeps of the program when it has compiled it, so that the next start is sooner; may be removed. */
+  compileCache: string;
   /** Where `init` puts the root that is pinned for step-ca; the configuration may name another file. */
   stepCaRoot: string;
 }
@@ -32,6 +36,7 @@ export const SECRET_VARIABLES = {
   auditSigningKey: "MOSAIC_AUDIT_SIGNING_KEY",
   valkeyUrl: "MOSAIC_VALKEY_URL",
   stepCaKey: "MOSAIC_STEP_CA_KEY",
+  oidcClientSecret: "MOSAIC_OIDC_CLIENT_SECRET",
 } as const;
 
 /** The files of a gateway's directory. */
@@ -48,7 +53,9 @@ export function gatewayPaths(directory: string): GatewayPaths {
     auditSigningKey: join(secrets, "audit-signing-key.json"),
     valkeyUrl: join(secrets, "valkey-url"),
     stepCaKey: join(secrets, "step-ca-key.json"),
+    oidcClientSecret: join(secrets, "oidc-client-secret"),
     publishedRevocations: join(directory, "revocations.json"),
+    compileCache: join(directory, "compile-cache"),
     stepCaRoot: join(directory, "step-ca-root.pem"),
   };
 }

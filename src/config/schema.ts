@@ -18,14 +18,43 @@ const homeListener = listener(8445).refine((home) => ["127.0.0.1", "::1", "local
   error: "the home listener speaks plain HTTP and stays on loopback: 127.0.0.1, ::1 or localhost",
 });
 
-/** Alerts name users and hosts: they cross a network only encrypted. */
-const webhookUrl = z.url({ protocol: /^https?$/ }).refine(
+/** Alerts name users and hosts, and providers say who somebody is: both cross a network only encrypted. */
+const encryptedUrl = z.url({ protocol: /^https?$/ }).refine(
   (text) => {
     const url = URL.parse(text);
     return url?.protocol === "https:" || ["127.0.0.1", "[::1]", "localhost"].includes(url?.hostname ?? "");
   },
   { error: "https, or http on loopback: 127.0.0.1, [::1] or localhost" },
 );
+
+const pages = z.strictObject({
+  url: z
+    .url({ protocol: /^https$/ })
+    .refine((text) => URL.parse(text)?.pathname === "/", { error: "an origin, without a path" })
+    .optional()
+    .describe(
+      "The origin by which browsers reach the home listener through a proxy that speaks TLS, for example https://mosaic.example; absent, names of this machine only.",
+    ),
+  oidc: z
+    .strictObject({
+      issuer: encryptedUrl.describe("The OpenID Connect provider, as its tokens name it."),
+      clientId: z
+        .string()
+        .min(1)
+        .describe(
+          "The client that the pages are to the provider; its secret, if it has one, is secrets/oidc-client-secret.",
+        ),
+      userClaim: z
+        .string()
+        .min(1)
+        .default("sub")
+        .describe(
+          "The claim that holds the local user id of whoever is no administrator. It must be one that its person cannot edit at the provider; email counts only where email_verified is true.",
+        ),
+    })
+    .optional()
+    .describe("By which provider people sign in to the pages, beside their tokens."),
+});
 
 const jwt = z.strictObject({
   jwksUrl: z
@@ -154,7 +183,7 @@ export const configSchema = z.strictObject({
     .describe("When a peer that does not answer is left alone."),
   alerts: z
     .strictObject({
-      webhookUrl: webhookUrl
+      webhookUrl: encryptedUrl
         .optional()
         .describe("Where each new alert is posted to as JSON; https, or http on loopback."),
     })
@@ -174,6 +203,7 @@ export const configSchema = z.strictObject({
     .describe(
       "Where traces and metrics go by OpenTelemetry. Metrics are at /metrics of the home listener in any case.",
     ),
+  pages: pages.prefault({}).describe("The pages, which the home listener serves under /pages/."),
   stepCa: stepCa.optional().describe("The certificate authority of tier federated."),
   jwt: jwt
     .refine((value) => (value.jwksUrl === undefined) !== (value.jwksFile === undefined), {

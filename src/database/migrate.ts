@@ -1,7 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { Logger } from "@graphile/logger";
-import { migrate } from "graphile-migrate";
 import { Client, DatabaseError } from "pg";
 import { packageRoot } from "../config/package-root.ts";
 import { FederationError } from "../errors.ts";
@@ -28,21 +26,15 @@ export async function migrateDatabase(options: {
   await client.connect();
   try {
     await client.query("select pg_advisory_lock($1)", [MIGRATION_LOCK]);
-    await requireKnownMigrations(client, join(root, "migrations", "committed"));
-    await migrate({
-      connectionString,
-      migrationsFolder: join(root, "migrations"),
-      logger: new Logger(() => (_level, message) => {
-        if (/\d+ committed migrations executed/.test(message)) {
-          log?.(message.replace(/^graphile-migrate: /, ""));
-        }
-      }),
-    });
+    if (await hasPendingMigrations(client, join(root, "migrations", "committed"))) {
+      await runMigrations(connectionString, join(root, "migrations"), log);
+    }
     await makeTrigrams(client, log);
     if (await applySql(client, readSqlFiles(join(root, "sql")))) {
       log?.("functions, policies and triggers applied");
     }
     await bindAgain(client, log);
+    await prepareResources(client, log);
   } finally {
     await client.query("select pg_advisory_unlock($1)", [MIGRATION_LOCK]).catch(() => undefined);
     await client.end();
@@ -97,27 +89,61 @@ async function bindAgain(client: Client, log?: (line: string) => void): Promise<
   }
 }
 
-/** An older release that starts beside a newer one would put its own functions back over tables that it does not know. */
-async function requireKnownMigrations(client: Client, folder: string): Promise<void> {
+/** Writes beforehand how peers read each resource. Those of which it cannot are read by queries that are built anew, or refused, as their tables are. */
+async function prepareResources(client: Client, log?: (line: string) => void): Promise<void> {
+  const { rows } = await client.query<{ resource: string; reason: string }>(
+    "select * from federation.prepare_resources()",
+  );
+  for (const { resource, reason } of rows) {
+    log?.(
+      `the resource ${resource} cannot be prepared, and must be registered again if its table was changed: ${reason}`,
+    );
+  }
+}
+
+/** Brings the tables to this release. Most starts have nothing to do here, and do not load graphile-migrate for it. */
+async function runMigrations(
+  connectionString: string,
+  migrationsFolder: string,
+  log?: (line: string) => void,
+): Promise<void> {
+  const [{ Logger }, { migrate }] = await Promise.all([import("@graphile/logger"), import("graphile-migrate")]);
+  await migrate({
+    connectionString,
+    migrationsFolder,
+    logger: new Logger(() => (_level, message) => {
+      if (/\d+ committed migrations executed/.test(message)) {
+        log?.(message.replace(/^graphile-migrate: /, ""));
+      }
+    }),
+  });
+}
+
+/**
+ * Whether migrations of this release are missing in a database. An older release that starts beside a newer one would put its own functions back over
+ * tables that it does not know: it is refused.
+ */
+async function hasPendingMigrations(client: Client, folder: string): Promise<boolean> {
   const { rows: there } = await client.query<{ there: boolean }>(
     "select to_regclass('graphile_migrate.migrations') is not null as there",
   );
   if (there[0]?.there !== true) {
-    return;
+    return true;
   }
   const ours = readdirSync(folder).map(
     (name) => /^--! Hash: (\S+)$/m.exec(readFileSync(join(folder, name), "utf8"))?.[1] ?? name,
   );
-  const { rows } = await client.query<{ filename: string }>(
-    "select filename from graphile_migrate.migrations where hash <> all ($1::text[]) order by filename",
-    [ours],
+  const { rows } = await client.query<{ filename: string; hash: string }>(
+    "select filename, hash from graphile_migrate.migrations order by filename",
   );
-  if (rows.length > 0) {
+  const unknown = rows.filter(({ hash }) => !ours.includes(hash));
+  if (unknown.length > 0) {
     throw new FederationError(
       "CONFIG_INVALID",
-      `the database was migrated by a later release (${rows.map(({ filename }) => filename).join(", ")}): start that release`,
+      `the database was migrated by a later release (${unknown.map(({ filename }) => filename).join(", ")}): start that release`,
     );
   }
+  return rows.length < ours.length;
 }
 
 /** Whether a database is as this release of the package makes it; changes nothing. */

@@ -8,7 +8,6 @@ import type { DocumentNode, ExecutionResult, GraphQLSchema } from "postgraphile/
 import { getOperationAST, GraphQLError, OperationTypeNode, parse, validate } from "postgraphile/graphql";
 import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
 import { extendSchema, gql } from "postgraphile/utils";
-import { fromDatabaseError } from "../database/errors.ts";
 import type { Sessions } from "../database/session.ts";
 import { FederationError } from "../errors.ts";
 import type { Asked } from "../source/asked.ts";
@@ -16,6 +15,7 @@ import type { HomeQueries } from "../source/home-queries.ts";
 import { createOwnGrants } from "../explain/for-subject.ts";
 import { ownGrantsPlugin } from "./own-grants.ts";
 import { pgClientOf } from "./pg-client.ts";
+import { shownError, withCode } from "./shown-error.ts";
 
 /** A GraphQL request of a local user. */
 export interface HomeRequest {
@@ -158,7 +158,7 @@ export async function createHomeExecutor(pool: Pool, sessions: Sessions, queries
         asked,
         pgSettings: {},
         withPgClient: <T>(_settings: unknown, work: (client: ReturnType<typeof pgClientOf>) => T | Promise<T>) =>
-          sessions.asUser(asked.userId, async (client) => work(pgClientOf(client)), asked.deadline),
+          Promise.resolve(work(pgClientOf((statement) => sessions.asUser(asked.userId, statement, asked.deadline)))),
       },
     });
     if (Symbol.asyncIterator in result) {
@@ -166,32 +166,9 @@ export async function createHomeExecutor(pool: Pool, sessions: Sessions, queries
     }
     return {
       ...result,
-      ...(result.errors === undefined ? {} : { errors: result.errors.map((error) => shown(error, asked)) }),
+      ...(result.errors === undefined ? {} : { errors: result.errors.map((error) => shownError(error, asked.fault)) }),
       ...(asked.signals.length === 0 ? {} : { extensions: { ...result.extensions, signals: asked.signals } }),
     };
   };
   return Object.assign(run, { schema });
-}
-
-/** A fault as a caller may see it: ours with its code, a fault of the request as it is, anything else without its text, which the log has. */
-function shown(error: GraphQLError, asked: Asked): GraphQLError {
-  // A variable of another type is a GraphQLError within one.
-  if (error.originalError == null || error.originalError instanceof GraphQLError) {
-    return withCode(error, "BAD_REQUEST");
-  }
-  const ours = fromDatabaseError(error.originalError);
-  asked.fault(ours);
-  return withCode(
-    new GraphQLError(ours.message, { ...(error.path === undefined ? {} : { path: error.path }), originalError: ours }),
-    ours.code,
-  );
-}
-
-function withCode(error: GraphQLError, code: string): GraphQLError {
-  return new GraphQLError(error.message, {
-    ...(error.locations === undefined ? {} : { source: error.source ?? null, positions: error.positions ?? null }),
-    path: error.path ?? null,
-    originalError: error.originalError ?? null,
-    extensions: { ...error.extensions, code },
-  });
 }

@@ -68,6 +68,7 @@ export function createFederationListener(options: FederationListenerOptions): Fe
   // Read once a connection: the certificate cannot change under it.
   const identities = new WeakMap<object, Exclude<CertifiedIdentity, undefined>>();
   const last = new WeakMap<object, IncomingMessage>();
+  const refused = new WeakSet<object>();
   const open = new Map<TLSSocket, PeerIdentity>();
   let trusted = options.trustedRoots;
   // The roots of now, once one was retired. Only our own authority's is, which signs the certificates of peers itself; what step-ca signs comes
@@ -138,6 +139,7 @@ export function createFederationListener(options: FederationListenerOptions): Fe
     putDownHandshake("TLS_REFUSED", {}, errorCode(error));
   });
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
+    last.set(request.socket, request);
     keepRunning(request.socket, requests.answer(request, response, identities.get(request.socket)));
   });
   server.on("connect", (_request, socket) => {
@@ -160,6 +162,11 @@ export function createFederationListener(options: FederationListenerOptions): Fe
   /** Refuses what did not become a request, and ends its connection. */
   function refuseOn(socket: Duplex, refusal: FederationError): void {
     const identity = identities.get(socket);
+    // What comes behind it on its connection is part of the same fault.
+    if (refused.has(socket)) {
+      return;
+    }
+    refused.add(socket);
     if (identity === undefined || !socket.writable) {
       socket.destroy();
       return;

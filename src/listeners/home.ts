@@ -12,6 +12,8 @@ import type { HomeQueries } from "../source/home-queries.ts";
 import type { Signals } from "../source/signals.ts";
 import { askedOf } from "./asked.ts";
 import { readJsonBody, sendError, sendJson } from "./http.ts";
+import { requireLoopbackName } from "./pages/origin.ts";
+import type { Pages } from "./pages/pages.ts";
 import { streamAnswers } from "./stream.ts";
 
 /** What the home listener stands on. */
@@ -22,6 +24,8 @@ export interface HomeListenerOptions {
   metrics: Pick<Metrics, "serve">;
   tracing: Tracing;
   signals: Signals;
+  /** What is under /pages/. */
+  pages: Pages;
   /** What a request may take, ms. */
   mostMs: number;
   log: Logger;
@@ -63,6 +67,11 @@ export function createHomeListener(options: HomeListenerOptions): Server {
   }
 
   async function route(request: IncomingMessage, response: ServerResponse, requestId: string): Promise<void> {
+    if (/^\/pages(\/|\?|$)/.test(request.url ?? "")) {
+      await options.pages(request, response, requestId);
+      return;
+    }
+    // A page of another origin can make its own name point here; the name then is not one of loopback.
     requireLoopbackName(request.headers.host);
     if (request.method === "GET" && request.url === "/healthz") {
       sendJson(response, 200, { status: "ok" });
@@ -96,12 +105,4 @@ export function createHomeListener(options: HomeListenerOptions): Server {
   }
 
   return server;
-}
-
-/** A page of another origin can make its own name point here; the name then is not one of loopback. */
-function requireLoopbackName(host: string | undefined): void {
-  const name = URL.parse(`http://${host ?? ""}`)?.hostname;
-  if (name !== "127.0.0.1" && name !== "[::1]" && name !== "localhost" && name?.endsWith(".localhost") !== true) {
-    throw new FederationError("BAD_REQUEST", "The home listener answers to names of this machine only.");
-  }
 }

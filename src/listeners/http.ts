@@ -83,9 +83,9 @@ export interface Answer {
   body: Buffer;
 }
 
-/** An answer of JSON. */
-export function jsonAnswer(status: number, body: unknown, headers: Record<string, string> = {}): Answer {
-  return { status, headers, body: Buffer.from(JSON.stringify(body)) };
+/** An answer of JSON, which is given as text. */
+export function jsonAnswer(status: number, body: string, headers: Record<string, string> = {}): Answer {
+  return { status, headers, body: Buffer.from(body) };
 }
 
 /** Sends an answer and returns the length of its body in bytes. */
@@ -103,11 +103,13 @@ export function sendAnswer(response: ServerResponse, { status, headers, body }: 
 
 /** Sends JSON and returns the length of the body in bytes. */
 export function sendJson(response: ServerResponse, status: number, body: unknown): number {
-  return sendAnswer(response, jsonAnswer(status, body));
+  return sendAnswer(response, jsonAnswer(status, JSON.stringify(body)));
 }
 
-function errorBody(error: FederationError, requestId: string): unknown {
-  return { errors: [{ message: error.message, extensions: { code: error.code, requestId, ...error.details } }] };
+function errorBody(error: FederationError, requestId: string): string {
+  return JSON.stringify({
+    errors: [{ message: error.message, extensions: { code: error.code, requestId, ...error.details } }],
+  });
 }
 
 /** What an answer to a request that could not be read gets to leave, ms. */

@@ -89,8 +89,8 @@ interface Admitted {
   span: Span;
 }
 
-/** What a path is answered with. */
-type Route = (admitted: Admitted, inTurn: InTurn) => Promise<{ status: number; body: unknown }>;
+/** What a path is answered with; the body is JSON as text. */
+type Route = (admitted: Admitted, inTurn: InTurn) => Promise<{ status: number; body: string }>;
 
 /** Runs what needs the database when it is the grant's turn. */
 type InTurn = <T>(work: () => Promise<T>) => Promise<T>;
@@ -200,7 +200,7 @@ export function createPeerRequests(options: PeerRequestsOptions): PeerRequests {
         }
       });
       entry.row_count = rowCount(verbRequest, result);
-      return { status: 200, body: { data: { [verbRequest.verb]: result } } };
+      return { status: 200, body: `{"data":{"${verbRequest.verb}":${result}}}` };
     },
     "/renew": async ({ request, identity, entry, deadline }, inTurn) => {
       entry.verb = "renew";
@@ -208,12 +208,13 @@ export function createPeerRequests(options: PeerRequestsOptions): PeerRequests {
       if (!body.success) {
         throw new FederationError("BAD_REQUEST", "The body is {csr}.");
       }
-      return { status: 201, body: await inTurn(() => options.renewal.renew(identity, body.data.csr, deadline)) };
+      const issued = await inTurn(() => options.renewal.renew(identity, body.data.csr, deadline));
+      return { status: 201, body: JSON.stringify(issued) };
     },
     "/renew/confirm": async ({ identity, entry, deadline }, inTurn) => {
       entry.verb = "renew.confirm";
       await inTurn(() => options.renewal.confirm(identity, deadline));
-      return { status: 200, body: { confirmed: identity.serial } };
+      return { status: 200, body: JSON.stringify({ confirmed: identity.serial }) };
     },
   };
 
@@ -224,7 +225,7 @@ export function createPeerRequests(options: PeerRequestsOptions): PeerRequests {
     entry: AuditEntry,
     admission: { granted?: Admission },
     span: Span,
-  ): Promise<{ status: number; body: unknown }> {
+  ): Promise<{ status: number; body: string }> {
     const admitting = span.child("federation.admission");
     const identity = await admit(certified, entry, admission).finally(() => {
       admitting.end();

@@ -7,6 +7,7 @@ import type { Logger } from "pino";
 import { z } from "zod";
 import { rateLimited } from "../admission/bucket.ts";
 import type { Bucket, Limits } from "../admission/bucket.ts";
+import { networkOf } from "../admission/network-of.ts";
 import type { AuditEntry } from "../audit/entry.ts";
 import type { AuditQueue } from "../audit/queue.ts";
 import type { Enrollment } from "../enrollment/enroll.ts";
@@ -36,7 +37,7 @@ export interface PublicListenerOptions {
 /** Connections that are open at once. */
 const MOST_CONNECTIONS = 1_000;
 
-/** Attempts to enroll that one address may make in a minute. */
+/** Attempts to enroll that one network may make in a minute. */
 const ATTEMPTS: Limits = { requestsPerMinute: 60, burst: null };
 
 const enrollBody = z.strictObject({ token: z.string().max(256), csr: z.string().max(8_192) });
@@ -106,7 +107,7 @@ export function createPublicListener(options: PublicListenerOptions): Server {
 
   async function enroll(request: IncomingMessage, response: ServerResponse, requestId: string): Promise<void> {
     // Before the audit row: anybody can send these, and the log is not for anybody to fill.
-    const taken = await options.attempts.take(request.socket.remoteAddress ?? "unknown", ATTEMPTS);
+    const taken = await options.attempts.take(networkOf(request.socket.remoteAddress), ATTEMPTS);
     if (!taken.allowed) {
       throw rateLimited(taken);
     }

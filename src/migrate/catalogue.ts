@@ -62,7 +62,7 @@ const STATEMENTS: Record<string, string> = {
   functions: `
     select f.oid::regprocedure::text as name, concat_ws(' ', ${ROLE("f.proowner")}, f.prokind, pg_get_function_result(f.oid), pg_get_function_arguments(f.oid), l.lanname,
       f.provolatile, f.proparallel, f.proisstrict, f.prosecdef, f.proleakproof, f.proretset, f.procost, f.prorows, f.proconfig::text,
-      encode(sha256(convert_to(f.prosrc, 'UTF8')), 'hex'), ${PRIVILEGES("f.proacl", "f", "f.proowner")}) as what
+      encode(sha256(convert_to(coalesce(pg_get_function_sqlbody(f.oid), f.prosrc), 'UTF8')), 'hex'), ${PRIVILEGES("f.proacl", "f", "f.proowner")}) as what
     from pg_catalog.pg_proc f
     join pg_catalog.pg_namespace n on n.oid = f.pronamespace and ${OWN_SCHEMA("n.nspname")} and ${NOT_OF_EXTENSION("pg_catalog.pg_proc", "f.oid")}
     join pg_catalog.pg_language l on l.oid = f.prolang

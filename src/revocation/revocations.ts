@@ -62,6 +62,8 @@ const OLDEST_MS = 5 * 60_000;
 const PAUSE_MS = 800;
 /** How long whoever asks for the lists waits for those that are being made, ms. */
 const WAIT_MS = 1_000;
+/** When a peer may ask again at a gateway whose database is behind: an administrator has to come first. */
+const LOST_RETRY_SECONDS = 60;
 
 /** Reads what was published. The first lists are made by `refresh`. */
 export function createRevocations(options: RevocationsOptions): Revocations {
@@ -155,7 +157,11 @@ export function createRevocations(options: RevocationsOptions): Revocations {
         : refusal;
     },
     get lost() {
-      return isLost(lost) ? new FederationError("UNAVAILABLE", "The gateway does not serve peers for now.") : undefined;
+      return isLost(lost)
+        ? new FederationError("UNAVAILABLE", "The gateway does not serve peers for now.", {
+            retryAfter: LOST_RETRY_SECONDS,
+          })
+        : undefined;
     },
     get crlUntil() {
       return lists.oldest()?.nextUpdate;

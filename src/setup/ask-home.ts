@@ -25,7 +25,7 @@ export async function askHome<T>(
   work: (queries: HomeQueries, askedAs: AskedAs) => Promise<T>,
   options: { timeoutMs?: number | undefined } = {},
 ): Promise<T> {
-  const pool = new Pool({ connectionString: gatewayUrl, max: 4 });
+  const pool = new Pool({ connectionString: gatewayUrl, pipeline: true, max: 4 });
   pool.on("error", () => undefined);
   const { statementTimeoutMs, peerTimeoutMs } = config.limits;
   const sessions = createSessions(pool, { statementTimeoutMs });

@@ -21,7 +21,7 @@ const CONNECTIONS = 2;
 /** The authorities are opened with the first lists, so that a worker starts while they are away. */
 export function createCrlRefresher(gateway: UsedGateway, log: Logger): CrlRefresher {
   const { adminUrl, gatewayUrl, config, paths, keyring } = gateway;
-  const pool = new Pool({ connectionString: gatewayUrl, max: CONNECTIONS });
+  const pool = new Pool({ connectionString: gatewayUrl, pipeline: true, max: CONNECTIONS });
   pool.on("error", (error) => {
     log.warn({ err: error }, "an idle database connection was lost");
   });

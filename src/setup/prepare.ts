@@ -28,6 +28,7 @@ export async function prepareDatabase(options: {
     await client.query("select federation.publish_settings($1)", [
       JSON.stringify({
         host: config.host,
+        tier: config.tier,
         federation_url: federationUrl(config),
         public_url: publicUrl(config),
       }),

@@ -47,7 +47,7 @@ export async function reconcileRevocations(gateway: UsedGateway, options: { chan
 }
 
 async function lostBy({ gatewayUrl, config }: UsedGateway, said: ReturnType<typeof readPublished>): Promise<Lost> {
-  const pool = new Pool({ connectionString: gatewayUrl, max: 1 });
+  const pool = new Pool({ connectionString: gatewayUrl, pipeline: true, max: 1 });
   pool.on("error", () => undefined);
   try {
     const sessions = createSessions(pool, { statementTimeoutMs: config.limits.statementTimeoutMs });

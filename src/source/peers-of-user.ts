@@ -26,7 +26,7 @@ const PEERS = `select id, host, federation_url, public_url, grant_id, root_certi
 
 /** The remote gateways of a local user, read in that user's session: the database leaves out everybody else's. */
 export async function peersOfUser(sessions: Sessions, userId: string, deadline?: Deadline): Promise<Peer[]> {
-  const { rows } = await sessions.asUser(userId, (client) => client.query<PeerRow>(PEERS), deadline);
+  const { rows } = await sessions.asUser<PeerRow>(userId, { text: PEERS }, deadline);
   return rows.map(peerOf);
 }
 
@@ -37,11 +37,7 @@ export async function peerOfUser(
   id: string,
   deadline: Deadline,
 ): Promise<Peer | undefined> {
-  const { rows } = await sessions.asUser(
-    userId,
-    (client) => client.query<PeerRow>(`${PEERS} where id = $1`, [id]),
-    deadline,
-  );
+  const { rows } = await sessions.asUser<PeerRow>(userId, { text: `${PEERS} where id = $1`, values: [id] }, deadline);
   return rows.map(peerOf)[0];
 }
 

@@ -14,11 +14,20 @@ export function resourceOf({ variables }: VerbRequest): string | undefined {
   return "resources" in variables && variables.resources?.length === 1 ? variables.resources[0] : undefined;
 }
 
-/** How many rows an answer holds. */
-export function rowCount(request: VerbRequest, result: unknown): number {
-  if (typeof result !== "object" || result === null) {
-    return 0;
+/**
+ * How many rows an answer holds.
+ *
+ * @param result JSON, as a verb's function returned it
+ */
+export function rowCount({ verb }: VerbRequest, result: string): number {
+  switch (verb) {
+    case "capabilities":
+      return 0;
+    case "get":
+      return 1;
+    case "list":
+      return (JSON.parse(result) as { rows: unknown[] }).rows.length;
+    case "search":
+      return (JSON.parse(result) as { hits: unknown[] }).hits.length;
   }
-  const rows = request.verb === "list" && "rows" in result ? result.rows : "hits" in result ? result.hits : undefined;
-  return request.verb === "get" ? 1 : Array.isArray(rows) && request.verb !== "capabilities" ? rows.length : 0;
 }

@@ -3,10 +3,12 @@ import { FederationError } from "../errors.ts";
 import type { Verb } from "./documents.ts";
 
 // Postgres text holds neither NUL nor half a surrogate pair (PostgreSQL documentation §8.14.1).
-const text = z
-  .string()
-  .max(4096)
-  .refine((value) => value.isWellFormed() && !value.includes("\0"), { error: "not text that a database can hold" });
+const textOf = (length: number): z.ZodType<string> =>
+  z
+    .string()
+    .max(length)
+    .refine((value) => value.isWellFormed() && !value.includes("\0"), { error: "not text that a database can hold" });
+const text = textOf(4096);
 
 const scalar = z.union([text, z.number(), z.boolean()]);
 
@@ -21,14 +23,14 @@ const VARIABLES = {
     filter: filter.nullish(),
     order: order.nullish(),
     first: z.int().min(1).max(2_147_483_647).nullish(),
-    after: z.string().max(8192).nullish(),
+    after: textOf(8192).nullish(),
   }),
   get: z.strictObject({ resource: text, id: text }),
   search: z.strictObject({
-    query: text.max(256),
+    query: textOf(256),
     resources: z.array(text).min(1).max(50).nullish(),
     first: z.int().min(1).max(2_147_483_647).nullish(),
-    after: z.string().max(8192).nullish(),
+    after: textOf(8192).nullish(),
     mode: z.enum(["keyword", "hybrid"]).nullish(),
     vector: z.array(z.number()).min(1).max(2_000).nullish(),
   }),

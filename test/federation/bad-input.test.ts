@@ -128,6 +128,8 @@ describe("the verbs", () => {
       { resource: "tasks", order: Array.from({ length: 5 }, () => ({ column: "title" })) },
       { resource: "tasks", after: 1 },
       { resource: "tasks", after: "x".repeat(9_000) },
+      { resource: "tasks", after: "\0" },
+      { resource: "tasks", after: "\ud800" },
       { resource: "x".repeat(5_000) },
       { __proto__: { resource: "tasks" } },
     ]) {

@@ -1,14 +1,12 @@
-import { X509Certificate } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { credentialsOf, mixedCredentials, strangerCredentials } from "../../src/demo/actors.ts";
 import type { Credentials } from "../../src/demo/actors.ts";
 import { mtlsRequest } from "../../src/demo/mtls-request.ts";
 import type { MtlsAnswer } from "../../src/demo/mtls-request.ts";
 import { credential, HOME, task, WORK } from "../../src/demo/world.ts";
-import { signCertificate, subjectNameOf } from "../../src/pki/certificate.ts";
 import { derToPem } from "../../src/pki/der.ts";
 import { subjectAltNameOf } from "../../src/pki/identity.ts";
-import { generateKeyPair } from "../../src/pki/keys.ts";
+import { craftedCredentials } from "../harness/crafted.ts";
 import { auditRows, createGrant, enrollGrant, openTestGateway } from "../harness/gateway.ts";
 import type { TestGateway, TestGrant } from "../harness/gateway.ts";
 import { openSigner } from "../harness/signer.ts";
@@ -212,27 +210,8 @@ describe("acceptance 14: the state of a grant", () => {
 
 describe("acceptance 14: a certificate of the gateway's own authority whose identity", () => {
   const grantId = (): string => alice.grantId;
-  const crafted = async (subjectAltName: Buffer | undefined, commonName: string): Promise<Credentials> => {
-    const { certificateDer, privateKeyDer, chainPem } = await openSigner(work.directory);
-    const { privateKeyPem, publicKeyDer } = generateKeyPair();
-    const root = new X509Certificate(certificateDer);
-    const der = signCertificate(
-      {
-        commonName,
-        publicKeyDer,
-        notBefore: new Date(Date.now() - 60_000),
-        notAfter: new Date(Date.now() + 3_600_000),
-        usage: "client",
-        ...(subjectAltName === undefined ? {} : { subjectAltName }),
-      },
-      {
-        nameDer: subjectNameOf(certificateDer),
-        publicKeyDer: root.publicKey.export({ type: "spki", format: "der" }),
-        privateKeyDer,
-      },
-    );
-    return { certificate: [derToPem(der, "CERTIFICATE"), ...chainPem].join(""), key: privateKeyPem };
-  };
+  const crafted = (subjectAltName: Buffer | undefined, commonName: string): Promise<Credentials> =>
+    craftedCredentials(work.directory, subjectAltName, commonName);
   const named = (grant: string, host = "work.localhost"): Buffer =>
     subjectAltNameOf({ grantId: grant, subjectUserId: "alice", host }, ARC);
 

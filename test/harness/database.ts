@@ -73,7 +73,7 @@ async function openPostgres(from: "template" | "empty"): Promise<TestDatabase> {
 }
 
 function testDatabase(kind: "pglite" | "postgres", connectionString: string, drop: () => Promise<void>): TestDatabase {
-  const pool = new Pool({ connectionString, max: 4 });
+  const pool = new Pool({ connectionString, pipeline: true, max: 4 });
   // A database that is dropped ends its idle connections.
   pool.on("error", () => undefined);
   return {

@@ -2,7 +2,7 @@ import { execFile, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { chownSync, chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chownSync, chmodSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -25,8 +25,8 @@ export interface PostgresServer {
 /** How long a killed server's processes may take to end, ms. */
 const START_MS = 10_000;
 
-// The server refuses to run as root; 65534 is nobody on every Linux.
-const UNPRIVILEGED = 65_534;
+/** Whom the server runs as where root starts it, which it refuses to run as; 65534 is nobody on every Linux. */
+export const UNPRIVILEGED = 65_534;
 
 /** The packages that carry a PostgreSQL server, by major version; `MOSAIC_TEST_POSTGRES` chooses. */
 const PACKAGES: Record<string, string> = {
@@ -39,14 +39,23 @@ const PACKAGES: Record<string, string> = {
  * Starts a PostgreSQL server from its package. Takes about two seconds.
  *
  * @param options.survivesKill whether what has committed is there after `kill`; it costs each commit a write
+ * @param options.settings settings of the server beside those, or in their place (PostgreSQL documentation, ch. 19)
+ * @param options.folder where it is kept from one start to the next; absent, all of it goes when it stops
  */
-export async function startPostgresServer({ survivesKill = false } = {}): Promise<PostgresServer> {
+export async function startPostgresServer(
+  options: {
+    survivesKill?: boolean;
+    settings?: Record<string, string>;
+    folder?: string;
+  } = {},
+): Promise<PostgresServer> {
+  const { survivesKill = false } = options;
   const version = process.env["MOSAIC_TEST_POSTGRES"] ?? "18";
   const name = PACKAGES[version];
   if (name === undefined) {
     throw new Error(`MOSAIC_TEST_POSTGRES=${version}: there is ${Object.keys(PACKAGES).join(", ")}`);
   }
-  const folder = mkdtempSync(join(tmpdir(), "mosaic-postgres-"));
+  const folder = options.folder ?? mkdtempSync(join(tmpdir(), "mosaic-postgres-"));
   const asRoot = process.getuid?.() === 0;
   const user = asRoot ? { uid: UNPRIVILEGED, gid: UNPRIVILEGED } : {};
   chmodSync(folder, 0o755);
@@ -56,16 +65,19 @@ export async function startPostgresServer({ survivesKill = false } = {}): Promis
   const entry = createRequire(import.meta.url).resolve(name);
   const binaries = join(folder, "native");
   // A copy, because the project may lie where the unprivileged user cannot go.
+  rmSync(binaries, { recursive: true, force: true });
   cpSync(join(dirname(entry), "..", "native"), binaries, { recursive: true, verbatimSymlinks: true });
-  const password = randomBytes(16).toString("hex");
   const passwordFile = join(folder, "password");
-  writeFileSync(passwordFile, password, { mode: 0o644 });
   const data = join(folder, "data");
-  await promisify(execFile)(
-    join(binaries, "bin", "initdb"),
-    ["-D", data, "-U", "postgres", "-A", "scram-sha-256", "--pwfile", passwordFile, "-E", "UTF8", "--locale=C", "-N"],
-    { ...user, cwd: folder },
-  );
+  if (!existsSync(data)) {
+    writeFileSync(passwordFile, randomBytes(16).toString("hex"), { mode: 0o644 });
+    await promisify(execFile)(
+      join(binaries, "bin", "initdb"),
+      ["-D", data, "-U", "postgres", "-A", "scram-sha-256", "--pwfile", passwordFile, "-E", "UTF8", "--locale=C", "-N"],
+      { ...user, cwd: folder },
+    );
+  }
+  const password = readFileSync(passwordFile, "utf8");
   const [port] = await freePorts(1);
   const settings = {
     port,
@@ -77,6 +89,7 @@ export async function startPostgresServer({ survivesKill = false } = {}): Promis
     // Written before a commit is answered, it survives the end of the server's processes.
     synchronous_commit: survivesKill ? "on" : "off",
     full_page_writes: survivesKill ? "on" : "off",
+    ...options.settings,
   };
   const url = (database: string): string => `postgres://postgres:${password}@127.0.0.1:${port}/${database}`;
   const run = async (): Promise<ChildProcess> => {
@@ -128,7 +141,9 @@ export async function startPostgresServer({ survivesKill = false } = {}): Promis
     },
     stop: async () => {
       await end("SIGINT");
-      rmSync(folder, { recursive: true, force: true });
+      if (options.folder === undefined) {
+        rmSync(folder, { recursive: true, force: true });
+      }
     },
   };
 }

@@ -92,6 +92,23 @@ describe("the audit queue", () => {
     expect(await written("DROPPED")).toContainEqual(expect.objectContaining({ verb: "gap", row_count: 990 }));
   });
 
+  test("keeps room for refusals of others and for what is awaited, however much is refused that costs nothing", async () => {
+    const queue = createAuditQueue(sessions, log, { capacity: 500, batchSize: 10, intervalMs: 10, durableMs: 5_000 });
+    for (let index = 0; index < 2_000; index += 1) {
+      queue.push({ ...entry("RATE_LIMITED"), outcome: "denied" });
+      queue.push({ ...entry("SPENT"), verb: "enroll", outcome: "denied" });
+    }
+    for (let index = 0; index < 40; index += 1) {
+      queue.push({ ...entry("PROBE"), outcome: "denied" });
+    }
+    await queue.pushDurable(entry("AWAITED"));
+    await queue.close(5_000);
+    expect([...(await written("RATE_LIMITED")), ...(await written("SPENT"))]).toHaveLength(10);
+    expect(await written("PROBE")).toHaveLength(40);
+    expect(await written("AWAITED")).toHaveLength(1);
+    expect(await written("DROPPED")).toContainEqual(expect.objectContaining({ verb: "gap", row_count: 3_990 }));
+  });
+
   test("that is closed says what comes too late", async () => {
     const lines: string[] = [];
     const stream = new PassThrough();

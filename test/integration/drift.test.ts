@@ -54,7 +54,7 @@ test.each([
   ["a function's owner", "alter function federation.current_subject() owner to app_owner"],
   [
     "a function's body",
-    "create or replace function federation_api.get(resource text, id text) returns jsonb language sql stable set search_path = '' as 'select null::jsonb'",
+    "create or replace function federation_api.get(resource text, id text) returns json language sql stable set search_path = '' as 'select null::json'",
   ],
   ["a view's barrier", "alter view home_api.peers set (security_barrier = false)"],
 ])("%s that differs shows in the schema", async (_, change) => {

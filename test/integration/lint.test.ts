@@ -13,8 +13,8 @@ const rules = readdirSync(folder).filter((name) => name.endsWith(".sql"));
 /** The functions whose file gives the reason of SECURITY DEFINER in a comment on the same line. */
 const reasons = [...readSqlFiles(join(packageRoot(), "sql")), ...readSqlFiles(join(packageRoot(), "sample"))].flatMap(
   ({ text }) =>
-    [...text.matchAll(/create (?:or replace )?function ([\w.]+)\((.*?)\bas (?:\$|%L)/gs)].flatMap(([, name, head]) =>
-      name !== undefined && /security definer -- \S+/.test(head ?? "") ? [name] : [],
+    [...text.matchAll(/create (?:or replace )?function ([\w.]+)\((.*?)\n *(?:as (?:\$|%L)|return )/gs)].flatMap(
+      ([, name, head]) => (name !== undefined && /security definer -- \S+/.test(head ?? "") ? [name] : []),
     ),
 );
 

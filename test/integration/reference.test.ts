@@ -1,3 +1,4 @@
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { generateReference, staleFiles } from "../../scripts/reference/generate.ts";
@@ -18,6 +19,19 @@ afterAll(() => database.close());
 test("the reference pages and GraphQL schemas are those that node scripts/generate-reference.ts writes", () => {
   expect(generated.size).toBeGreaterThan(0);
   expect(staleFiles(generated)).toEqual([]);
+});
+
+test("the pictures of the architecture have every folder of src/ and every table of the federation", async () => {
+  const page = generated.get("docs/reference/architecture.md") ?? "";
+  const folders = readdirSync(join(packageRoot(), "src"), { withFileTypes: true }).filter((entry) =>
+    entry.isDirectory(),
+  );
+  expect(folders.filter(({ name }) => !page.includes(`| \`${name}\` |`))).toEqual([]);
+  const { rows } = await database.pool.query<{ name: string }>(
+    "select tablename as name from pg_tables where schemaname = 'federation' and tablename !~ '^federation_audit_(log|archive)_'",
+  );
+  expect(rows).not.toEqual([]);
+  expect(rows.filter(({ name }) => !page.includes(`  ${name} {`))).toEqual([]);
 });
 
 test("a page that differs by one letter, and one that is not there, are stale", () => {

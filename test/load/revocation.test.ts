@@ -1,10 +1,8 @@
-import { X509Certificate } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Pool } from "pg";
 import { Client } from "undici";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { mixedCredentials } from "../../src/demo/actors.ts";
-import { fingerprintOf } from "../../src/pki/der.ts";
+import { recordGrant } from "../harness/record-grant.ts";
 import { openIntermediate } from "../harness/signer.ts";
 import { serve } from "../services/processes.ts";
 import { ca, layOutSeveral, say, SCOPE } from "../services/several.ts";
@@ -24,36 +22,7 @@ afterAll(async () => {
   await several.remove();
 });
 
-/** A grant as enrollment leaves it, without the limit of attempts that one address has. */
-async function newGrant(): Promise<Enrolled> {
-  const { rows } = await database.query<{ grant_id: string; enrollment_token: string }>(
-    "select grant_id, enrollment_token from federation.create_grant('alice', 'home.localhost', $1)",
-    [JSON.stringify(SCOPE)],
-  );
-  const [made] = rows;
-  if (made === undefined) {
-    throw new Error("no grant was made");
-  }
-  const credentials = await mixedCredentials(openIntermediate(), made.grant_id, "alice");
-  const { serialNumber, raw, validFrom, validTo } = new X509Certificate(credentials.certificate);
-  const client = await database.connect();
-  try {
-    await client.query("begin");
-    await client.query("select federation.redeem_enrollment_token($1)", [made.enrollment_token]);
-    await client.query("select federation.record_certificate($1, $2, $3, $4, $5)", [
-      serialNumber.toLowerCase(),
-      made.grant_id,
-      fingerprintOf(raw),
-      validFrom,
-      validTo,
-    ]);
-    await client.query("select federation.set_grant_limits($1, 1000000, null)", [made.grant_id]);
-    await client.query("commit");
-  } finally {
-    client.release();
-  }
-  return { grantId: made.grant_id, ...credentials };
-}
+const newGrant = (): Promise<Enrolled> => recordGrant(database, openIntermediate(), "alice", SCOPE);
 
 /** What a stream of requests of one grant at one gateway met. */
 interface Stream {

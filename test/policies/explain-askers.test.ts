@@ -104,6 +104,7 @@ describe("whoever asks", () => {
     "federation.list_as_peer('tasks', null, 1)",
     "federation.get_as_peer('tasks', 'x')",
     "federation.count_as_peer('tasks', 1)",
+    "federation.keys_as_peer('tasks', 1)",
     "federation.policies_as_peer('tasks', '{}', null)",
     "federation.list_as_user('tasks', null, 1)",
     "federation.count_as_user('tasks', 1)",

@@ -223,3 +223,22 @@ test("a value that a domain refuses is a bad request and no fault of the databas
     expect(await refusal(filtered(client, "ab"))).toBe("BAD_REQUEST");
   });
 });
+
+test("a column of names of the database's own is not filtered by, which would tell what is called so", async () => {
+  await database.transaction(async (client) => {
+    await client.query("create domain app.source as regclass");
+    await client.query("alter table app.tasks add column source app.source, add column kind regtype");
+    await client.query("grant select (source, kind) on app.tasks to federation_peer");
+    await client.query(
+      "update federation.federation_resources set columns = columns || '{source,kind}'::name[] where name = 'tasks'",
+    );
+    for (const filter of [
+      { source: { eq: "app.users" } },
+      { source: { eq: "app.nothing" } },
+      { kind: { eq: "nothing" } },
+    ]) {
+      expect(await refusal(asPeer(client, grant, () => list(client, "tasks", { filter })))).toBe("BAD_REQUEST");
+    }
+    expect(await asPeer(client, grant, () => list(client, "tasks"))).toMatchObject({ rows: { length: 6 } });
+  });
+});

@@ -31,6 +31,10 @@ beforeAll(async () => {
     select federation.report_gateway(gen_random_uuid(), 'here', now(), '{}');
     insert into federation.federation_crls select id, 'embedded', fingerprint, 1, '\\x00', now(), now() + interval '1 day' from federation.federation_authorities;
     insert into federation.federation_restored_revocations values ('00', now(), 'unspecified', now());
+    with ann as (
+      insert into federation.federation_administrators (name, token_hash, created_by) values ('ann', decode(repeat('0', 64), 'hex'), 'test') returning id
+    ) insert into federation.federation_browser_sessions (session_hash, administrator_id, signed_in_by, expires_at)
+        select decode(repeat('0', 64), 'hex'), id, 'token', now() + interval '1 hour' from ann;
     insert into federation.federation_alerts (severity, code, subject, message) values ('warning', 'TEST', 'x', 'x');
     create table federation.federation_audit_archive_test partition of federation.federation_audit_archive default;
     insert into federation.federation_audit_archive select * from federation.federation_audit_log;

@@ -12,6 +12,7 @@ const ROLES = [
   "federation_gateway",
   "federation_worker",
   "federation_admin",
+  "federation_pages",
 ] as const;
 
 let database: TestDatabase;
@@ -34,11 +35,12 @@ async function newcomer(client: PoolClient): Promise<string> {
 
 describe("becoming another role", () => {
   test.each([
-    ["federation_gateway", ["federation_peer", "federation_user", "federation_worker"]],
+    ["federation_gateway", ["federation_peer", "federation_user", "federation_worker", "federation_pages"]],
     ["federation_peer", []],
     ["federation_user", []],
     ["federation_worker", []],
     ["federation_admin", []],
+    ["federation_pages", []],
   ])("%s can become %j and no other", async (role, allowed) => {
     await database.transaction(async (client) => {
       const others = ["postgres", "federation_owner", "app_owner", ...ROLES].filter((other) => other !== role);
@@ -68,7 +70,7 @@ describe("becoming another role", () => {
   test("no role of the federation is a superuser, above row-level security, or lets anyone make roles", async () => {
     await database.transaction(async (client) => {
       const roles = "select rolname as name from pg_roles where rolname like 'federation\\_%'";
-      expect(await names(client, roles)).toHaveLength(6);
+      expect(await names(client, roles)).toHaveLength(7);
       expect(
         await names(
           client,
@@ -82,14 +84,17 @@ describe("becoming another role", () => {
 describe("functions", () => {
   const FUNCTIONS = `
     select p.oid::regprocedure::text as name from pg_proc p
-    where p.pronamespace in ('federation'::regnamespace, 'federation_api'::regnamespace, 'home_api'::regnamespace)`;
+    where p.pronamespace in (
+      'federation'::regnamespace, 'federation_api'::regnamespace, 'federation_prepared'::regnamespace, 'home_api'::regnamespace,
+      'admin_api'::regnamespace
+    )`;
 
   test("PUBLIC executes none, nor sees a schema of the federation", async () => {
     await database.transaction(async (client) => {
       const role = await newcomer(client);
       expect((await names(client, FUNCTIONS)).length).toBeGreaterThan(50);
       expect(await names(client, `${FUNCTIONS} and has_function_privilege($1, p.oid, 'execute')`, [role])).toEqual([]);
-      for (const schema of ["federation", "federation_api", "home_api", "app"]) {
+      for (const schema of ["federation", "federation_api", "federation_prepared", "home_api", "admin_api", "app"]) {
         const { rows } = await client.query("select has_schema_privilege($1, $2, 'usage') as allowed", [role, schema]);
         expect(rows, schema).toEqual([{ allowed: false }]);
       }
@@ -162,13 +167,36 @@ describe("functions", () => {
     "federation.supersede_certificates()": ["federation_worker", "federation_admin"],
     "federation.key_text('x'::text)": [],
     "federation.certificate_overlap()": ["federation_worker", "federation_admin"],
-    "federation.is_superseded('x')": [],
+    "(select count(*) from federation.good_certificates)": [],
+    "federation.scope_names('{}', 'x')": [],
+    "federation.scope_most_rows('{}')": [],
     "federation.renewable_peers()": ["federation_worker", "federation_admin"],
     "federation.begin_peer_renewal(gen_random_uuid(), 'x', null)": ["federation_worker", "federation_admin"],
     "federation.end_peer_renewal(gen_random_uuid(), 'x')": ["federation_worker", "federation_admin"],
     "federation.resolve_renewal_alerts('x', 'x')": [],
     "federation.append_audit('[]')": ["federation_gateway"],
     "federation.list_authorities()": ["federation_gateway", "federation_admin"],
+    "federation.add_administrator('x')": ["federation_admin"],
+    "federation.list_administrators()": ["federation_admin"],
+    "federation.remove_administrator('x')": ["federation_admin"],
+    "federation.preview_scope(gen_random_uuid(), '{}')": ["federation_admin"],
+    "federation.sign_in_by_token('x', 'x')": ["federation_gateway"],
+    "federation.sign_in_by_oidc('x', 'x', 'x', null)": ["federation_admin"],
+    "federation.end_browser_sessions('x')": ["federation_admin"],
+    "federation.sign_out('x')": ["federation_gateway"],
+    "federation.enter_as_person('x')": ["federation_gateway", "federation_admin"],
+    "federation.keys_as_peer('tasks', 1)": [],
+    "federation.current_person()": [],
+    "federation.require_person()": [],
+    "federation.shown_grants()": [],
+    "federation.audit_person('x')": [],
+    "federation.scope_widenings('{}', '{}')": [],
+    "admin_api.me()": ["federation_pages"],
+    "admin_api.grants()": ["federation_pages"],
+    "admin_api.revoke_grant(gen_random_uuid(), 'x')": ["federation_pages"],
+    "admin_api.add_administrator('x')": ["federation_pages"],
+    "admin_api.remove_administrator('x')": ["federation_pages"],
+    "admin_api.register_resource('x', 'app.teams')": ["federation_admin"],
     "federation_api.list('tasks')": ["federation_peer"],
     "federation_api.get('tasks', 'x')": ["federation_peer"],
     "federation_api.capabilities()": ["federation_peer"],
@@ -177,7 +205,7 @@ describe("functions", () => {
     "federation.mac('session', 'x')": [],
     "federation.open_session('{}')": [],
     "federation.current_session()": [],
-    "federation.session_grant()": [],
+    "(select count(*) from federation.session_grant)": [],
     "federation.end_grant(gen_random_uuid(), 'revoked', 'x')": [],
     "federation.revoke_lineage('00', 'unspecified', now())": [],
     "federation.send_notice('{}')": [],

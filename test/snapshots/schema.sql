@@ -2,6 +2,9 @@
 
 -- schemas
 
+create schema admin_api authorization federation_owner;
+comment on schema admin_api is 'What the pages may ask, each by one function: they decide whom they answer, and call the admin functions that everybody calls.';
+
 create schema app authorization app_owner;
 comment on schema app is 'A sample application: what the federation reads, none of it its own.';
 
@@ -10,6 +13,9 @@ comment on schema federation is 'Tables and admin functions of the federation ga
 
 create schema federation_api authorization federation_owner;
 comment on schema federation_api is 'The verbs a peer can say, and nothing else: all that a peer''s GraphQL shows.';
+
+create schema federation_prepared authorization federation_owner;
+comment on schema federation_prepared is 'Functions that registration writes for each resource: the bodies of verbs, for peers, who call them through the verbs.';
 
 create schema home_api authorization federation_owner;
 comment on schema home_api is 'What the GraphQL of local users shows.';
@@ -126,6 +132,32 @@ alter table app.users enable row level security;
 alter table app.users force row level security;
 comment on table app.users is 'People.';
 
+create table federation.federation_administrators (
+  id uuid default gen_random_uuid() not null,
+  name text not null,
+  token_hash bytea,
+  oidc_issuer text,
+  oidc_subject text,
+  created_at timestamp with time zone default now() not null,
+  created_by text not null,
+  constraint _900_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
+  constraint federation_administrators_hash CHECK ((octet_length(token_hash) = 32)),
+  constraint federation_administrators_name CHECK ((name ~ '^[a-zA-Z0-9][a-zA-Z0-9._@-]{0,99}$'::text)),
+  constraint federation_administrators_name_key UNIQUE (name),
+  constraint federation_administrators_oidc CHECK (((oidc_issuer IS NULL) = (oidc_subject IS NULL))),
+  constraint federation_administrators_oidc_key UNIQUE (oidc_issuer, oidc_subject),
+  constraint federation_administrators_pkey PRIMARY KEY (id),
+  constraint federation_administrators_subject CHECK (((length(oidc_subject) >= 1) AND (length(oidc_subject) <= 256))),
+  constraint federation_administrators_token_hash_key UNIQUE (token_hash),
+  constraint federation_administrators_way_in CHECK (((token_hash IS NOT NULL) OR (oidc_subject IS NOT NULL)))
+); -- owner federation_owner
+alter table federation.federation_administrators enable row level security;
+alter table federation.federation_administrators force row level security;
+comment on table federation.federation_administrators is 'People who run the federation from the pages: by a token, of which the SHA-256 is kept, or by an OpenID Connect provider.';
+comment on column federation.federation_administrators.name is 'What the audit log says of who did something.';
+comment on column federation.federation_administrators.oidc_issuer is 'Whose subject it is: another provider''s subject of the same name is somebody else (OpenID Connect Core §5.7).';
+comment on column federation.federation_administrators.created_by is 'Who added them: a database login, or the name of an administrator.';
+
 create table federation.federation_alerts (
   id bigint generated always as identity not null,
   at timestamp with time zone default clock_timestamp() not null,
@@ -219,18 +251,20 @@ create table federation.federation_audit_log (
 ) partition by RANGE (at); -- owner federation_owner
 alter table federation.federation_audit_log enable row level security;
 alter table federation.federation_audit_log force row level security;
+CREATE INDEX federation_audit_log_at_idx ON ONLY federation.federation_audit_log USING brin (at);
 CREATE INDEX federation_audit_log_chain_idx ON ONLY federation.federation_audit_log USING btree (chain, "position");
 CREATE INDEX federation_audit_log_grant_id_idx ON ONLY federation.federation_audit_log USING btree (grant_id, at);
 CREATE INDEX federation_audit_log_id_idx ON ONLY federation.federation_audit_log USING btree (id);
 comment on table federation.federation_audit_log is 'One row for each federated request, served or refused; append-only by trigger. Holds no body and no parameter.';
 comment on column federation.federation_audit_log.query_hash is 'SHA-256 of the normalised parameters.';
 comment on column federation.federation_audit_log.hash is 'SHA-256 over the hash before it and the content of the row.';
-comment on column federation.federation_audit_log.actor is 'Who made a change: the database login.';
+comment on column federation.federation_audit_log.actor is 'Who made a change: the database login or, where details say "via": "pages", the name of who was signed in there.';
 comment on column federation.federation_audit_log.details is 'Of a change, what was there before and after, without secrets; of a gap, its count and time.';
 
 create table federation.federation_audit_log_default partition of federation.federation_audit_log DEFAULT; -- owner federation_owner
 alter table federation.federation_audit_log_default enable row level security;
 alter table federation.federation_audit_log_default force row level security;
+CREATE INDEX federation_audit_log_default_at_idx ON federation.federation_audit_log_default USING brin (at);
 CREATE INDEX federation_audit_log_default_chain_position_idx ON federation.federation_audit_log_default USING btree (chain, "position");
 CREATE INDEX federation_audit_log_default_grant_id_at_idx ON federation.federation_audit_log_default USING btree (grant_id, at);
 CREATE INDEX federation_audit_log_default_id_idx ON federation.federation_audit_log_default USING btree (id);
@@ -256,6 +290,32 @@ alter table federation.federation_authorities force row level security;
 comment on table federation.federation_authorities is 'Certificate authorities whose client certificates this gateway accepts. The newest that is not retired signs.';
 comment on column federation.federation_authorities.sealed_key is 'PKCS#8 key of an embedded authority, sealed with the row id as associated data.';
 comment on column federation.federation_authorities.cross_certificate_der is 'Its key, certified by the authority before it: who trusts only that one is led to it (RFC 4210 §4.4).';
+
+create table federation.federation_browser_sessions (
+  session_hash bytea not null,
+  administrator_id uuid,
+  user_id text,
+  user_token_id uuid,
+  signed_in_by text not null,
+  created_at timestamp with time zone default now() not null,
+  last_seen_at timestamp with time zone default now() not null,
+  expires_at timestamp with time zone not null,
+  constraint federation_browser_sessions_administrator_id_fkey FOREIGN KEY (administrator_id) REFERENCES federation.federation_administrators(id) ON DELETE CASCADE,
+  constraint federation_browser_sessions_hash CHECK ((octet_length(session_hash) = 32)),
+  constraint federation_browser_sessions_person CHECK (((administrator_id IS NULL) <> (user_id IS NULL))),
+  constraint federation_browser_sessions_pkey PRIMARY KEY (session_hash),
+  constraint federation_browser_sessions_signed_in_by CHECK ((signed_in_by = ANY (ARRAY['token'::text, 'oidc'::text]))),
+  constraint federation_browser_sessions_token CHECK (((user_token_id IS NOT NULL) = ((user_id IS NOT NULL) AND (signed_in_by = 'token'::text)))),
+  constraint federation_browser_sessions_user CHECK (((length(user_id) >= 1) AND (length(user_id) <= 256))),
+  constraint federation_browser_sessions_user_token_id_fkey FOREIGN KEY (user_token_id) REFERENCES federation.federation_user_tokens(id) ON DELETE CASCADE
+); -- owner federation_owner
+alter table federation.federation_browser_sessions enable row level security;
+alter table federation.federation_browser_sessions force row level security;
+CREATE INDEX federation_browser_sessions_administrator_id_idx ON federation.federation_browser_sessions USING btree (administrator_id);
+CREATE INDEX federation_browser_sessions_expires_at_idx ON federation.federation_browser_sessions USING btree (expires_at);
+CREATE INDEX federation_browser_sessions_user_token_id_idx ON federation.federation_browser_sessions USING btree (user_token_id);
+comment on table federation.federation_browser_sessions is 'Browsers that are signed in to the pages, by the SHA-256 of their cookie. A session ends with the token or the administrator that it is of.';
+comment on column federation.federation_browser_sessions.last_seen_at is 'When the person last asked for something, to the minute; what a page asks by itself does not count.';
 
 create table federation.federation_certificates (
   serial text not null,
@@ -461,6 +521,23 @@ comment on column federation.federation_peers.trusted_roots_der is 'Further root
 comment on column federation.federation_peers.renewal_failures is 'Renewals that failed since the last that did not.';
 comment on column federation.federation_peers.ended_because is 'The code by which it was learnt that the grant has ended.';
 
+create table federation.federation_prepared_resources (
+  resource_name text not null,
+  fingerprint text not null,
+  personal_condition text,
+  native_policy oid,
+  roles oid[] not null,
+  constraint federation_prepared_resources_pkey PRIMARY KEY (resource_name),
+  constraint federation_prepared_resources_resource_name_fkey FOREIGN KEY (resource_name) REFERENCES federation.federation_resources(name) ON DELETE CASCADE
+); -- owner federation_owner
+alter table federation.federation_prepared_resources enable row level security;
+alter table federation.federation_prepared_resources force row level security;
+comment on table federation.federation_prepared_resources is 'Resources whose functions in federation_prepared are written.';
+comment on column federation.federation_prepared_resources.fingerprint is 'The table, its columns, its policies and what roles hold as the functions were written for; while they differ, queries are built anew.';
+comment on column federation.federation_prepared_resources.personal_condition is 'What the table''s own policy asks of a row without a team, where rows can be read team by team; else null.';
+comment on column federation.federation_prepared_resources.native_policy is 'The policy that the condition was taken from, by its words; null without one.';
+comment on column federation.federation_prepared_resources.roles is 'Whose rights decide what is read: the peer''s, and those of owners of views that policies read.';
+
 create table federation.federation_resource_privileges (
   resource_name text not null,
   role_name name not null,
@@ -569,6 +646,47 @@ comment on table federation.federation_user_tokens is 'Bearer tokens of local us
 
 -- views
 
+create view federation.good_certificates as
+ SELECT serial,
+    grant_id,
+    fingerprint,
+    not_before,
+    not_after,
+    issued_at,
+    renewed_from,
+    revoked_at,
+    revocation_reason,
+    authority_id,
+    confirmed_at,
+    revocation_epoch,
+    enrollment
+   FROM federation.federation_certificates c
+  WHERE revoked_at IS NULL AND not_after > statement_timestamp() AND NOT (EXISTS ( SELECT
+           FROM federation.federation_certificates n
+          WHERE n.renewed_from = c.serial AND n.confirmed_at <= (statement_timestamp() - federation.certificate_overlap()))); -- owner federation_owner
+comment on view federation.good_certificates is 'Certificates that are good at this statement: not revoked, not past their end, and superseded no longer than the overlap ago.';
+
+create view federation.session_grant as
+ SELECT g.id,
+    g.subject_user_id,
+    g.peer_host,
+    g.scope,
+    g.status,
+    g.created_at,
+    g.created_by,
+    g.activated_at,
+    g.expires_at,
+    g.ended_at,
+    g.end_reason,
+    g.requests_per_minute,
+    g.burst,
+    g.audit_mode
+   FROM federation.current_session() s(session)
+     JOIN federation.federation_grants g ON g.id = ((s.session ->> 'grant'::text)::uuid)
+     JOIN federation.good_certificates c ON c.serial = (s.session ->> 'serial'::text) AND c.grant_id = g.id
+  WHERE (s.session ->> 'kind'::text) = 'peer'::text AND g.status = 'active'::text AND (g.expires_at IS NULL OR g.expires_at > statement_timestamp()); -- owner federation_owner
+comment on view federation.session_grant is 'The active grant of this transaction''s session, read now; no row where there is none.';
+
 create view home_api.audit_rows with (security_barrier=true) as
  SELECT id,
     at,
@@ -634,6 +752,209 @@ The resources of this gateway.';
 
 -- functions
 
+create function admin_api."grant"(id uuid)
+  returns jsonb
+  language sql stable security definer
+  set search_path=""
+  as sha256 d335a55cf9805210c628156cea7b6c371eaffa8cbbad18864d522c928ca897a5; -- owner federation_owner
+comment on function admin_api."grant"(uuid) is 'A grant that the person may see; null where there is none. Raises MF040.';
+
+create function admin_api.add_administrator(name text)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 c930faa0ce50b66a09a52f96918951f8842ebb8f6d6daebd06df7180d414618c; -- owner federation_owner
+comment on function admin_api.add_administrator(text) is 'federation.add_administrator with a token, which is told this once, for an administrator. Raises MF012, MF031, MF040, MF041.';
+
+create function admin_api.administrators()
+  returns jsonb
+  language plpgsql stable security definer
+  set search_path=""
+  as sha256 e6dc8a643a9808bf3c1ad71057c91bad199b1016da5436948918427a19f1c74d; -- owner federation_owner
+comment on function admin_api.administrators() is 'Who may sign in as an administrator. Raises MF040, MF041.';
+
+create function admin_api.alerts(include_resolved boolean DEFAULT false)
+  returns jsonb
+  language plpgsql stable security definer
+  set search_path=""
+  as sha256 1da29f0b8738b9b71297f87c5edef2fbe109da0991936eb263046ca82a7c66d4; -- owner federation_owner
+comment on function admin_api.alerts(boolean) is 'What an administrator should look at, newest first. Raises MF040, MF041.';
+
+create function admin_api.audit(grant_id text DEFAULT NULL::text, subject text DEFAULT NULL::text, verb text DEFAULT NULL::text, outcome text DEFAULT NULL::text, code text DEFAULT NULL::text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, until timestamp with time zone DEFAULT NULL::timestamp with time zone, before bigint DEFAULT NULL::bigint, archived boolean DEFAULT false, first integer DEFAULT 100)
+  returns jsonb
+  language plpgsql stable security definer
+  set search_path=""
+  as sha256 cee626f6bd04a6393aab45c10561f84373efd17b9ae9df4ee6ce09f77505f5f7; -- owner federation_owner
+comment on function admin_api.audit(text,text,text,text,text,timestamp with time zone,timestamp with time zone,bigint,boolean,integer) is 'A page of the audit log, newest first, and the id before which the next begins. A user''s has the trail of the grants in which they are the subject. Raises MF040.';
+
+create function admin_api.audit_exported()
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 ce10ca728d89c4393a0e9ae163278c8b6cfdab9057a7c99217a2c54b9a628bc0; -- owner federation_owner
+comment on function admin_api.audit_exported() is 'Says in the log that the person takes a copy of what they may read of it. Raises MF040.';
+
+create function admin_api.audit_verification()
+  returns jsonb
+  language plpgsql stable security definer
+  set search_path=""
+  as sha256 a782c420b951cf11a3628f29b9385f95f6f4add61d7a956807f9262b7b06272d; -- owner federation_owner
+comment on function admin_api.audit_verification() is 'Walks every chain of the audit log, as federation.verify_audit. Raises MF040, MF041.';
+
+create function admin_api.candidate_tables()
+  returns jsonb
+  language plpgsql stable security definer
+  set search_path=""
+  as sha256 6e38b46e4592a92abe05b1b0a584826d78da3afb3f8b2b56dbe4630af962859e; -- owner federation_owner
+comment on function admin_api.candidate_tables() is 'Tables that are not registered, with their columns, and which of these alone identify a row. Raises MF040, MF041.';
+
+create function admin_api.choices(search text DEFAULT NULL::text)
+  returns jsonb
+  language plpgsql stable security definer
+  set search_path=""
+  as sha256 bb868127bca649632aea7dee1804a27d4541e9d337598959ac55fba3ba22b1e3; -- owner federation_owner
+comment on function admin_api.choices(text) is 'Users and teams whose ids begin so, at most 50 each, and the resources: what a grant and its scope are made of. Raises MF040, MF041.';
+
+create function admin_api.create_enrollment_url(grant_id uuid)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 6aa0d7d414d00190f398a29c6fa0a5f8c7566918e109ee2164d754382131c54c; -- owner federation_owner
+comment on function admin_api.create_enrollment_url(uuid) is 'federation.create_enrollment_token, for an administrator. Raises MF011, MF021, MF031, MF040, MF041.';
+
+create function admin_api.create_grant(subject text, peer_host text, scope jsonb, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 99e7b159c9d8d12d285f6b32e3f47881ada88a7671547f0ee25cf0eeaa9464c0; -- owner federation_owner
+comment on function admin_api.create_grant(text,text,jsonb,timestamp with time zone) is 'federation.create_grant, for an administrator; the URL is told this once. Raises MF012, MF020, MF021, MF023, MF040, MF041.';
+
+create function admin_api.explain(grant_id uuid, resource text, id text DEFAULT NULL::text, filter jsonb DEFAULT NULL::jsonb, most integer DEFAULT 20)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 7492f8c41510a9d006ffca06bcf271d148851c69db0877e332bd5dfd39b8cf8f; -- owner federation_owner
+comment on function admin_api.explain(uuid,text,text,jsonb,integer) is 'federation.explain, for an administrator, or federation.explain_for_user, for the subject of the grant. Raises MF011, MF012, MF040.';
+
+create function admin_api.grants(status text DEFAULT NULL::text, search text DEFAULT NULL::text)
+  returns jsonb
+  language sql stable security definer
+  set search_path=""
+  as sha256 6a2b68ce62f2321f395f152da5a74815a9b50df3b03bd2fcb15787cec6edcf44; -- owner federation_owner
+comment on function admin_api.grants(text,text) is 'Grants, newest first: an administrator''s answer has all, a user''s those in which they are the subject; of one status, or with some text in id, subject or host. Raises MF040.';
+
+create function admin_api.me()
+  returns jsonb
+  language sql stable security definer
+  set search_path=""
+  as sha256 5c8da7c037aafbf7462b62c0ecaa270a821b80a21af03c52f460f2bf55b92d15; -- owner federation_owner
+comment on function admin_api.me() is 'Who is signed in. Raises MF040.';
+
+create function admin_api.overview()
+  returns jsonb
+  language plpgsql stable security definer
+  set search_path=""
+  as sha256 1996a2fb14d1e122a97ba916786606c9ee6350a88175798f90259598d9970cf8; -- owner federation_owner
+comment on function admin_api.overview() is 'The gateway at a glance. To a user, grants and peers are their own, services have no detail, and gateways, alerts and traffic are empty. Raises MF040.';
+
+create function admin_api.peer(id uuid)
+  returns jsonb
+  language sql stable security definer
+  set search_path=""
+  as sha256 9f512ca2ef04cd8b28521dbc0b0f0cd078cadae9c68663267c7cc115d4e0d23f; -- owner federation_owner
+comment on function admin_api.peer(uuid) is 'A peer that the person may see. Raises MF011, MF040.';
+
+create function admin_api.peers()
+  returns jsonb
+  language sql stable security definer
+  set search_path=""
+  as sha256 93a3987160b9d55c6268636787d054b207c3738f60cf920372cf39bb5f4f8ad8; -- owner federation_owner
+comment on function admin_api.peers() is 'Peers: an administrator''s answer has everybody''s, a user''s their own. Raises MF040.';
+
+create function admin_api.preview_scope(grant_id uuid, scope jsonb)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 316f3883b93249feebb2596649c69c3a321b478dcf16cbea359b82e7a532e703; -- owner federation_owner
+comment on function admin_api.preview_scope(uuid,jsonb) is 'federation.preview_scope, for an administrator. Raises MF011, MF020, MF040, MF041.';
+
+create function admin_api.register_resource(name text, "table" text, owner text DEFAULT NULL::text, team text DEFAULT NULL::text, text_columns text[] DEFAULT NULL::text[], time_column text DEFAULT NULL::text, key_column text DEFAULT NULL::text, hidden_columns text[] DEFAULT NULL::text[])
+  returns jsonb
+  language plpgsql volatile
+  set search_path=""
+  as sha256 24f17d87a2516fd64487dcecb2bdccc54f3d6ba108b8193623e9ea7a0e37aee8; -- owner federation_owner
+comment on function admin_api.register_resource(text,text,text,text,text[],text,text,text[]) is 'federation.register_resource, for an administrator who chose a table and columns of it. Raises MF022, MF031, MF040, MF041.';
+
+create function admin_api.remove_administrator(name text)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 420eb58d2e6a6be0803dc0c301403760bb117faa3c3a35aca15debd85df2be38; -- owner federation_owner
+comment on function admin_api.remove_administrator(text) is 'federation.remove_administrator, for another administrator; their sessions end with it. Raises MF011, MF031, MF040, MF041.';
+
+create function admin_api.remove_peer(id uuid)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 0230a50e940baa3b7d5b44180db158f630e133519367824a59633294743a6f08; -- owner federation_owner
+comment on function admin_api.remove_peer(uuid) is 'federation.remove_peer, for an administrator or the user whose peer it is. Raises MF011, MF040.';
+
+create function admin_api.request_renewal(id uuid)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 76ca93d0775f9fe561bfe946aa807f0f2a3570699749c6c697c183fd184139f3; -- owner federation_owner
+comment on function admin_api.request_renewal(uuid) is 'Whether the person may have the certificate for a peer renewed, which the gateway then does; who asked is in the audit log. Raises MF011, MF031, MF040.';
+
+create function admin_api.resources()
+  returns jsonb
+  language sql stable security definer
+  set search_path=""
+  as sha256 1e6e2c324b59a4e4da8a1c39c21b91e657d18e4f77a4d4a8f843ca4d63e5e235; -- owner federation_owner
+comment on function admin_api.resources() is 'Registered resources. Raises MF040.';
+
+create function admin_api.resume_grant(grant_id uuid)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 a39b174597a9d12e8be87c02e3351fd820db6fae0d533e9428c0a6a73d4fb0a4; -- owner federation_owner
+comment on function admin_api.resume_grant(uuid) is 'federation.resume_grant, for an administrator. Raises MF011, MF031, MF040, MF041.';
+
+create function admin_api.revoke_grant(grant_id uuid, reason text)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 9b8b9fc18d4b949361d03e515182ea0b8f34d3b9d3cc76a8b7ed0f47b9c74c36; -- owner federation_owner
+comment on function admin_api.revoke_grant(uuid,text) is 'federation.revoke_grant, for an administrator or the subject of the grant. Raises MF011, MF012, MF040.';
+
+create function admin_api.suspend_grant(grant_id uuid)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 53db0eb73c0fb24735db1da1f47e3c30640b46090e6d3e69abfe17ccee0d1224; -- owner federation_owner
+comment on function admin_api.suspend_grant(uuid) is 'federation.suspend_grant, for an administrator. Raises MF011, MF031, MF040, MF041.';
+
+create function admin_api.unregister_resource(name text)
+  returns jsonb
+  language plpgsql volatile
+  set search_path=""
+  as sha256 daa0b4980ac02b91c919e74259d3ae09c0d4cb61c9b70889decc5f2ee97bb9a6; -- owner federation_owner
+comment on function admin_api.unregister_resource(text) is 'federation.unregister_resource, for an administrator. Raises MF011, MF031, MF040, MF041.';
+
+create function admin_api.update_scope(grant_id uuid, scope jsonb, expected_scope jsonb, confirm_widening boolean DEFAULT false)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 c5c79d831291282fcc98d1ecd89313f2f0bbdc2386bf3f761a382a1123a0ca7d; -- owner federation_owner
+comment on function admin_api.update_scope(uuid,jsonb,jsonb,boolean) is 'federation.update_grant, for an administrator who has confirmed what widens over the scope that was shown to them. Raises MF011, MF020, MF031, MF040, MF041, MF042.';
+
+create function admin_api.visible(grant_id uuid, samples integer DEFAULT 3)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 35551672b459f383c1640ebf19718332bb7642b915af12cb56d63d01fa5fbe19; -- owner federation_owner
+comment on function admin_api.visible(uuid,integer) is 'federation.visible, for an administrator, or federation.visible_for_user, for the subject of the grant. Raises MF011, MF012, MF040.';
+
 create function app.current_team_ids()
   returns text[]
   language sql stable security definer
@@ -647,6 +968,20 @@ create function app.current_user_id()
   set search_path=""
   as sha256 ac91277630e5413fe7702fd5e64e9183fca678e783a45b45ff09cd1212a9a9dc; -- owner app_owner
 comment on function app.current_user_id() is 'The user that the application signed in.';
+
+create function federation.actor_details()
+  returns jsonb
+  language sql stable
+  set search_path=""
+  as sha256 2092ccaece6e2b015c415196a64ff502faa9a0b664742cd7b1b8ed10626c677a; -- owner federation_owner
+comment on function federation.actor_details() is 'By which way and as what the actor came; null for a database login, which is its own.';
+
+create function federation.add_administrator(name text, oidc_issuer text DEFAULT NULL::text, oidc_subject text DEFAULT NULL::text)
+  returns TABLE(administrator_id uuid, token text)
+  language plpgsql volatile security definer rows 1000
+  set search_path=""
+  as sha256 11020e44a9ded984dbbd2077cafe621c280f05626bcd78dab35a766731b58f99; -- owner federation_owner
+comment on function federation.add_administrator(text,text,text) is 'Who may run the federation from the pages: by a token, which is returned this once, or by the subject of an OpenID Connect issuer. Raises MF012, MF031.';
 
 create function federation.add_authority(id uuid, kind text, certificate_der bytea, fingerprint text, sealed_key bytea)
   returns void
@@ -682,6 +1017,13 @@ create function federation.allow_enrollment_again(spent_token text, token_again 
   set search_path=""
   as sha256 93f5e5b2a1c9b544b4bea115a3c3b35991be8a23a688aeccfe436559cdc42c4c; -- owner federation_owner
 comment on function federation.allow_enrollment_again(text,text) is 'Makes a token of a spent one, in the transaction that spent it; the caller makes it of the token and of the key that was certified. Ten times at most.';
+
+create function federation.alternatives(condition text)
+  returns text[]
+  language plpgsql immutable strict
+  set search_path=""
+  as sha256 95c185a1b98789c13422cb8bb82761915c4d75fda454c9c0acd944a80cf8830a; -- owner federation_owner
+comment on function federation.alternatives(text) is 'The alternatives of a condition as Postgres writes it, one where it is no "or".';
 
 create function federation.append_audit(entries jsonb, chain text DEFAULT 'requests-0'::text)
   returns integer
@@ -733,12 +1075,12 @@ create function federation.audit_known_unchained()
   as sha256 d8eda6b9e1f3939901d9e468ca735c0f9296c1048c499b4ef2087a3df3da9b17; -- owner federation_owner
 comment on function federation.audit_known_unchained() is 'How many rows stood in no chain when chains began, and their digest.';
 
-create function federation.audit_look(verb text, grant_id uuid, resource text, rows integer)
+create function federation.audit_look(verb text, grant_id uuid, resource text, rows integer, details jsonb DEFAULT '{}'::jsonb)
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 af0039362886a97ab33d131d56ac2333f04d9c59a56962b3e1d27b00ea4de0b6; -- owner federation_owner
-comment on function federation.audit_look(text,uuid,text,integer) is 'Writes to the audit log that an administrator looked at what a grant lets out.';
+  as sha256 67b0277d07c396e27d4d3d426f5f3b23d6c8dd3cfbb3d6a3c377d44f2b8b1dd7; -- owner federation_owner
+comment on function federation.audit_look(text,uuid,text,integer,jsonb) is 'Writes to the audit log that an administrator looked at what a grant lets out.';
 
 create function federation.audit_of_current_user()
   returns SETOF federation.federation_audit_log
@@ -753,6 +1095,13 @@ create function federation.audit_partitions()
   set search_path=""
   as sha256 efe9a0c9d5c3cbc24d2e38595e8c783e6290dc49a17db76d57e308615b954714; -- owner federation_owner
 comment on function federation.audit_partitions() is 'The parts of the audit log and of its archive, with their bounds; the default partition has none.';
+
+create function federation.audit_person(verb text, grant_id uuid DEFAULT NULL::uuid, details jsonb DEFAULT '{}'::jsonb)
+  returns void
+  language plpgsql volatile
+  set search_path=""
+  as sha256 ece2164654da50a890281f25e7f067a9c25c5a061850bd91f3d69fd3bc015e98; -- owner federation_owner
+comment on function federation.audit_person(text,uuid,jsonb) is 'Writes to the audit log what a person, or a login, did that no trigger writes.';
 
 create function federation.audit_unchained()
   returns TABLE(entries bigint, digest text)
@@ -928,7 +1277,7 @@ create function federation.create_grant(subject_user_id text, peer_host text, sc
   returns TABLE(grant_id uuid, enrollment_token text, token_expires_at timestamp with time zone, enrollment_url text)
   language plpgsql volatile security definer rows 1000
   set search_path=""
-  as sha256 303b1154c3f482dee4f593b9be66cea472b3f7f4480c625465415ee8c9fd3343; -- owner federation_owner
+  as sha256 7c5b554b903153e649a56092ecd2ebf977a020e5674e1be8a352b3f6168bcc7e; -- owner federation_owner
 comment on function federation.create_grant(text,text,jsonb,timestamp with time zone) is 'Creates a pending grant and its one-time enrollment token (15 minutes). Raises MF012, MF020, MF021, MF023.';
 
 create function federation.create_user_token(user_id text, label text DEFAULT NULL::text, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone)
@@ -938,25 +1287,39 @@ create function federation.create_user_token(user_id text, label text DEFAULT NU
   as sha256 59b10571dd29ac8274ef835be3d48d96711918cbe934eaa775736278d558b31d; -- owner federation_owner
 comment on function federation.create_user_token(text,text,timestamp with time zone) is 'A bearer token by which the home listener knows a local user. Raises MF012, MF021, MF023.';
 
+create function federation.current_actor()
+  returns text
+  language sql stable
+  set search_path=""
+  as sha256 185b762e23c24ef96d01ac911ab667c846059bd7fdb5c9488061b093e4d5cd1f; -- owner federation_owner
+comment on function federation.current_actor() is 'Who the audit log says made a change: the person who is signed in to the pages, or else the database login.';
+
+create function federation.current_person()
+  returns jsonb
+  language sql stable
+  set search_path=""
+  as sha256 16ef275716a3f139a39651b997c001fe1398b1f8591534da0d8e47d1d1acbd22; -- owner federation_owner
+comment on function federation.current_person() is 'Who is signed in: {"name", "administrator", "user", "signedInBy", "expiresAt"}; user is null for administrators. Null in a transaction of nobody.';
+
 create function federation.current_session()
   returns jsonb
   language plpgsql stable security definer
   set search_path=""
-  as sha256 9605cbb7135b71c8fce35283e666b26aa30cd824f6f65ff10352c01ec2c6eb5f; -- owner federation_owner
+  as sha256 af831db1a9731a97e743ba661263023a794176c030e3e5611541ee8d961ae1ef; -- owner federation_owner
 comment on function federation.current_session() is 'The session of this transaction: {"kind": "peer", "grant", "serial"} or {"kind": "user", "user"}; null where none was opened.';
 
 create function federation.current_subject()
   returns text
-  language sql stable security definer
+  language plpgsql stable security definer
   set search_path=""
-  as sha256 75cd947a8189e2a5c688ea62bf719aae47895b510d703ce47656d0f3b44c3309; -- owner federation_owner
+  as sha256 dc2bf3f4b27427e6b712af23c0b52cdba20766cd721a78db903129287bc7ed11; -- owner federation_owner
 comment on function federation.current_subject() is 'The user whose native rights hold in this transaction: the subject of the active grant, or the local user; else null.';
 
 create function federation.current_teams()
   returns text[]
-  language sql stable security definer
+  language plpgsql stable security definer
   set search_path=""
-  as sha256 5feb9d45aaeb38da50f07f09be087805bd2a4400fd9c7084bf4436a2d7093e30; -- owner federation_owner
+  as sha256 c2e2855d5b40985abc12351dae4525b01560bd07e79996caf13c25db568ea15e; -- owner federation_owner
 comment on function federation.current_teams() is 'The teams of the current subject, read now.';
 
 create function federation.cursor_context(resource text, filter jsonb, "order" jsonb)
@@ -981,10 +1344,10 @@ create function federation.describe_capabilities()
 comment on function federation.describe_capabilities() is 'The answer of the verb capabilities. Raises MF001 to MF007.';
 
 create function federation.describe_resource(resource text)
-  returns TABLE(name text, table_id regclass, key_column name, columns name[], text_columns name[], time_column name, order_by jsonb, search_path text, is_protected boolean)
-  language sql stable security definer rows 1
+  returns TABLE(name text, table_id regclass, key_column name, columns name[], text_columns name[], time_column name, order_by jsonb, search_path text, is_protected boolean, team_column name, team_type text, is_prepared boolean, personal_condition text)
+  language plpgsql stable security definer rows 1
   set search_path=""
-  as sha256 e2de1504a0a10b3fee01ffcb7540fad8e784f7708c52532a30298d5dedd432f1; -- owner federation_owner
+  as sha256 4ac933ff5d75197290e51fce11a2497f228edb0e5cfc372d70c0da050e005bf6; -- owner federation_owner
 comment on function federation.describe_resource(text) is 'What a query over a resource may name, and whether row-level security and the scope policy are still on its table.';
 
 create function federation.describe_search(resource text)
@@ -1015,6 +1378,13 @@ create function federation.encode_cursor(resource text, filter jsonb, "order" js
   as sha256 3943ef60321408fa23fdf8dc503500c4fa95005902ef41403a1edf0ca26ed096; -- owner federation_owner
 comment on function federation.encode_cursor(text,jsonb,jsonb,text[]) is 'A signed cursor for the position of a row.';
 
+create function federation.end_browser_sessions(name text)
+  returns integer
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 4779de1706429a47e2a1cad9361bacee6a453a76251e14715c7b3025e95040c2; -- owner federation_owner
+comment on function federation.end_browser_sessions(text) is 'Signs out every browser of the administrator or the local user of this name, and returns how many these were; they may sign in again. Raises MF011 where there is none.';
+
 create function federation.end_gateway(id uuid)
   returns void
   language sql volatile security definer
@@ -1040,8 +1410,15 @@ create function federation.enter_as_peer(grant_id uuid, subject text, serial tex
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 29ca2ca36f483cbbc4b258193049688347b2535ad5eb26c6729ebae51534d978; -- owner federation_owner
+  as sha256 4c99dc6db7f3830fb1332ab4c569003cc02f9075dd5894b5768853c59df29ff2; -- owner federation_owner
 comment on function federation.enter_as_peer(uuid,text,text,text) is 'Opens a peer''s session for the rest of the transaction, by the serial and the SHA-256 of its certificate. Raises MF001 to MF007, MF021 and MF401.';
+
+create function federation.enter_as_person(session_hash bytea, background boolean DEFAULT false)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 b1d7343f879f90300a0d8e34f2debcbaad4cc47710a5116e741aae74ceae8abb; -- owner federation_owner
+comment on function federation.enter_as_person(bytea,boolean) is 'Makes the rest of this transaction one of the person who is signed in by this session, and returns who that is. In the background, nobody has asked: an idle session goes on to its end. Raises MF040.';
 
 create function federation.enter_as_user(user_id text)
   returns void
@@ -1127,6 +1504,13 @@ create function federation.filter_conditions(resource text, filter jsonb, OUT co
   as sha256 cb4ebd986cd9ea9619a384bf4e7d04417f18a259f4ae11bcef33a99c9aefd85a; -- owner federation_owner
 comment on function federation.filter_conditions(text,jsonb) is 'Conditions over the row alias t, the values they refer to as ($1)[n], and the type of each value. Raises MF012.';
 
+create function federation.forget_prepared(resource text)
+  returns void
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 9511e892bbfbd78b26ecb594f3453734321d3bb0ce559df82f0cfb8a8de925b6; -- owner federation_owner
+comment on function federation.forget_prepared(text) is 'Drops what was written beforehand for a resource.';
+
 create function federation.forget_resource(resource text)
   returns TABLE(role_name name, object_kind text, object_id oid, column_number smallint)
   language sql volatile security definer rows 1000
@@ -1138,17 +1522,17 @@ create function federation.get_as_peer(resource text, id text)
   returns jsonb
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 305186a5269016fadd87e5b5fcc0939d889dbb2350c6a0b845faf0a8a9934ec0; -- owner federation_peer
+  as sha256 6351059db1353d484c36b2fa9431ff5942d2fb3c55cce4ea78546c020b8525a2; -- owner federation_peer
 comment on function federation.get_as_peer(text,text) is 'The verb get, as a peer.';
 
 create function federation.get_row(resource text, id text)
-  returns jsonb
+  returns json
   language plpgsql stable
   set DateStyle=ISO, MDY
   set IntervalStyle=postgres
   set TimeZone=UTC
   set search_path=""
-  as sha256 5bafa664a23707e4370d4410f96f0df991d1d2b63d877189b708430ca9d0c5a6; -- owner federation_owner
+  as sha256 0414fbdfd5a0a40cbf72f09dab4b37d501a705cdf6ac34579f9c512eb3c9656b; -- owner federation_owner
 comment on function federation.get_row(text,text) is 'One row by its key, as JSON. Raises MF010, MF011, MF012, MF013.';
 
 create function federation.grant_alert_subject(grant_id uuid)
@@ -1207,19 +1591,19 @@ create function federation.install_search_triggers(name text, table_id regclass)
   as sha256 4763a68e4118b72841f7b98c194deea2d857cc29d4d4f5c913db31e89564aa53; -- owner federation_owner
 comment on function federation.install_search_triggers(text,regclass) is 'Keeps the words of a table''s rows from now on, and of those that are there.';
 
+create function federation.is_live(session federation.federation_browser_sessions)
+  returns boolean
+  language sql stable
+  set search_path=""
+  as sha256 57df208eebab121a2456469dd5b601d3e46ea61d6307f161a1e8165bb92c1eed; -- owner federation_owner
+comment on function federation.is_live(federation.federation_browser_sessions) is 'Whether a browser is signed in now. A row of an administrator who is gone is gone, too.';
+
 create function federation.is_of_kind(kind text, value jsonb)
   returns boolean
   language sql immutable strict parallel safe
   set search_path=""
   as sha256 97b03ae1a9d59d44820fb7d50083fad2d770525c6f78a9e7763534ac18773b02; -- owner federation_owner
 comment on function federation.is_of_kind(text,jsonb) is 'Whether a JSON value compares with a column of this kind.';
-
-create function federation.is_superseded(serial text)
-  returns boolean
-  language sql stable
-  set search_path=""
-  as sha256 d4db40b829eab59d5ca07713122ff78a1d875105d964be54e022ec4e9e5eda9c; -- owner federation_owner
-comment on function federation.is_superseded(text) is 'Whether the successor of a certificate was confirmed so long ago that it is good no more.';
 
 create function federation.is_text_array(value jsonb)
   returns boolean
@@ -1239,7 +1623,7 @@ create function federation.is_unique_key(table_id regclass, column_name name)
   returns boolean
   language sql stable strict
   set search_path=""
-  as sha256 2f5f72f647c193a8a777285acba2e1cfeb29ad68e9185448a65cbe8f58b74428; -- owner federation_owner
+  as sha256 47c8e720f96451e349f3711b08797df1a9a612e1f7c1c233349df256b148a467; -- owner federation_owner
 comment on function federation.is_unique_key(regclass,name) is 'Whether one not-null column alone identifies a row.';
 
 create function federation.key_text(key anyelement)
@@ -1261,6 +1645,15 @@ create function federation.keyed(ids text[], verdicts jsonb)
   as sha256 6e695e8a0067b30de3c7e13dc20b2bde26538f4c3f4e10373c4967ffb140c629; -- owner federation_owner
 comment on function federation.keyed(text[],jsonb) is 'A list of what was said of rows, in the order of their keys, as an object by key.';
 
+create function federation.keys_as_peer(resource text, most integer)
+  returns jsonb
+  language plpgsql volatile security definer
+  set DateStyle=ISO, MDY
+  set TimeZone=UTC
+  set search_path=""
+  as sha256 f7bcd2e4c217ed26d51289c4bb1413bd06ad4d9c666a8b54b32fca348ef8d637; -- owner federation_peer
+comment on function federation.keys_as_peer(text,integer) is 'The keys of the rows of a resource that a peer sees, up to a number of them, in the order of their bytes.';
+
 create function federation.keys_in_scope(grant_id uuid, scope jsonb, resource text, key_column name, ids text[])
   returns text[]
   language sql volatile
@@ -1268,12 +1661,26 @@ create function federation.keys_in_scope(grant_id uuid, scope jsonb, resource te
   as sha256 05fd214061b4b27bce689ea5f4642de0a18d3287bd76a8690d3f4b56859cb3b9; -- owner federation_owner
 comment on function federation.keys_in_scope(uuid,jsonb,text,name,text[]) is 'Which of some rows a peer would be served under a scope.';
 
-create function federation.keyset_condition(names name[], types text[], nullables boolean[], descendings boolean[], keyset text[])
-  returns text
+create function federation.keys_of_scope(grant_id uuid, scope jsonb, resource text, most integer)
+  returns text[]
+  language sql volatile
+  set search_path=""
+  as sha256 ae06fbcabded1a18fb9e4ada545a3a1c8f58735b4afed51d84f4fd7534b68f72; -- owner federation_owner
+comment on function federation.keys_of_scope(uuid,jsonb,text,integer) is 'The keys of the rows that a peer would see under a scope, the first ones in the order of their bytes.';
+
+create function federation.keyset_ranges(names name[], types text[], nullables boolean[], descendings boolean[], keyset text[])
+  returns text[]
   language plpgsql immutable
   set search_path=""
-  as sha256 03aebdb0c3234490d80fb15763884de099d89ac6981053e62d1267454b50ed22; -- owner federation_owner
-comment on function federation.keyset_condition(name[],text[],boolean[],boolean[],text[]) is 'The condition for the rows after a position, whose values it refers to as ($3)[n].';
+  as sha256 623b276abdc5ad873c519a791cdba018b6b7eedca4808ceca3b0a942e192c643; -- owner federation_owner
+comment on function federation.keyset_ranges(name[],text[],boolean[],boolean[],text[]) is 'Conditions for the rows after a position, whose values they refer to as ($3)[n]: each row that follows meets exactly one of them.';
+
+create function federation.list_administrators()
+  returns TABLE(administrator_id uuid, name text, has_token boolean, oidc_issuer text, oidc_subject text, created_at timestamp with time zone, created_by text, last_seen_at timestamp with time zone)
+  language sql stable security definer rows 1000
+  set search_path=""
+  as sha256 30bc7844250c262173110632381467be1ee126c1a62d73973a61975ae889b412; -- owner federation_owner
+comment on function federation.list_administrators() is 'Who may run the federation from the pages, without hashes; last_seen_at is of sessions that are kept.';
 
 create function federation.list_alerts(include_resolved boolean DEFAULT false)
   returns SETOF federation.federation_alerts
@@ -1286,22 +1693,22 @@ create function federation.list_as_peer(resource text, filter jsonb, first integ
   returns jsonb
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 5e7a09c8c34c2de85bbef298754e916586678d3e76c1d3feb0d97f2382302dc8; -- owner federation_peer
+  as sha256 a5524784b2cb89f94f25cd84a306f3f33e1b343f3a77c25f1892744349fbf44a; -- owner federation_peer
 comment on function federation.list_as_peer(text,jsonb,integer) is 'The verb list, as a peer.';
 
 create function federation.list_as_user(resource text, filter jsonb, first integer)
   returns jsonb
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 21d4f9bdf1bece19913b6ac2cb62478a53c41a21270197c4d29e1f863ac660a6; -- owner federation_user
+  as sha256 8403cd0189f459bae7adec957b1814d32098bf56f9ca7a4758b290ecaaf21f5e; -- owner federation_user
 comment on function federation.list_as_user(text,jsonb,integer) is 'A page of a resource, as a local user.';
 
-create function federation.list_audit(grant_id text DEFAULT NULL::text, limit_rows integer DEFAULT 100, subject_user_id text DEFAULT NULL::text, verb text DEFAULT NULL::text, outcome text DEFAULT NULL::text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, until timestamp with time zone DEFAULT NULL::timestamp with time zone, before_id bigint DEFAULT NULL::bigint, history boolean DEFAULT false)
+create function federation.list_audit(grant_id text DEFAULT NULL::text, limit_rows integer DEFAULT 100, subject_user_id text DEFAULT NULL::text, verb text DEFAULT NULL::text, outcome text DEFAULT NULL::text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, until timestamp with time zone DEFAULT NULL::timestamp with time zone, before_id bigint DEFAULT NULL::bigint, history boolean DEFAULT false, code text DEFAULT NULL::text)
   returns SETOF federation.federation_audit_log
   language sql stable security definer rows 1000
   set search_path=""
-  as sha256 2cf6a40b4e47e35cdbeb4cf7b0c37aa37bc72d5e5538f6e4d59619bbaee33a23; -- owner federation_owner
-comment on function federation.list_audit(text,integer,text,text,text,timestamp with time zone,timestamp with time zone,bigint,boolean) is 'Audit rows, newest first: of one grant, subject, verb, outcome or time, those before an id for the next page, with history those of the archive, too.';
+  as sha256 96899852c68cf2d916a0379e1023541160bea43074858418bc9a228f5d392391; -- owner federation_owner
+comment on function federation.list_audit(text,integer,text,text,text,timestamp with time zone,timestamp with time zone,bigint,boolean,text) is 'Audit rows, newest first: of one grant, subject, verb, outcome, code or time, those before an id for the next page, with history those of the archive, too.';
 
 create function federation.list_authorities()
   returns SETOF federation.federation_authorities
@@ -1339,13 +1746,13 @@ create function federation.list_resources()
 comment on function federation.list_resources() is 'Every registered resource, by name.';
 
 create function federation.list_rows(resource text, filter jsonb, "order" jsonb, first integer, after text, cap integer)
-  returns jsonb
+  returns json
   language plpgsql stable
   set DateStyle=ISO, MDY
   set IntervalStyle=postgres
   set TimeZone=UTC
   set search_path=""
-  as sha256 7ecc4881646e9d38c5418c2d281074628fa63469067db10f5f7dd8338e0f2a8d; -- owner federation_owner
+  as sha256 b49c42bf92b2f364bc559dbbafe3f1258e1d331c5b00f1e9afc93d8e57010867; -- owner federation_owner
 comment on function federation.list_rows(text,jsonb,jsonb,integer,text,integer) is 'One page of a resource: {"rows", "nextCursor", "capped"}; 50 rows where first is null, never more than cap. Raises MF010, MF012, MF013.';
 
 create function federation.list_user_tokens()
@@ -1364,9 +1771,9 @@ comment on function federation.live_gateways() is 'The gateways that serve now, 
 
 create function federation.mac(purpose text, message text)
   returns text
-  language sql stable strict
+  language plpgsql stable strict
   set search_path=""
-  as sha256 974408c77b8ebc22c4eae4dc69ca737f20e48fa615439cab9ead95cea6d3effd; -- owner federation_owner
+  as sha256 006efe89f2ef0420e6a8fad1f9a793ddb4b309280039789e2767d379a2cd0c53; -- owner federation_owner
 comment on function federation.mac(text,text) is 'Message authentication code, 64 hex digits: two keyed SHA-256 nested, with independent keys (NMAC; Bellare, Canetti, Krawczyk 1996).';
 
 create function federation.make_embedding_index(table_id regclass, embedding_column name)
@@ -1411,6 +1818,13 @@ create function federation.only_keys(key_column name, ids text[])
   as sha256 1b032d9d9a9cf83911a098e447f5be4d23e33210eb73c8bacbb82e51556c5711; -- owner federation_owner
 comment on function federation.only_keys(name,text[]) is 'Filter and number of rows of a page that holds these keys and no other.';
 
+create function federation.open_person(session federation.federation_browser_sessions)
+  returns jsonb
+  language plpgsql volatile
+  set search_path=""
+  as sha256 f5fd6817ed2c52240d115057c55064037957efeb4158a60d4372605b13b64f3f; -- owner federation_owner
+comment on function federation.open_person(federation.federation_browser_sessions) is 'Makes this transaction one of the person of a browser session.';
+
 create function federation.open_session(session jsonb)
   returns void
   language sql volatile
@@ -1431,6 +1845,20 @@ create function federation.page_keys(page jsonb, key_column name)
   set search_path=""
   as sha256 1dfc46e08e0d35bce5460f79718ec9ccc8be036a7c4dbdb181c131746e45ba0f; -- owner federation_owner
 comment on function federation.page_keys(jsonb,name) is 'The keys of the rows of an answer, in their order; none where it was refused.';
+
+create function federation.page_scan(columns text, table_id regclass, conditions text[], order_clause text)
+  returns text
+  language sql stable
+  set search_path=""
+  as sha256 6ccf55ee69143821b0e9195eb4501c3862e575f40ed75c8a68eb4e5578cee989; -- owner federation_owner
+comment on function federation.page_scan(text,regclass,text[],text) is 'One ordered, limited scan of a page.';
+
+create function federation.page_statement(resource text, table_id regclass, conditions text[], ranges text[], order_names name[], descendings boolean[], team_column name, team_type text, personal_condition text)
+  returns text
+  language plpgsql stable
+  set search_path=""
+  as sha256 a1ab22275d95f4876b757b4b5da770774d35c1f1fd9544193feaed23af14650d; -- owner federation_owner
+comment on function federation.page_statement(text,regclass,text[],text[],name[],boolean[],name,text,text) is 'The query for one page: its rows as a JSON array and, where more follow, the position of its last. $1 values of conditions, $2 rows, $3 position, $4 whether rows without a team are of interest, $5 of which teams; without a personal condition $4 and $5 are unused.';
 
 create function federation.partition_of_default(starts_at timestamp with time zone, ends_at timestamp with time zone, name text)
   returns void
@@ -1460,6 +1888,13 @@ create function federation.peers_of_current_user()
   as sha256 806b06d8f6227207550d53547b74e9e572d136f674b9567236dd22b64dc4ca22; -- owner federation_owner
 comment on function federation.peers_of_current_user() is 'The peers of the local user of this session, with their sealed keys, for the gateway to open connections with.';
 
+create function federation.personal_condition(resource text, OUT condition text, OUT native_policy oid)
+  returns record
+  language plpgsql stable
+  set search_path=""
+  as sha256 9048254bc089d96d125834011d6bd10afddd114c219a2b678395db32b3ce9a51; -- owner federation_owner
+comment on function federation.personal_condition(text) is 'What the policies of a resource''s table ask of a row without a team, and the policy whose words these are; null where its rows cannot be read team by team.';
+
 create function federation.pinned_authority()
   returns uuid
   language sql stable
@@ -1467,12 +1902,47 @@ create function federation.pinned_authority()
   as sha256 a1059d847d1782342797823194d896b7e7d659b041dda3fc983f3f710527ce96; -- owner federation_owner
 comment on function federation.pinned_authority() is 'The authority whose root new enrollment URLs name: the newest by which every gateway has shown itself for minutes, else the oldest that is trusted.';
 
+create function federation.plainly(condition text)
+  returns text
+  language sql immutable strict
+  set search_path=""
+  as sha256 69c532679937b66969e8a206e9124f597bc3fd26a1383c5acaa8f9eba7ca61ea; -- owner federation_owner
+comment on function federation.plainly(text) is 'A condition without casts, parentheses and space, for comparison with one of ours.';
+
 create function federation.policies_as_peer(resource text, images text[], known name[])
   returns jsonb
   language plpgsql volatile security definer
   set search_path=""
   as sha256 d18e7299abc989cce034a355678890221c8073b597483d711e3f6e63edfebb46; -- owner federation_peer
 comment on function federation.policies_as_peer(text,text[],name[]) is 'For each row (at least one), what each policy that binds a peer says of it: {"name", "kind", "admits", "reason"}; admits is null where it could not be asked.';
+
+create function federation.prepare_resource(resource text)
+  returns text
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 c0956e20df2b32acc9926554b2ca00f2f4ce736225fb83a4f4e65850c0e3c72d; -- owner federation_owner
+comment on function federation.prepare_resource(text) is 'Writes beforehand how peers read a resource; returns null, or why it cannot. Registration and each start of a gateway do; call it after a change.';
+
+create function federation.prepare_resources()
+  returns TABLE(resource text, reason text)
+  language sql volatile security definer rows 1000
+  set search_path=""
+  as sha256 a1c7a31bb353924815906e979c40c85219f12cb51bf4823c74cca93f29c18935; -- owner federation_owner
+comment on function federation.prepare_resources() is 'Writes beforehand what is missing or out of date, of all resources; returns those of which it cannot, and why.';
+
+create function federation.preview_resource(grant_id uuid, resource text, before jsonb, after jsonb)
+  returns jsonb
+  language plpgsql volatile
+  set search_path=""
+  as sha256 777cd1b1f1771547bcebeca93faae3fcaf56f3502e98e806fed4324114412066; -- owner federation_owner
+comment on function federation.preview_resource(uuid,text,jsonb,jsonb) is 'What a peer would gain and lose of one resource by another scope.';
+
+create function federation.preview_scope(grant_id uuid, scope jsonb)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 978ecfae40ae5e0dd144893259ca5c49ed6560d58ef1e9296fe85cc93757991a; -- owner federation_owner
+comment on function federation.preview_scope(uuid,jsonb) is 'What a grant''s peer would gain and lose by another scope: for each resource how many rows, and up to three of each. Is audited, with the scope. Raises MF011, MF020.';
 
 create function federation.privilege_held(role_name name, object_kind text, object_id oid, column_number smallint)
   returns boolean
@@ -1499,7 +1969,7 @@ create function federation.probe(who text, grant_id uuid, scope jsonb, question 
   returns jsonb
   language plpgsql volatile
   set search_path=""
-  as sha256 ab3bb79dccf10bca6e45ad8d5d8b915cfdcb1c1a70d7f5c4439c400099ce10ae; -- owner federation_owner
+  as sha256 321b303c3df0880827710473eb57a848bbab3219c7d47a48574959cb7af0fd7b; -- owner federation_owner
 comment on function federation.probe(text,uuid,jsonb,text,text,jsonb) is 'Asks one question in the session of a grant''s peer, of a stand-in for it with another scope, or of its subject: {"answer"}, or {"refused"} with the SQLSTATE that a peer would have met. Raises MF012 and what a policy raises.';
 
 create function federation.protect_audit_partition(partition regclass)
@@ -1585,6 +2055,13 @@ create function federation.read_hits(resource text, keys text[], query text, sta
   as sha256 1ac38e877b67abba052f0e89ebb722745f61b658efaf286eef625ba3448a4f58; -- owner federation_owner
 comment on function federation.read_hits(text,text[],text,text) is 'Rows by their keys, as JSON, each with its snippet.';
 
+create function federation.reading_roles(table_id regclass)
+  returns oid[]
+  language sql stable
+  set search_path=""
+  as sha256 4d3b90c6a895bea46f716c3192990eea20a8f0853d0cd2a6e460e77182a11643; -- owner federation_owner
+comment on function federation.reading_roles(regclass) is 'Whose rights decide what a peer reads of a table: its own, and those of the owners of views that the policies of the table, or of tables they read, name.';
+
 create function federation.rebind_identity()
   returns void
   language sql volatile
@@ -1631,7 +2108,7 @@ create function federation.record_resource(entry jsonb, columns name[])
   returns void
   language sql volatile security definer
   set search_path=""
-  as sha256 447579cf83d93f16feea54db4985c8c9aa290e6aeba6f9303d4a3fc0cf66ac19; -- owner federation_owner
+  as sha256 fc4de82bce916872aac305f569f58a920417021a1fd4814580ce177e6907eef1; -- owner federation_owner
 comment on function federation.record_resource(jsonb,name[]) is 'Writes the row behind federation.register_resource, which is what administrators call.';
 
 create function federation.redeem_enrollment_token(enrollment_token text)
@@ -1645,8 +2122,22 @@ create function federation.register_resource(name text, table_id regclass, owner
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 f292121693a02e96531055b0e36206f8a684a701cf8bd29c9a10a72cbdbc42a3; -- owner federation_owner
+  as sha256 74983c7b084733e89f4b31979605dedf7653064891b9a7f2bff60205cb72bae6; -- owner federation_owner
 comment on function federation.register_resource(text,regclass,text,text,name[],name,jsonb,name,name[],jsonb,name,regconfig) is 'Makes a table a resource: the scope policy; where it has no policies, the owner-or-team policy and an index of words; an HNSW index. Raises MF022, MF031.';
+
+create function federation.registered_resource(name text)
+  returns jsonb
+  language sql stable security definer
+  set search_path=""
+  as sha256 ef0daa7e7ea119b34a5c33f568c17e31431782417960e669ee065947cdde54d3; -- owner federation_owner
+comment on function federation.registered_resource(text) is 'A resource as the pages show it. Raises MF040.';
+
+create function federation.remove_administrator(name text)
+  returns void
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 3ee9ce1dfcf5dc2ed6d0eec087e62d42adc7edfbcf88110be538929a91394148; -- owner federation_owner
+comment on function federation.remove_administrator(text) is 'Ends an administrator''s token and every session of theirs. Raises MF011.';
 
 create function federation.remove_peer(owner_user_id text, host text)
   returns void
@@ -1690,6 +2181,20 @@ create function federation.require_active()
   as sha256 a5bb524753ccd764ae3fb406f39ea1d5aa2c1290aa1323cb28a3de2a0adbaf24; -- owner federation_owner
 comment on function federation.require_active() is 'Raises MF001 to MF007 unless the grant of this session is active.';
 
+create function federation.require_administrator()
+  returns void
+  language plpgsql stable security definer
+  set search_path=""
+  as sha256 66fba0007d6d6b77d670354224a894524f281f0dbc152dfb284bb2bea4468528; -- owner federation_owner
+comment on function federation.require_administrator() is 'Raises MF041 unless an administrator is signed in, MF040 where nobody is.';
+
+create function federation.require_person()
+  returns jsonb
+  language plpgsql stable
+  set search_path=""
+  as sha256 28868e60c2582d59a471580750661ba5565c5f2c0f3f825e7db9fc85106a557f; -- owner federation_owner
+comment on function federation.require_person() is 'Who is signed in. Raises MF040.';
+
 create function federation.require_protected(resource text)
   returns void
   language plpgsql stable
@@ -1698,11 +2203,11 @@ create function federation.require_protected(resource text)
 comment on function federation.require_protected(text) is 'Raises MF013 where row-level security or the scope policy was taken from a table.';
 
 create function federation.require_resource(resource text)
-  returns void
+  returns integer
   language plpgsql stable security definer
   set search_path=""
-  as sha256 2f2281bd12a2954dd39659b7076e3f23c6da5f829526215c1e52dcd3239c2dff; -- owner federation_owner
-comment on function federation.require_resource(text) is 'Raises MF001 to MF007 unless the grant is active, MF010 unless its scope admits the resource.';
+  as sha256 9172e44bebd87581b3929ac2abd319ebd7597a3df012fe2d8e7e32523a3d2f4e; -- owner federation_owner
+comment on function federation.require_resource(text) is 'The most rows that one query may return. Raises MF001 to MF007 unless the grant is active, MF010 unless its scope admits the resource.';
 
 create function federation.require_role(role_name name)
   returns void
@@ -1722,7 +2227,7 @@ create function federation.require_session_grant()
   returns federation.federation_grants
   language plpgsql stable security definer
   set search_path=""
-  as sha256 30a888e1f0d09800b2ba910417562da7a5ac2dc56602a6f357e9c8ce86a1d4d9; -- owner federation_owner
+  as sha256 3413f8b04a4d778dd2c706c3e8b8571a996c745740d3809cf554d448eb7db47c; -- owner federation_owner
 comment on function federation.require_session_grant() is 'The active grant of this session. Raises MF001 and MF003 to MF007.';
 
 create function federation.require_status_active(status text, expires_at timestamp with time zone)
@@ -1745,6 +2250,13 @@ create function federation.require_user(user_id text)
   set search_path=""
   as sha256 ad25349cdb38ab8b1109c44cfc846505ca0d758b9ab32e66eb4d0928e52f5299; -- owner federation_owner
 comment on function federation.require_user(text) is 'Raises MF021 unless the user exists, MF023 where no users table is bound.';
+
+create function federation.require_user_session()
+  returns void
+  language plpgsql stable security definer
+  set search_path=""
+  as sha256 ab52572a67a879899a5873edd1d061cd34351553bf89af659f0c18c2fd5435a6; -- owner federation_owner
+comment on function federation.require_user_session() is 'Raises MF021 unless this transaction has the session of a local user.';
 
 create function federation.reseal_value(kind text, id uuid, before bytea, after bytea)
   returns boolean
@@ -1778,8 +2290,17 @@ create function federation.resource_columns(resource text)
   returns TABLE(name name, type text, kind text, is_nullable boolean)
   language sql stable security definer rows 1000
   set search_path=""
-  as sha256 d3844328c6079058ff9f2070d05a5b478d914a650234e64caeef020abc82a1e8; -- owner federation_owner
+  as sha256 c85dd8f3a4d7ecb814ecc39e2b407eadced2f6d64b0f05faf9a30b6d977989b8; -- owner federation_owner
 comment on function federation.resource_columns(text) is 'The columns of a resource that may leave, with their types as they are now. Kind says what JSON compares with them; opaque ones are neither filtered nor ordered by.';
+
+create function federation.resource_fingerprint(table_id regclass, native_policy oid, roles oid[])
+  returns text
+  language plpgsql stable
+  set enable_seqscan=off
+  set plan_cache_mode=force_generic_plan
+  set search_path=""
+  as sha256 b3d93109c0b7d316daf265a4583170a62f59ec3091d23418cc4cb90a1626dd71; -- owner federation_owner
+comment on function federation.resource_fingerprint(regclass,oid,oid[]) is 'Name, columns and policies of a table, and what roles hold, for comparison only: by ids and versions, so a copy of a database has others.';
 
 create function federation.resource_stage(grant_id uuid, resource text, scope jsonb)
   returns jsonb
@@ -1881,19 +2402,45 @@ create function federation.row_expression(table_id regclass, expression text)
   as sha256 064924ab089c1d1549ba524b9bfaf92db226444aa87bfb59823386f290dba431; -- owner federation_owner
 comment on function federation.row_expression(regclass,text) is 'A column name, quoted, or any other expression, in parentheses.';
 
+create function federation.row_statement(resource text, table_id regclass, key_column name, key_value text)
+  returns text
+  language sql stable
+  set search_path=""
+  as sha256 122a56823a6aa09d53f9c4c77218a647e18dbb45d421c5ead3d28221ff6f2568; -- owner federation_owner
+comment on function federation.row_statement(text,regclass,name,text) is 'The query for one row by its key, as JSON. The value is an expression of ours.';
+
+create function federation.rows_of_scope(grant_id uuid, scope jsonb, resource text, ids text[])
+  returns jsonb
+  language sql volatile
+  set search_path=""
+  as sha256 5620308135bdf68b001346114e5e9941107e65708f21f243fa9e693c0b8af930; -- owner federation_owner
+comment on function federation.rows_of_scope(uuid,jsonb,text,text[]) is 'Some rows as a peer would be served them under a scope.';
+
 create function federation.scope_admits(resource text)
   returns boolean
-  language sql stable security definer
+  language plpgsql stable security definer
   set search_path=""
-  as sha256 8ac43921419cb00e12bff7a1215907a233ff6789b4abc5f814ad6af800d897e3; -- owner federation_owner
+  as sha256 a4a19444e55850edf14e5907fc92cd53f46453b1622c8a041e55452abbfc5b14; -- owner federation_owner
 comment on function federation.scope_admits(text) is 'Whether the active grant''s scope names the resource and does not exclude it; excluding wins.';
 
 create function federation.scope_cap()
   returns integer
-  language sql stable security definer
+  language plpgsql stable security definer
   set search_path=""
-  as sha256 f8db9f89941df6d95d4706619bc8b44e2e46a3f9a9f621f28d3fe99f2f49605b; -- owner federation_owner
+  as sha256 40ad9acc44ef5e97c56ba3af51e95aa0a504736d73ca88520f15c20c590efd11; -- owner federation_owner
 comment on function federation.scope_cap() is 'The most rows one query may return under the active grant: 100 where the scope is silent.';
+
+create function federation.scope_most_rows(scope jsonb)
+  returns integer
+  language sql immutable
+  as sha256 b560a9bea6ba9891aaa752348ba49e12af9c476ad50548379b7e3ddc32380af6; -- owner federation_owner
+comment on function federation.scope_most_rows(jsonb) is 'The most rows that one query may return under a scope: 100 where it is silent.';
+
+create function federation.scope_names(scope jsonb, resource text)
+  returns boolean
+  language sql immutable
+  as sha256 8044650f55b70508200a77ded9793ffd69018882c62b1eb3fc36c8795ae5f7c2; -- owner federation_owner
+comment on function federation.scope_names(jsonb,text) is 'Whether a scope names the resource and does not exclude it; excluding wins.';
 
 create function federation.scope_names_team(scope jsonb, teams text[])
   returns boolean
@@ -1904,9 +2451,9 @@ comment on function federation.scope_names_team(jsonb,text[]) is 'Whether a stor
 
 create function federation.scope_personal()
   returns boolean
-  language sql stable security definer
+  language plpgsql stable security definer
   set search_path=""
-  as sha256 ada3985138500157da3ce814d0dd978b3ee45915c6e5a3e9bb4ca3940f09adc9; -- owner federation_owner
+  as sha256 36cdc2aff7bd3312a541694f87154392be81309d7b96ddce5b157f317018a0bf; -- owner federation_owner
 comment on function federation.scope_personal() is 'Whether rows with no team are in scope; false where the scope is silent.';
 
 create function federation.scope_policy_statement(name text, table_id regclass, team text)
@@ -1918,10 +2465,17 @@ comment on function federation.scope_policy_statement(text,regclass,text) is 'Th
 
 create function federation.scope_teams()
   returns text[]
-  language sql stable security definer
+  language plpgsql stable security definer
   set search_path=""
-  as sha256 5a1e6690eca0979c4623f840368821b6311e2b5a05ae844136f523b7994ba575; -- owner federation_owner
+  as sha256 0a9d6c397282c300495f4109f82536e26d06a20c5b85180be595ec83ae0b5378; -- owner federation_owner
 comment on function federation.scope_teams() is 'The teams in scope: those that the scope includes and the subject is a member of now; none where the scope is silent.';
+
+create function federation.scope_widenings(before jsonb, after jsonb)
+  returns text[]
+  language sql immutable
+  set search_path=""
+  as sha256 ae597c855f78328fae53a61488d1d0a1a0f5008e6214a27d2df48401cf6124f5; -- owner federation_owner
+comment on function federation.scope_widenings(jsonb,jsonb) is 'By which keys a well-formed scope lets out more than another could, whatever rows and memberships there are; empty where it is as narrow or narrower.';
 
 create function federation.scoped_query(prefix text, query tsquery)
   returns tsquery
@@ -1966,7 +2520,7 @@ create function federation.search_by_words(resource text, stage text, query text
   set DateStyle=ISO, MDY
   set TimeZone=UTC
   set search_path=""
-  as sha256 03da1206e03e6a4ee1af2267cf26d17dfa4579d65e67d2da864724521199e716; -- owner federation_owner
+  as sha256 df21937d47df6ab433b1552172016e5ff7c8fadb6f8ca199b918c11868dbd895; -- owner federation_owner
 comment on function federation.search_by_words(text,text,text,double precision,text,integer) is 'Keys of visible rows of a resource that hold the words asked for, best first. Raises MF013.';
 
 create function federation.search_candidates(resource text, query tsquery, rank_from double precision, tied_after text, row_limit integer)
@@ -2040,7 +2594,7 @@ create function federation.select_columns(resource text)
   returns text
   language sql stable
   set search_path=""
-  as sha256 82b7fa6f51d88c38031d416c2f0373c2e86415166e85300db2b703d3927e1a4b; -- owner federation_owner
+  as sha256 b88e11aebed2f2e1f3e23e8c5af874b0b73b239df7355811138ef728483e71ac; -- owner federation_owner
 comment on function federation.select_columns(text) is 'The select list of a resource over the row alias t.';
 
 create function federation.send_notice(notice jsonb)
@@ -2049,13 +2603,6 @@ create function federation.send_notice(notice jsonb)
   set search_path=""
   as sha256 b37c6838ebb538bf2a92bc83306d423bd0ef62895dec6901ef1d20d9dbb788c2; -- owner federation_owner
 comment on function federation.send_notice(jsonb) is 'Sends one notice on the channel federation_grants, a few hundred bytes at most; {"all": true} after the first thousand of a transaction.';
-
-create function federation.session_grant()
-  returns SETOF federation.federation_grants
-  language sql stable security definer rows 1
-  set search_path=""
-  as sha256 aff0f934933c6b105b3539826ae6004cfd8f89360c513f4ddc7c78cb2162039c; -- owner federation_owner
-comment on function federation.session_grant() is 'The active grant of this transaction''s session, read now; no row where there is none.';
 
 create function federation.session_prefixes(resource text)
   returns text[]
@@ -2067,8 +2614,7 @@ comment on function federation.session_prefixes(text) is 'Behind which prefixes 
 create function federation.session_stamp()
   returns text
   language sql stable
-  set search_path=""
-  as sha256 4a4c521df5f2c75bfe01200e9696b0a3787aad31dd1ccd26bb794143f0ba7415; -- owner federation_owner
+  as sha256 e5c3cbf98673aad3b8df7eb442dc0db4b2ef37e2172a12be4bb19cfbe1638c8a; -- owner federation_owner
 comment on function federation.session_stamp() is 'What binds a session to one transaction: the backend and the microsecond in which the transaction began.';
 
 create function federation.set_grant_audit(grant_id uuid, audit_mode text)
@@ -2106,6 +2652,83 @@ create function federation.set_peer_state(peer_id uuid, serial text, state text)
   as sha256 7a7c3b3fd01d698cbb85237605eebd055088530400a8f3abc76eed9edaea149c; -- owner federation_owner
 comment on function federation.set_peer_state(uuid,text,text) is 'Writes what the gateway learnt of a peer when it last asked it.';
 
+create function federation.shown_grant(grant_id uuid)
+  returns jsonb
+  language plpgsql stable
+  set search_path=""
+  as sha256 9f51137019e0e800e41b6c54d4c1c477b2e3f75a3e16c75c6cd4a08eab618b93; -- owner federation_owner
+comment on function federation.shown_grant(uuid) is 'A grant that the person may see. Raises MF011 for one that is not there and for one that is somebody else''s, MF040.';
+
+create function federation.shown_grants(only_id uuid DEFAULT NULL::uuid)
+  returns SETOF jsonb
+  language sql stable rows 1000
+  set search_path=""
+  as sha256 41d94797d76988733ad17d8233e8273e2f08fce08fb1845c202f24eeecf85fc1; -- owner federation_owner
+comment on function federation.shown_grants(uuid) is 'The grants that the person may see, or one of them, newest first. Raises MF040.';
+
+create function federation.shown_peer(peer_id uuid)
+  returns jsonb
+  language plpgsql stable
+  set search_path=""
+  as sha256 51be5317cd6a4fc723026d5a083d1162f182052a8e5bf2cea19123e35ec6f992; -- owner federation_owner
+comment on function federation.shown_peer(uuid) is 'A peer that the person may see. Raises MF011 for one that is not there and for one that is somebody else''s, MF040.';
+
+create function federation.shown_peers(only_id uuid DEFAULT NULL::uuid)
+  returns SETOF jsonb
+  language sql stable rows 1000
+  set search_path=""
+  as sha256 3a0b6028903bff5ceb6feb49bb17720695d780e43a2b90a9c1095e130c0632f5; -- owner federation_owner
+comment on function federation.shown_peers(uuid) is 'The peers that the person may see, or one of them. Raises MF040.';
+
+create function federation.shown_resources(only_name text DEFAULT NULL::text)
+  returns SETOF jsonb
+  language sql stable rows 1000
+  set search_path=""
+  as sha256 7baa0a6130f56ef5f516fc4f0215eec9eb7b7713a8f1addf0cb3b76be0b58b80; -- owner federation_owner
+comment on function federation.shown_resources(text) is 'The registered resources, or one of them; of which tables they are is shown to administrators. Raises MF040.';
+
+create function federation.shown_services()
+  returns jsonb
+  language sql stable
+  set search_path=""
+  as sha256 40966425421e5c68a916db3aac2bbfee6849a79738c45dde97e47698401e6d02; -- owner federation_owner
+comment on function federation.shown_services() is 'How the parts that the gateway stands on do: ok, degraded or down.';
+
+create function federation.shown_time(at timestamp with time zone)
+  returns text
+  language sql stable strict
+  set search_path=""
+  as sha256 0ed4f28cbc33eba16bc2ca5bbdc8b6495fae0b6dfa2e700762d8b5e616fd9003; -- owner federation_owner
+comment on function federation.shown_time(timestamp with time zone) is 'A time as ISO 8601 in UTC.';
+
+create function federation.shown_traffic()
+  returns jsonb
+  language sql stable
+  set search_path=""
+  as sha256 925b1068faa7244c833b6e18502886c950ad504cb0aa479a0031595bd7b4ee97; -- owner federation_owner
+comment on function federation.shown_traffic() is 'Requests of the last hour by minute, and refusals of the last day by code.';
+
+create function federation.sign_in_by_oidc(session_hash bytea, issuer text, oidc_subject text, user_id text)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 9e0885df5d5a84616fbb6bb2e015835da3b6a49757ef4459dd44fea774cb003f; -- owner federation_owner
+comment on function federation.sign_in_by_oidc(bytea,text,text,text) is 'Signs a browser in as whom an OpenID Connect provider has named: an administrator by issuer and subject, or else a local user. Whoever calls it has checked what the provider said. Raises MF040.';
+
+create function federation.sign_in_by_token(session_hash bytea, token text)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 674d2102226bd26de1a79c17e06d635aaa41937883e6cd11d4502a19e8df3559; -- owner federation_owner
+comment on function federation.sign_in_by_token(bytea,text) is 'Signs a browser in as the administrator or the local user of a token; returns who that is. The session ends with the token. Raises MF040.';
+
+create function federation.sign_out(session_hash bytea)
+  returns void
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 6ab095a3208bff3e1991346c45b2957545b46cc5eb78bd6a3c48861d933e311d; -- owner federation_owner
+comment on function federation.sign_out(bytea) is 'Ends a browser''s session. Raises MF040 where it has ended.';
+
 create function federation.signing_authority()
   returns uuid
   language sql stable
@@ -2119,6 +2742,13 @@ create function federation.single_key(table_id regclass)
   set search_path=""
   as sha256 de48789c26ac27217170c1af12cf52e8384b32dd2eed3052d43a712f1b39b0fc; -- owner federation_owner
 comment on function federation.single_key(regclass) is 'The column of a primary key of one column; null where there is none.';
+
+create function federation.start_browser_session(session federation.federation_browser_sessions)
+  returns jsonb
+  language plpgsql volatile
+  set search_path=""
+  as sha256 e8c3b7e3f8b94ae90ff0aa3a69289d98719a3179a277a043633a88999d1f6def; -- owner federation_owner
+comment on function federation.start_browser_session(federation.federation_browser_sessions) is 'Keeps a new session and says so in the audit log; those that have ended are forgotten.';
 
 create function federation.status()
   returns jsonb
@@ -2179,6 +2809,13 @@ create function federation.suspend_grant(grant_id uuid)
   as sha256 c7bf14093a691e0c45fb6936442217ccf9d1a2dc0877dbe79b561f8ef5be2d63; -- owner federation_owner
 comment on function federation.suspend_grant(uuid) is 'Suspends an active grant until federation.resume_grant. Raises MF011, MF031.';
 
+create function federation.tables_of_applications()
+  returns TABLE(table_id oid, name text)
+  language sql stable rows 1000
+  set search_path=""
+  as sha256 99355ec34619586a3f68f222eab9fbd098e983f804f7a95ed95449272b77b75a; -- owner federation_owner
+comment on function federation.tables_of_applications() is 'The tables that the pages may register, as schema.table: none of the federation, of the database system, of an extension or of what migrates and runs jobs here.';
+
 create function federation.text_array(columns name[])
   returns text
   language sql immutable
@@ -2190,7 +2827,7 @@ create function federation.tg_audit_changes()
   returns trigger
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 ac3c1124c0fc9924a3bc28b670eda980ba3f883b12be5a860292c9a38c5454e9; -- owner federation_owner
+  as sha256 2f669d1060a25e1a8d77e22681031a6a1bfa745cb660c49167676b54b0346157; -- owner federation_owner
 comment on function federation.tg_audit_changes() is 'Writes a change to the audit log. Arguments: what is changed, and the columns that are secret or long, as an array.';
 
 create function federation.tg_federation_audit_log__append_only()
@@ -2227,6 +2864,13 @@ create function federation.tg_federation_grants__notify()
   set search_path=""
   as sha256 297cbedb9c38301c10124090ae6c97ca6116aa6bf8d7463579ae2793151e229a; -- owner federation_owner
 comment on function federation.tg_federation_grants__notify() is 'Tells gateways that a grant has another status or, as "changed", another scope.';
+
+create function federation.tg_federation_resources__prepare()
+  returns trigger
+  language plpgsql volatile
+  set search_path=""
+  as sha256 b20daa10f73cbd7470d7a289f4cab8470f50f11429506455d16fd20c6b3353b4; -- owner federation_owner
+comment on function federation.tg_federation_resources__prepare() is 'Prepared functions hold no column that a resource has no longer.';
 
 create function federation.tg_federation_restored_revocations__keep()
   returns trigger
@@ -2348,6 +2992,13 @@ create function federation.watch_table(table_id regclass, what text, columns nam
   as sha256 d2254b04caec4b1e9f38bd5e4c79cefa0f997895d42ab32f82e03200462dab9d; -- owner federation_owner
 comment on function federation.watch_table(regclass,text,name[],text) is 'Puts the triggers of a binding on one table, as its owner.';
 
+create function federation.write_prepared(resource text)
+  returns void
+  language plpgsql volatile
+  set search_path=""
+  as sha256 37255a3fa36d2fbaf761e5208e1deb014ef4a868b72296789f06c90c822b1394; -- owner federation_owner
+comment on function federation.write_prepared(text) is 'Writes the functions of a resource in federation_prepared, as whoever calls. Raises what keeps it from that.';
+
 create function federation_api.capabilities()
   returns jsonb
   language sql stable
@@ -2356,17 +3007,17 @@ create function federation_api.capabilities()
 comment on function federation_api.capabilities() is 'Protocol version, verbs, resources with their columns, limits, end of the certificate, address of the CRL.';
 
 create function federation_api.get(resource text, id text)
-  returns jsonb
+  returns json
   language plpgsql stable
   set search_path=""
   as sha256 7cb18049ead9f3d0d2476a43fa8e2b3639d5e73f4ca7fa06e904b0b0148a3909; -- owner federation_owner
 comment on function federation_api.get(text,text) is 'One row of a resource by its key.';
 
 create function federation_api.list(resource text, filter jsonb DEFAULT NULL::jsonb, "order" jsonb DEFAULT NULL::jsonb, first integer DEFAULT NULL::integer, after text DEFAULT NULL::text)
-  returns jsonb
+  returns json
   language plpgsql stable
   set search_path=""
-  as sha256 7ed55b6f009a58e52933ba70ca70535eb2bc80f232891b7e8c85b3dbc0290f6f; -- owner federation_owner
+  as sha256 12ad35bec70d5e10bdff3b21736d38f7c96b1b692bf6ac8820002e35e89ae43c; -- owner federation_owner
 comment on function federation_api.list(text,jsonb,jsonb,integer,text) is 'A keyset page of a resource: {"rows", "nextCursor", "capped"}.';
 
 create function federation_api.search(query text, resources text[] DEFAULT NULL::text[], first integer DEFAULT NULL::integer, after text DEFAULT NULL::text, mode text DEFAULT NULL::text, vector double precision[] DEFAULT NULL::double precision[])
@@ -2375,6 +3026,74 @@ create function federation_api.search(query text, resources text[] DEFAULT NULL:
   set search_path=""
   as sha256 814dc4dcd5fa9f890069360936d3b77cd9b6d6088754f2c413452ffd89631dab; -- owner federation_owner
 comment on function federation_api.search(text,text[],integer,text,text,double precision[]) is 'A page of ranked hits over resources: {"hits", "nextCursor", "capped"}.';
+
+create function federation_prepared.credentials_get(id text)
+  returns json
+  language plpgsql stable
+  set plan_cache_mode=force_generic_plan
+  set search_path=""
+  as sha256 ada12840eca83898f2c2f45c2b71ca5745f284dd341855302ae459d8669ff4fa; -- owner federation_owner
+comment on function federation_prepared.credentials_get(text) is 'A row by its key. Written by federation.prepare_resource.';
+
+create function federation_prepared.credentials_list(vals text[], page_size integer, keyset text[], is_personal boolean, teams text[], OUT page_rows json, OUT last_keys text)
+  returns record
+  language plpgsql stable
+  set enable_bitmapscan=off
+  set plan_cache_mode=force_generic_plan
+  set search_path=""
+  as sha256 66fcc8c9eadd92a3f54a0f5aa5c478aa4292e60edfed7aabaffe543316101053; -- owner federation_owner
+comment on function federation_prepared.credentials_list(text[],integer,text[],boolean,text[]) is 'A page in the order of the resource. Written by federation.prepare_resource.';
+
+create function federation_prepared.notes_get(id text)
+  returns json
+  language plpgsql stable
+  set plan_cache_mode=force_generic_plan
+  set search_path=""
+  as sha256 7f4f1ba3dc89136a781183f8e19b8b1233597652196538d66f4141e5304db90e; -- owner federation_owner
+comment on function federation_prepared.notes_get(text) is 'A row by its key. Written by federation.prepare_resource.';
+
+create function federation_prepared.notes_list(vals text[], page_size integer, keyset text[], is_personal boolean, teams text[], OUT page_rows json, OUT last_keys text)
+  returns record
+  language plpgsql stable
+  set enable_bitmapscan=off
+  set plan_cache_mode=force_generic_plan
+  set search_path=""
+  as sha256 aa11ab7dc0e6b32926198ca486f534292efb18bf64283670a9e9afe9a7c84783; -- owner federation_owner
+comment on function federation_prepared.notes_list(text[],integer,text[],boolean,text[]) is 'A page in the order of the resource. Written by federation.prepare_resource.';
+
+create function federation_prepared.projects_get(id text)
+  returns json
+  language plpgsql stable
+  set plan_cache_mode=force_generic_plan
+  set search_path=""
+  as sha256 ee8a8c9238390ef9df87f7e0b4f97e4e2fb70331c137e0c3cb2045249d5d1065; -- owner federation_owner
+comment on function federation_prepared.projects_get(text) is 'A row by its key. Written by federation.prepare_resource.';
+
+create function federation_prepared.projects_list(vals text[], page_size integer, keyset text[], is_personal boolean, teams text[], OUT page_rows json, OUT last_keys text)
+  returns record
+  language plpgsql stable
+  set enable_bitmapscan=off
+  set plan_cache_mode=force_generic_plan
+  set search_path=""
+  as sha256 7be4927ae1de8cdd0cc491624ce573a857de169886bc1489288335680250ce77; -- owner federation_owner
+comment on function federation_prepared.projects_list(text[],integer,text[],boolean,text[]) is 'A page in the order of the resource. Written by federation.prepare_resource.';
+
+create function federation_prepared.tasks_get(id text)
+  returns json
+  language plpgsql stable
+  set plan_cache_mode=force_generic_plan
+  set search_path=""
+  as sha256 7efd53c3f6eff5c2f8d922d1d2ad0277fadee398c2b1c78cc4d53cd3b37446b5; -- owner federation_owner
+comment on function federation_prepared.tasks_get(text) is 'A row by its key. Written by federation.prepare_resource.';
+
+create function federation_prepared.tasks_list(vals text[], page_size integer, keyset text[], is_personal boolean, teams text[], OUT page_rows json, OUT last_keys text)
+  returns record
+  language plpgsql stable
+  set enable_bitmapscan=off
+  set plan_cache_mode=force_generic_plan
+  set search_path=""
+  as sha256 d7ad043b73b5f0439edb6a30b9c8fa565e9b68f1d7baa625de642b7e47ad9e62; -- owner federation_owner
+comment on function federation_prepared.tasks_list(text[],integer,text[],boolean,text[]) is 'A page in the order of the resource. Written by federation.prepare_resource.';
 
 -- triggers
 
@@ -2389,6 +3108,8 @@ CREATE TRIGGER _900_federation_users_changed AFTER UPDATE ON app.users FOR EACH 
 CREATE TRIGGER _900_federation_users_deleted AFTER DELETE ON app.users FOR EACH ROW EXECUTE FUNCTION federation.tg_users__revoke_grants('id'); -- A
 
 CREATE TRIGGER _900_federation_users_truncated AFTER TRUNCATE ON app.users FOR EACH STATEMENT EXECUTE FUNCTION federation.tg_users__revoke_grants('id'); -- A
+
+CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_administrators DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('administrator', '{token_hash}');
 
 CREATE TRIGGER _100_append_only BEFORE DELETE OR UPDATE ON federation.federation_audit_archive FOR EACH ROW EXECUTE FUNCTION federation.tg_federation_audit_log__append_only();
 
@@ -2421,6 +3142,8 @@ CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federat
 CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_identity DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('identity', '{}');
 
 CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_peers DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('peer', '{sealed_key,root_certificate_der,certificate_chain_der,trusted_roots_der}');
+
+CREATE TRIGGER _500_prepare AFTER DELETE OR UPDATE ON federation.federation_resources FOR EACH ROW EXECUTE FUNCTION federation.tg_federation_resources__prepare();
 
 CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_resources DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('resource', '{}');
 
@@ -2497,6 +3220,11 @@ comment on policy federation_identity on app.users is 'Lets the federation read 
 create policy users_read on app.users as permissive for select to public
   using ((id = ( SELECT app.current_user_id() AS current_user_id)));
 
+create policy federation_administrators_native on federation.federation_administrators as permissive for all to federation_owner
+  using (true)
+  with check (true);
+comment on policy federation_administrators_native on federation.federation_administrators is 'The functions of federation_owner are the only way in; no other role has a policy or a privilege.';
+
 create policy federation_alerts_native on federation.federation_alerts as permissive for all to federation_owner
   using (true)
   with check (true);
@@ -2526,6 +3254,11 @@ create policy federation_authorities_native on federation.federation_authorities
   using (true)
   with check (true);
 comment on policy federation_authorities_native on federation.federation_authorities is 'The functions of federation_owner are the only way in; no other role has a policy or a privilege.';
+
+create policy federation_browser_sessions_native on federation.federation_browser_sessions as permissive for all to federation_owner
+  using (true)
+  with check (true);
+comment on policy federation_browser_sessions_native on federation.federation_browser_sessions is 'The functions of federation_owner are the only way in; no other role has a policy or a privilege.';
 
 create policy federation_certificates_native on federation.federation_certificates as permissive for all to federation_owner
   using (true)
@@ -2566,6 +3299,11 @@ create policy federation_peers_native on federation.federation_peers as permissi
   using (true)
   with check (true);
 comment on policy federation_peers_native on federation.federation_peers is 'The functions of federation_owner are the only way in; no other role has a policy or a privilege.';
+
+create policy federation_prepared_resources_native on federation.federation_prepared_resources as permissive for all to federation_owner
+  using (true)
+  with check (true);
+comment on policy federation_prepared_resources_native on federation.federation_prepared_resources is 'The functions of federation_owner are the only way in; no other role has a policy or a privilege.';
 
 create policy federation_resource_privileges_native on federation.federation_resource_privileges as permissive for all to federation_owner
   using (true)

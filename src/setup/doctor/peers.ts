@@ -76,7 +76,7 @@ export async function lookAtPeers({ config, adminUrl, gatewayUrl, keyring }: Use
     seen: (await client.query<Seen>(SEEN)).rows,
   }));
   const owners = [...new Set(known.map(({ owner_user_id: id }) => id))];
-  const pool = new Pool({ connectionString: gatewayUrl, max: 2 });
+  const pool = new Pool({ connectionString: gatewayUrl, pipeline: true, max: 2 });
   pool.on("error", () => undefined);
   const timeoutMs = config.limits.peerTimeoutMs;
   const connections = createPeerConnections({ keyring: () => keyring, timeoutMs });

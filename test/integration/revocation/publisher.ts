@@ -46,7 +46,7 @@ export async function openPublishing(): Promise<Publishing> {
   const database = await openTestDatabase();
   const root = createRoot({ commonName: "work", lifetimeDays: 100 });
   const embedded = createEmbeddedAuthority({ ...root, oidArc: ARC, crlUrl: CRL_URL });
-  const gateways = new Pool({ connectionString: database.connectionString, max: 4 });
+  const gateways = new Pool({ connectionString: database.connectionString, pipeline: true, max: 4 });
   gateways.on("error", () => undefined);
   const sessions = createSessions(gateways, { statementTimeoutMs: 10_000 });
   const directories: string[] = [];

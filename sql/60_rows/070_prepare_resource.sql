@@ -1,0 +1,194 @@
+-- Guarantees: what is written beforehand is what a request would be answered by otherwise, from the same place; it belongs to federation_owner, runs
+-- with the rights of whoever calls, who is a peer or nobody, and goes with its resource.
+-- Relies on: page_statement and row_statement; describe_resource, which tells when what was written is out of date.
+create or replace function federation.forget_prepared(resource text) returns void
+language plpgsql
+volatile
+security definer -- the functions belong to federation_owner
+set search_path = ''
+as $$
+begin
+  execute format('drop function if exists federation_prepared.%I(text[], integer, text[], boolean, text[])', resource || '_list');
+  execute format('drop function if exists federation_prepared.%I(text)', resource || '_get');
+end;
+$$;
+revoke all on function federation.forget_prepared(text) from public;
+comment on function federation.forget_prepared(text) is 'Drops what was written beforehand for a resource.';
+
+create or replace function federation.write_prepared(resource text) returns void
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+  registered federation.federation_resources;
+  sorted record;
+  key_type text;
+  team_type text;
+  personal record;
+  roles oid[];
+  first_page text;
+  next_page text;
+  one_row text;
+  the_path text;
+  write_list text;
+  write_get text;
+begin
+  select r.* into registered from federation.federation_resources r where r.name = resource;
+  if not found or not exists (select from pg_class c where c.oid = registered.table_id) then
+    perform federation.forget_prepared(resource);
+    return;
+  end if;
+  select array_agg(o.name) as names, array_agg(o.type) as types, array_agg(o.is_nullable) as nullables, array_agg(o.descending) as descendings
+  into sorted
+  from federation.order_terms(resource, null) o;
+  select c.type into strict key_type from federation.resource_columns(resource) c where c.name = registered.key_column;
+  team_type := federation.column_type(registered.table_id, registered.team_expression::name);
+  select c.* into personal from federation.personal_condition(resource) c;
+  roles := federation.reading_roles(registered.table_id);
+  first_page := federation.page_statement(
+    resource, registered.table_id, '{}', '{}', sorted.names, sorted.descendings, registered.team_expression::name, team_type, personal.condition
+  );
+  -- Of a position, the text holds no value, and no more than that none is null.
+  next_page := federation.page_statement(
+    resource, registered.table_id, '{}',
+    federation.keyset_ranges(sorted.names, sorted.types, sorted.nullables, sorted.descendings, array_fill(''::text, array[cardinality(sorted.names)])),
+    sorted.names, sorted.descendings, registered.team_expression::name, team_type, personal.condition
+  );
+  one_row := federation.row_statement(resource, registered.table_id, registered.key_column, '$1::' || key_type);
+  the_path := coalesce(nullif(registered.identity_settings ->> 'search_path', ''), '""');
+
+  write_list := format(
+    $f$create or replace function federation_prepared.%I(
+        vals pg_catalog.text[], page_size pg_catalog.int4, keyset pg_catalog.text[], is_personal pg_catalog.bool, teams pg_catalog.text[],
+        out page_rows pg_catalog.json, out last_keys pg_catalog.text
+      )
+      language plpgsql
+      stable
+      set search_path from current
+      -- The first executions would be planned for their values, which are no better known than the teams of a scope.
+      set plan_cache_mode = force_generic_plan
+      -- A plan that is made without values takes every condition for rare, and would read rows by a bitmap of the policies' alternatives, to sort them.
+      set enable_bitmapscan = off
+      as %L$f$,
+    resource || '_list',
+    concat(
+      e'#variable_conflict use_column\nbegin\n  if $3 is null then\n    select s.page_rows, s.last_keys into page_rows, last_keys from (', first_page,
+      e') s (page_rows, last_keys);\n  else\n    select s.page_rows, s.last_keys into page_rows, last_keys from (', next_page,
+      e') s (page_rows, last_keys);\n  end if;\nend'
+    )
+  );
+  write_get := format(
+    $f$create or replace function federation_prepared.%I(id pg_catalog.text) returns pg_catalog.json
+      language plpgsql
+      stable
+      set search_path from current
+      set plan_cache_mode = force_generic_plan
+      as %L$f$,
+    resource || '_get',
+    concat(
+      -- A domain may refuse null, so no variable is of the key's type.
+      e'declare\n  is_of_type boolean;\nbegin\n  begin\n    is_of_type := $1::', key_type,
+      e' is not null;\n  exception\n    when data_exception or check_violation or not_null_violation then\n      raise exception ''A value is not of its column''''s type.''',
+      e' using errcode = ''MF012'', detail = ''{"path": "filter"}'';\n  end;\n  return (', one_row, e');\nend'
+    )
+  );
+
+  -- As list_rows and get_row have it; a function that is made "from current" keeps it. Whoever may create in a schema of this path could put a function
+  -- of their own before a built-in one (format takes any types, theirs may take just these), and it would run as federation_owner: while the path is
+  -- theirs, nothing is called by a name without its schema.
+  perform pg_catalog.set_config('search_path', the_path, true);
+  execute write_list;
+  execute write_get;
+  perform pg_catalog.set_config('search_path', '', true);
+  execute format('revoke all on function federation_prepared.%I(text[], integer, text[], boolean, text[]) from public', resource || '_list');
+  execute format('revoke all on function federation_prepared.%I(text) from public', resource || '_get');
+  execute format('grant execute on function federation_prepared.%I(text[], integer, text[], boolean, text[]) to federation_peer', resource || '_list');
+  execute format('grant execute on function federation_prepared.%I(text) to federation_peer', resource || '_get');
+  execute format(
+    'comment on function federation_prepared.%I(text[], integer, text[], boolean, text[]) is %L', resource || '_list',
+    'A page in the order of the resource. Written by federation.prepare_resource.'
+  );
+  execute format(
+    'comment on function federation_prepared.%I(text) is %L', resource || '_get', 'A row by its key. Written by federation.prepare_resource.'
+  );
+  insert into federation.federation_prepared_resources (resource_name, fingerprint, personal_condition, native_policy, roles)
+  values (
+    resource, federation.resource_fingerprint(registered.table_id, personal.native_policy, roles), personal.condition, personal.native_policy, roles
+  )
+  on conflict (resource_name) do update set
+    fingerprint = excluded.fingerprint, personal_condition = excluded.personal_condition, native_policy = excluded.native_policy, roles = excluded.roles;
+end;
+$$;
+revoke all on function federation.write_prepared(text) from public;
+comment on function federation.write_prepared(text) is 'Writes the functions of a resource in federation_prepared, as whoever calls. Raises what keeps it from that.';
+
+create or replace function federation.prepare_resource(resource text) returns text
+language plpgsql
+volatile
+security definer -- the functions that are written must belong to federation_owner
+set search_path = ''
+as $$
+begin
+  perform federation.write_prepared(resource);
+  return null;
+exception
+  -- A table that is no longer as it was registered (a column of its order has another name) keeps no other from being prepared, and no gateway from starting.
+  when others then
+    perform federation.forget_prepared(resource);
+    delete from federation.federation_prepared_resources w where w.resource_name = resource;
+    return sqlerrm;
+end;
+$$;
+revoke all on function federation.prepare_resource(text) from public;
+grant execute on function federation.prepare_resource(text) to federation_admin;
+comment on function federation.prepare_resource(text) is
+  'Writes beforehand how peers read a resource; returns null, or why it cannot. Registration and each start of a gateway do; call it after a change.';
+
+create or replace function federation.prepare_resources() returns table (resource text, reason text)
+language sql
+volatile
+security definer -- administrators cannot read the catalogue of resources
+set search_path = ''
+as $$
+  select p.name, p.reason
+  from (
+    select r.name, federation.prepare_resource(r.name) as reason
+    from federation.federation_resources r
+    left join federation.federation_prepared_resources w on w.resource_name = r.name
+    where w.fingerprint is distinct from federation.resource_fingerprint(r.table_id, w.native_policy, w.roles)
+      or w.roles is distinct from federation.reading_roles(r.table_id)
+      or to_regprocedure(format('federation_prepared.%I(text)', r.name || '_get')) is null
+      or to_regprocedure(format('federation_prepared.%I(text[], integer, text[], boolean, text[])', r.name || '_list')) is null
+  ) as p
+  where p.reason is not null;
+$$;
+revoke all on function federation.prepare_resources() from public;
+grant execute on function federation.prepare_resources() to federation_admin;
+comment on function federation.prepare_resources() is
+  'Writes beforehand what is missing or out of date, of all resources; returns those of which it cannot, and why.';
+
+create or replace function federation.tg_federation_resources__prepare() returns trigger
+language plpgsql
+volatile
+set search_path = ''
+as $$
+begin
+  if tg_op = 'DELETE' then
+    perform federation.forget_prepared(old.name);
+  else
+    perform federation.prepare_resource(new.name);
+  end if;
+  return null;
+end;
+$$;
+revoke all on function federation.tg_federation_resources__prepare() from public;
+comment on function federation.tg_federation_resources__prepare() is 'Prepared functions hold no column that a resource has no longer.';
+
+create or replace trigger _500_prepare
+after update or delete on federation.federation_resources
+for each row execute function federation.tg_federation_resources__prepare();
+
+-- By this release, whichever wrote them before.
+delete from federation.federation_prepared_resources;
+select federation.prepare_resources();

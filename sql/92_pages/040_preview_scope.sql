@@ -1,0 +1,119 @@
+-- Guarantees: what another scope would change for a peer is counted under the real policies, as the peer, and nothing is changed by it.
+-- Relies on: federation.probe. Of a resource with more than 10 000 rows, the first ones by their keys are compared: both sides up to the same key.
+create or replace function federation.keys_of_scope(grant_id uuid, scope jsonb, resource text, most integer) returns text[]
+language sql
+volatile
+set search_path = ''
+as $$
+  select array(
+    select jsonb_array_elements_text(
+      coalesce(
+        nullif(federation.probe('stand-in', grant_id, scope, 'keys', resource, jsonb_build_object('most', most)) -> 'answer', 'null'), '[]'
+      )
+    )
+  );
+$$;
+revoke all on function federation.keys_of_scope(uuid, jsonb, text, integer) from public;
+comment on function federation.keys_of_scope(uuid, jsonb, text, integer) is 'The keys of the rows that a peer would see under a scope, the first ones in the order of their bytes.';
+
+create or replace function federation.rows_of_scope(grant_id uuid, scope jsonb, resource text, ids text[]) returns jsonb
+language sql
+volatile
+set search_path = ''
+as $$
+  select case
+    when cardinality(ids) = 0 then '[]'
+    else coalesce(
+      federation.probe(
+        'stand-in', grant_id, scope || '{"max_rows_per_query": 10000}', 'list', resource,
+        federation.only_keys((select d.key_column from federation.describe_resource(resource) d), ids)
+      ) -> 'answer' -> 'rows',
+      '[]'
+    )
+  end;
+$$;
+revoke all on function federation.rows_of_scope(uuid, jsonb, text, text[]) from public;
+comment on function federation.rows_of_scope(uuid, jsonb, text, text[]) is 'Some rows as a peer would be served them under a scope.';
+
+create or replace function federation.preview_resource(grant_id uuid, resource text, before jsonb, after jsonb) returns jsonb
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+  most constant integer := 10000;
+  admitted_before constant boolean := coalesce((federation.resource_stage(grant_id, resource, before) ->> 'passes')::boolean, false);
+  admitted_after constant boolean := coalesce((federation.resource_stage(grant_id, resource, after) ->> 'passes')::boolean, false);
+  keys_before text[] := case when admitted_before then federation.keys_of_scope(grant_id, before, resource, most + 1) else '{}' end;
+  keys_after text[] := case when admitted_after then federation.keys_of_scope(grant_id, after, resource, most + 1) else '{}' end;
+  more constant boolean := greatest(cardinality(keys_before), cardinality(keys_after)) > most;
+  last_key text;
+  gained text[];
+  lost text[];
+begin
+  if more then
+    -- Beyond it, a key that one side lacks may only not have been read.
+    last_key := least(
+      case when cardinality(keys_before) > most then keys_before[most] end collate "C",
+      case when cardinality(keys_after) > most then keys_after[most] end collate "C"
+    );
+    keys_before := array(select k.id from unnest(keys_before) as k (id) where k.id collate "C" <= last_key);
+    keys_after := array(select k.id from unnest(keys_after) as k (id) where k.id collate "C" <= last_key);
+  end if;
+  gained := array(select unnest(keys_after) except select unnest(keys_before) order by 1);
+  lost := array(select unnest(keys_before) except select unnest(keys_after) order by 1);
+  return jsonb_build_object(
+    'resource', resource, 'admittedBefore', admitted_before, 'admittedAfter', admitted_after,
+    'rowsBefore', cardinality(keys_before), 'rowsAfter', cardinality(keys_after),
+    'rowsGained', cardinality(gained), 'rowsLost', cardinality(lost), 'more', more,
+    'examplesGained', federation.rows_of_scope(grant_id, after, resource, gained[:3]),
+    'examplesLost', federation.rows_of_scope(grant_id, before, resource, lost[:3])
+  );
+end;
+$$;
+revoke all on function federation.preview_resource(uuid, text, jsonb, jsonb) from public;
+comment on function federation.preview_resource(uuid, text, jsonb, jsonb) is 'What a peer would gain and lose of one resource by another scope.';
+
+create or replace function federation.preview_scope(grant_id uuid, scope jsonb) returns jsonb
+language plpgsql
+volatile
+security definer -- administrators have a right on neither grants nor rows; what they ask is asked as the peer
+set search_path = ''
+as $$
+declare
+  before jsonb;
+  changes jsonb;
+begin
+  select g.scope into before from federation.federation_grants g where g.id = preview_scope.grant_id;
+  if not found then
+    raise exception 'There is no such grant.' using errcode = 'MF011';
+  end if;
+  perform federation.check_scope(preview_scope.scope);
+  select coalesce(jsonb_agg(federation.preview_resource(preview_scope.grant_id, r.name, before, preview_scope.scope) order by r.name), '[]')
+  into changes
+  from federation.federation_resources r;
+  perform federation.audit_look(
+    'grant.previewed', grant_id, null,
+    (
+      select sum(jsonb_array_length(c.item -> 'examplesGained') + jsonb_array_length(c.item -> 'examplesLost'))
+      from jsonb_array_elements(changes) as c (item)
+    )::integer,
+    jsonb_build_object(
+      'scope', preview_scope.scope,
+      'resources', (
+        select coalesce(jsonb_agg(c.item -> 'resource'), '[]')
+        from jsonb_array_elements(changes) as c (item)
+        where c.item -> 'admittedBefore' = 'true' or c.item -> 'admittedAfter' = 'true'
+      )
+    )
+  );
+  return jsonb_build_object(
+    'widens', cardinality(federation.scope_widenings(before, scope)) > 0, 'widenedBy', to_jsonb(federation.scope_widenings(before, scope)),
+    'resources', changes
+  );
+end;
+$$;
+revoke all on function federation.preview_scope(uuid, jsonb) from public;
+grant execute on function federation.preview_scope(uuid, jsonb) to federation_admin;
+comment on function federation.preview_scope(uuid, jsonb) is
+  'What a grant''s peer would gain and lose by another scope: for each resource how many rows, and up to three of each. Is audited, with the scope. Raises MF011, MF020.';

@@ -1,0 +1,100 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { describe, expect, test } from "vitest";
+import { packageRoot } from "../../src/config/package-root.ts";
+import { ERROR_TABLE } from "../../src/errors.ts";
+
+const ROOT = packageRoot();
+const PAGES = [
+  ...["README.md", "CONTRIBUTING.md"],
+  ...readdirSync(join(ROOT, "docs"), { recursive: true, encoding: "utf8" })
+    .filter((path) => path.endsWith(".md"))
+    .map((path) => join("docs", path)),
+].sort();
+
+const read = (page: string): string => readFileSync(join(ROOT, page), "utf8");
+
+/** A page without its blocks of code. */
+const prose = (page: string): string => read(page).replace(/^```[^]*?^```/gm, "");
+
+/** The anchors of a page's headings, as GitHub makes them. */
+function anchorsOf(page: string): string[] {
+  return [...prose(page).matchAll(/^#{1,6} (.+)$/gm)].map(([, heading = ""]) =>
+    heading
+      .toLowerCase()
+      .replace(/\[([^\]]*)\]\([^)]*\)/g, "$1")
+      .replace(/[^\p{L}\p{N}\s_-]/gu, "")
+      .replace(/\s/g, "-"),
+  );
+}
+
+describe("TROUBLESHOOTING", () => {
+  const sections = new Map(
+    prose("docs/TROUBLESHOOTING.md")
+      .split(/^### /m)
+      .slice(1)
+      .map((section) => [
+        section.split("\n", 1)[0] ?? "",
+        section.split("\n").slice(1).join("\n").split(/^## /m)[0] ?? "",
+      ]),
+  );
+
+  test.each(Object.keys(ERROR_TABLE))("says of %s what it means and what to do", (code) => {
+    expect(sections.get(code)?.trim().length).toBeGreaterThan(50);
+  });
+
+  test("is about no code that there is not", () => {
+    expect([...sections.keys()].filter((code) => !(code in ERROR_TABLE))).toEqual([]);
+  });
+});
+
+describe.each(PAGES)("%s", (page) => {
+  test("links to what is there", () => {
+    const broken = [
+      ...prose(page)
+        .replace(/`[^`\n]*`/g, "code")
+        .matchAll(/\]\(([^)\s]+)\)/g),
+    ]
+      .map(([, target = ""]) => target)
+      .filter((target) => !/^[a-z]+:/.test(target))
+      .filter((target) => {
+        const [path = "", anchor] = target.split("#");
+        const file = path === "" ? page : relative(ROOT, resolve(ROOT, dirname(page), path));
+        const isThere = existsSync(join(ROOT, file));
+        return !isThere || (anchor !== undefined && !anchorsOf(file).includes(anchor));
+      });
+    expect(broken).toEqual([]);
+  });
+});
+
+describe.each(["THREAT-MODEL", "SECURITY-REVIEW"])("%s", (page) => {
+  const named = [...prose(`docs/${page}.md`).matchAll(/`(test\/[^`]+?) › ([^`]+)`/g)].map(
+    ([, file = "", name = ""]) => [file, name] as const,
+  );
+
+  test.each(named)("names %s › %s, which is there", (file, name) => {
+    expect(existsSync(join(ROOT, file))).toBe(true);
+    expect(read(file)).toContain(name);
+  });
+});
+
+describe("THREAT-MODEL", () => {
+  test("has a test for each defence", () => {
+    const rows = prose("docs/THREAT-MODEL.md")
+      .split(/^## /m)
+      .filter((section) => section.includes("| shown by"))
+      .flatMap((section) =>
+        section
+          .split("\n")
+          .filter((line) => line.startsWith("|"))
+          .slice(2),
+      );
+    expect(rows.length).toBeGreaterThan(30);
+    expect(rows.filter((row) => !row.includes("`test/"))).toEqual([]);
+  });
+});
+
+test("README leads to each page that stands in docs/ itself", () => {
+  const pages = readdirSync(join(ROOT, "docs")).filter((file) => file.endsWith(".md"));
+  expect(pages.filter((file) => !read("README.md").includes(`(docs/${file})`))).toEqual([]);
+});

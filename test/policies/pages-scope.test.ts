@@ -1,0 +1,180 @@
+import * as fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openTestDatabase } from "../harness/database.ts";
+import type { TestDatabase } from "../harness/database.ts";
+import { asPeer } from "./actors.ts";
+import type { Grant, Scope } from "./actors.ts";
+import { asked, openPagesWorld, SCOPE } from "./pages.ts";
+import type { Session } from "./pages.ts";
+import { list, refusal } from "./verbs.ts";
+
+const NOBODYS = "00000000-0000-4000-8000-0000000000ff";
+
+interface Preview {
+  widens: boolean;
+  widenedBy: string[];
+  resources: {
+    resource: string;
+    rowsBefore: number;
+    rowsAfter: number;
+    rowsGained: number;
+    rowsLost: number;
+    more: boolean;
+    examplesGained: Record<string, unknown>[];
+    examplesLost: Record<string, unknown>[];
+  }[];
+}
+
+let database: TestDatabase;
+let ada: Session;
+let olgas: Grant;
+
+beforeAll(async () => {
+  database = await openTestDatabase();
+  ({ ada, olgas } = await openPagesWorld(database));
+});
+afterAll(() => database.close());
+
+describe("another scope", () => {
+  const preview = async (scope: Scope): Promise<Preview> =>
+    database.transaction((client) =>
+      asked<Preview>(client, ada, "preview_scope($1, $2)", [olgas.id, JSON.stringify(scope)]),
+    );
+  const of = ({ resources }: Preview, name: string): Preview["resources"][number] | undefined =>
+    resources.find(({ resource }) => resource === name);
+
+  test("is shown by the rows that the peer would gain and lose, as it would be served them", async () => {
+    const wider = await preview({ resources: ["tasks", "credentials"], include_teams: "*", include_personal: true });
+    expect(wider).toMatchObject({ widens: true, widenedBy: ["resources", "include_teams", "include_personal"] });
+    expect(of(wider, "tasks")).toMatchObject({ rowsBefore: 1, rowsAfter: 3, rowsGained: 2, rowsLost: 0, more: false });
+    expect(
+      of(wider, "tasks")
+        ?.examplesGained.map(({ title }) => title)
+        .sort(),
+    ).toEqual(["other team", "own"]);
+    expect(of(wider, "credentials")).toMatchObject({ rowsGained: 1 });
+    expect(of(wider, "credentials")?.examplesGained[0]).not.toHaveProperty("secret");
+    expect(of(wider, "notes")).toMatchObject({ rowsBefore: 0, rowsAfter: 0 });
+
+    const other = await preview({ resources: ["notes"], include_teams: ["t1"] });
+    expect(other).toMatchObject({ widens: true, widenedBy: ["resources"] });
+    expect(of(other, "tasks")).toMatchObject({ rowsGained: 0, rowsLost: 1 });
+    expect(of(other, "tasks")?.examplesLost.map(({ title }) => title)).toEqual(["team"]);
+    expect(await preview({ ...SCOPE, max_rows_per_query: 1 })).toMatchObject({ widens: false, widenedBy: [] });
+  });
+
+  test("changes nothing by being looked at, which is in the audit log", async () => {
+    await database.transaction(async (client) => {
+      const before = await asPeer(client, olgas, () => list(client, "tasks"));
+      await asked(client, ada, "preview_scope($1, $2)", [olgas.id, JSON.stringify({ resources: ["notes"] })]);
+      expect(await asPeer(client, olgas, () => list(client, "tasks"))).toEqual(before);
+      const { rows } = await client.query("select verb, actor from federation.list_audit(limit_rows => 1)");
+      expect(rows).toEqual([{ verb: "grant.previewed", actor: "ada" }]);
+      expect(await refusal(asked(client, ada, "preview_scope($1, '{}')", [olgas.id]))).toBe("SCOPE_INVALID");
+      expect(await refusal(asked(client, ada, "preview_scope($1, $2)", [NOBODYS, JSON.stringify(SCOPE)]))).toBe(
+        "NOT_FOUND",
+      );
+    });
+  });
+
+  test("of more than 10 000 rows is compared by the first of them, so that nothing is gained that was only not read", async () => {
+    await database.transaction(async (client) => {
+      await client.query(
+        "insert into app.tasks (title, owner_id, team_id) select 'many', 'olga', 't1' from generate_series(1, 10050)",
+      );
+      const seen = await asked<Preview>(client, ada, "preview_scope($1, $2)", [
+        olgas.id,
+        JSON.stringify({ ...SCOPE, include_personal: true }),
+      ]);
+      const tasks = of(seen, "tasks");
+      expect(tasks).toMatchObject({ more: true, rowsLost: 0 });
+      expect(tasks?.rowsGained).toBeLessThanOrEqual(1);
+      expect(tasks?.rowsBefore).toBeGreaterThan(9_000);
+    });
+  });
+
+  test("is saved over the scope that was shown, and over no other", async () => {
+    await database.transaction(async (client) => {
+      const update = (shown: Scope | null, scope: Scope): Promise<unknown> =>
+        asked(client, ada, "update_scope($1, $2, $3, true)", [
+          olgas.id,
+          JSON.stringify(scope),
+          shown === null ? null : JSON.stringify(shown),
+        ]);
+      const first = { ...SCOPE, include_personal: true };
+      await update(SCOPE, first);
+      expect(await refusal(update(SCOPE, { ...SCOPE, include_teams: "*" }))).toBe("CONFLICT");
+      expect(await refusal(update(null, { ...SCOPE, include_teams: "*" }))).toBe("CONFLICT");
+      expect(await asked(client, ada, '"grant"($1)', [olgas.id])).toMatchObject({ scope: first });
+      await update(first, SCOPE);
+    });
+  });
+
+  test("is in the audit log once it was looked at, with the resources that were compared", async () => {
+    await database.transaction(async (client) => {
+      const scope = { resources: ["notes"], include_teams: ["t1"] };
+      await asked(client, ada, "preview_scope($1, $2)", [olgas.id, JSON.stringify(scope)]);
+      const { rows } = await client.query<{ actor: string; details: unknown }>(
+        "select actor, details from federation.list_audit($1) where verb = 'grant.previewed' limit 1",
+        [olgas.id],
+      );
+      expect(rows).toEqual([
+        { actor: "ada", details: { via: "pages", as: "administrator", scope, resources: ["notes", "tasks"] } },
+      ]);
+    });
+  });
+
+  test("that widens is saved only by who confirms it; one that narrows holds for the peer's next request", async () => {
+    await database.transaction(async (client) => {
+      let shown: Scope = SCOPE;
+      const update = async (scope: Scope, confirm?: boolean): Promise<void> => {
+        await asked(client, ada, "update_scope($1, $2, $3, $4)", [
+          olgas.id,
+          JSON.stringify(scope),
+          JSON.stringify(shown),
+          confirm,
+        ]);
+        shown = scope;
+      };
+      const titles = async (): Promise<number> =>
+        (await asPeer(client, olgas, () => list(client, "tasks"))).rows.length;
+      const wider = { ...SCOPE, include_teams: ["t1", "t2"] };
+      expect(await refusal(update(wider))).toBe("WIDENING_UNCONFIRMED");
+      expect(await refusal(update(wider, false))).toBe("WIDENING_UNCONFIRMED");
+      expect(await titles()).toBe(1);
+      await update(wider, true);
+      expect(await titles()).toBe(2);
+      await update(SCOPE);
+      expect(await titles()).toBe(1);
+      await asked(client, ada, "revoke_grant($1, 'x')", [olgas.id]);
+      expect(await refusal(update(SCOPE))).toBe("CONFLICT");
+    });
+  });
+
+  test("gains no row, of any scope and any row, unless it is told to widen", async () => {
+    const scopes = fc.record(
+      {
+        resources: fc.uniqueArray(fc.constantFrom("tasks", "notes", "credentials"), { minLength: 1 }),
+        excluded_resources: fc.uniqueArray(fc.constantFrom("tasks", "notes")),
+        include_teams: fc.oneof(fc.constant("*"), fc.uniqueArray(fc.constantFrom("t1", "t2", "t3"))),
+        include_personal: fc.boolean(),
+        max_rows_per_query: fc.integer({ min: 1, max: 200 }),
+      },
+      { requiredKeys: ["resources"] },
+    );
+    await database.transaction(async (client) => {
+      let gained = 0;
+      await fc.assert(
+        fc.asyncProperty(scopes, scopes, async (before, after) => {
+          await client.query("select federation.update_grant($1, $2)", [olgas.id, JSON.stringify(before)]);
+          const seen = await asked<Preview>(client, ada, "preview_scope($1, $2)", [olgas.id, JSON.stringify(after)]);
+          const rows = seen.resources.reduce((sum, { rowsGained }) => sum + rowsGained, 0);
+          gained += rows;
+          expect(rows === 0 || seen.widens).toBe(true);
+        }),
+        { numRuns: 40 },
+      );
+      expect(gained).toBeGreaterThan(0);
+    });
+  }, 120_000);
+});

@@ -1,0 +1,51 @@
+import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import type { UseMutationResult, UseQueryResult } from "@tanstack/react-query";
+import type { TadaDocumentNode } from "gql.tada";
+import { ask } from "./request.ts";
+import { keyOf, usePerson } from "./session.ts";
+
+interface AskOptions {
+  /** Asked for only by `refetch`. */
+  onDemand?: boolean;
+  /** Not asked again by itself. */
+  once?: boolean;
+  /** Whether the answer to the last question stays while the next one is under way. */
+  keep?: boolean;
+}
+
+/** Asks the gateway an operation, and again every few seconds. */
+export function useAsk<Result, Variables>(
+  document: TadaDocumentNode<Result, Variables>,
+  variables: Variables,
+  { onDemand = false, once = false, keep = false }: AskOptions = {},
+): UseQueryResult<Result> {
+  const client = useQueryClient();
+  // What one person was answered is no answer to another.
+  const queryKey = [nameOf(document), variables, keyOf(usePerson())];
+  return useQuery<Result>({
+    queryKey,
+    queryFn: () => {
+      const again = (client.getQueryState(queryKey)?.dataUpdateCount ?? 0) > 0;
+      return ask(document, variables, again && !navigator.userActivation.isActive);
+    },
+    enabled: !onDemand,
+    ...(onDemand || once ? { refetchInterval: false as const, staleTime: Infinity } : {}),
+    ...(keep ? { placeholderData: keepPreviousData } : {}),
+  });
+}
+
+/** Something that a person does at the gateway; what is shown is then asked for anew. */
+export function useAct<Result, Variables>(
+  document: TadaDocumentNode<Result, Variables>,
+): UseMutationResult<Result, Error, Variables> {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (variables: Variables) => ask(document, variables),
+    onSuccess: () => client.invalidateQueries({ predicate: (query) => !query.isDisabled() }),
+  });
+}
+
+function nameOf({ definitions }: Pick<TadaDocumentNode, "definitions">): string {
+  const [definition] = definitions;
+  return (definition !== undefined && "operation" in definition ? definition.name?.value : undefined) ?? "";
+}

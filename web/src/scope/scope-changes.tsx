@@ -1,0 +1,100 @@
+import type { ResultOf } from "gql.tada";
+import type { ReactElement } from "react";
+import { graphql } from "../api/graphql.ts";
+import { Badge } from "../ui/badge.tsx";
+import { DataTable } from "../ui/data-table.tsx";
+import { Note } from "../ui/notes.tsx";
+import { Rows } from "../ui/rows.tsx";
+
+/** What another scope would change, counted under the real policies. */
+export const previewMutation = graphql(`
+  mutation PreviewScope($grantId: String!, $scope: JSON!) {
+    previewScope(grantId: $grantId, scope: $scope) {
+      widens
+      widenedBy
+      resources {
+        resource
+        admittedBefore
+        admittedAfter
+        rowsBefore
+        rowsAfter
+        rowsGained
+        rowsLost
+        more
+        examplesGained
+        examplesLost
+      }
+    }
+  }
+`);
+
+/** Rows that a peer would gain and lose. */
+export type Preview = ResultOf<typeof previewMutation>["previewScope"];
+
+const WIDENINGS: Partial<Record<string, string>> = {
+  resources: "more resources",
+  include_teams: "rows of more teams",
+  include_personal: "personal rows",
+  max_rows_per_query: "more rows in one answer",
+};
+
+/** Resource by resource, what the peer would gain and lose, with examples. */
+export function ScopeChanges({ preview, peer }: { preview: Preview; peer: string }): ReactElement {
+  return (
+    <div className="stack">
+      {preview.widens ? (
+        <Note tone="warn">
+          <p>
+            <strong>This widens the grant:</strong>{" "}
+            {preview.widenedBy.map((what) => WIDENINGS[what] ?? what).join(", ")}. It has to be confirmed.
+          </p>
+        </Note>
+      ) : (
+        <Note tone="good">
+          <p>
+            <strong>This does not widen the grant.</strong> It holds for the next request of {peer} once it is saved.
+          </p>
+        </Note>
+      )}
+      <DataTable
+        label="Rows gained and lost"
+        rows={preview.resources}
+        keyOf={({ resource }) => resource}
+        empty="No resource is registered."
+        columns={[
+          { name: "Resource", cell: ({ resource }) => resource },
+          { name: "Before", cell: (change) => served(change.admittedBefore, change.rowsBefore, change.more) },
+          { name: "After", cell: (change) => served(change.admittedAfter, change.rowsAfter, change.more) },
+          { name: "Gains", number: true, cell: ({ rowsGained }) => <Change sign="+" rows={rowsGained} /> },
+          { name: "Loses", number: true, cell: ({ rowsLost }) => <Change sign="−" rows={rowsLost} /> },
+        ]}
+      />
+      {preview.resources.map(({ resource, examplesGained, examplesLost }) => (
+        <div key={resource} className="stack">
+          <Rows title={`${resource}: rows that ${peer} would see, for example`} rows={examplesGained} />
+          <Rows title={`${resource}: rows that ${peer} would no longer see, for example`} rows={examplesLost} />
+        </div>
+      ))}
+    </div>
+  );
+}
+
+function served(admitted: boolean, rows: number, more: boolean): ReactElement {
+  return admitted ? (
+    <>{`${rows.toLocaleString("en")}${more ? " or more" : ""} ${rows === 1 ? "row" : "rows"}`}</>
+  ) : (
+    <Badge>not served</Badge>
+  );
+}
+
+function Change({ sign, rows }: { sign: "+" | "−"; rows: number }): ReactElement {
+  if (rows === 0) {
+    return <span className="soft">none</span>;
+  }
+  return (
+    <strong className={sign === "+" ? "gain" : "loss"}>
+      {sign}
+      {rows.toLocaleString("en")}
+    </strong>
+  );
+}
