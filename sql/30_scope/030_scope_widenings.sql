@@ -9,8 +9,7 @@ as $$
       case
         when exists (
           select from jsonb_array_elements_text(after -> 'resources') as r (name)
-          where not coalesce(after -> 'excluded_resources' ? r.name, false)
-            and (not coalesce(before -> 'resources' ? r.name, false) or coalesce(before -> 'excluded_resources' ? r.name, false))
+          where federation.scope_names(after, r.name) and not federation.scope_names(before, r.name)
         ) then 'resources'
       end,
       case
@@ -26,7 +25,7 @@ as $$
           then 'include_personal'
       end,
       case
-        when coalesce((after ->> 'max_rows_per_query')::integer, 100) > coalesce((before ->> 'max_rows_per_query')::integer, 100)
+        when federation.scope_most_rows(after) > federation.scope_most_rows(before)
           then 'max_rows_per_query'
       end
     ],

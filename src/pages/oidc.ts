@@ -11,11 +11,12 @@ import {
   randomPKCECodeVerifier,
   randomState,
 } from "openid-client";
-import type { Configuration, IDToken } from "openid-client";
+import type { IDToken } from "openid-client";
 import type { Logger } from "pino";
 import { z } from "zod";
 import type { Config } from "../config/schema.ts";
 import { FederationError } from "../errors.ts";
+import { whenAsked } from "../when-asked.ts";
 import type { Keyring } from "../seal/keyring.ts";
 import { seal, unseal } from "../seal/seal.ts";
 
@@ -84,34 +85,23 @@ export function createOidc(options: {
 }): Oidc {
   const { oidc, clientSecret, keyring, log } = options;
   const issuer = new URL(oidc.issuer);
-  let discovered: Promise<Configuration> | undefined;
 
   const unavailable = (cause: unknown): FederationError => {
     log.warn({ err: cause }, "the OpenID Connect provider does not answer as one");
     return new FederationError("UNAVAILABLE", "The provider is not available for now.", { cause, retryAfter: 5 });
   };
-  const provider = async (): Promise<Configuration> => {
-    discovered ??= discovery(
-      issuer,
-      oidc.clientId,
-      undefined,
-      clientSecret === undefined ? None() : ClientSecretPost(clientSecret),
-      {
-        execute: [
-          // A token that came by TLS need not be signed (OpenID Connect Core §3.1.3.7, 6): whoever is between us and the provider, such as a proxy, is not to be believed.
-          enableNonRepudiationChecks,
-          // eslint-disable-next-line @typescript-eslint/no-deprecated -- marked so as to stand out; only of a provider on loopback, the configuration takes no other without TLS
-          ...(issuer.protocol === "http:" ? [allowInsecureRequests] : []),
-        ],
-      },
-    );
-    try {
-      return await discovered;
-    } catch (cause) {
-      discovered = undefined;
+  const provider = whenAsked(() =>
+    discovery(issuer, oidc.clientId, undefined, clientSecret === undefined ? None() : ClientSecretPost(clientSecret), {
+      execute: [
+        // A token that came by TLS need not be signed (OpenID Connect Core §3.1.3.7, 6): whoever is between us and the provider, such as a proxy, is not to be believed.
+        enableNonRepudiationChecks,
+        // eslint-disable-next-line @typescript-eslint/no-deprecated -- marked so as to stand out; only of a provider on loopback, the configuration takes no other without TLS
+        ...(issuer.protocol === "http:" ? [allowInsecureRequests] : []),
+      ],
+    }).catch((cause: unknown) => {
       throw unavailable(cause);
-    }
-  };
+    }),
+  );
 
   return {
     start: async (redirectUri, former) => {

@@ -15,7 +15,7 @@ export interface SignedIn {
 }
 
 /**
- * Signs browsers in and out. Every method throws FederationError UNAUTHENTICATED, with no hint at what was wrong.
+ * Signs browsers in and out. What is refused throws FederationError UNAUTHENTICATED, with no hint at what was wrong.
  * A session that the browser had before ends when it is signed in anew.
  */
 export interface SignIn {
@@ -25,6 +25,7 @@ export interface SignIn {
   byOidc(account: OidcAccount, former: BrowserSession | undefined): Promise<SignedIn>;
   /** Who is signed in by a session. */
   personOf(session: BrowserSession, deadline?: Deadline): Promise<Person>;
+  /** Ends a session; one that has ended is left as it is. */
   out(session: BrowserSession): Promise<void>;
 }
 
@@ -48,7 +49,13 @@ interface OpenedPerson {
  */
 export function createSignIn(sessions: Sessions, adminUrl: string): SignIn {
   const out = async (session: BrowserSession): Promise<void> => {
-    await sessions.asGateway((client) => client.query("select federation.sign_out($1)", [session.hash]));
+    await sessions
+      .asGateway((client) => client.query("select federation.sign_out($1)", [session.hash]))
+      .catch((error: unknown) => {
+        if (asFederationError(error).code !== "UNAUTHENTICATED") {
+          throw error;
+        }
+      });
   };
   const begin = async (
     former: BrowserSession | undefined,
@@ -57,11 +64,7 @@ export function createSignIn(sessions: Sessions, adminUrl: string): SignIn {
     const cookie = randomBytes(32).toString("base64url");
     const { rows } = await open(sessionOf(cookie, false).hash);
     if (former !== undefined) {
-      await out(former).catch((error: unknown) => {
-        if (asFederationError(error).code !== "UNAUTHENTICATED") {
-          throw error;
-        }
-      });
+      await out(former);
     }
     return { cookie, person: personFrom(rows[0]?.person) };
   };

@@ -72,10 +72,16 @@ async function openPostgres(from: "template" | "empty"): Promise<TestDatabase> {
   });
 }
 
-function testDatabase(kind: "pglite" | "postgres", connectionString: string, drop: () => Promise<void>): TestDatabase {
-  const pool = new Pool({ connectionString, pipeline: true, max: 4 });
+/** Connections as a gateway has them, to a database that may go before the last of them has. */
+export function openPool(connectionString: string, max: number): Pool {
+  const pool = new Pool({ connectionString, pipeline: true, max });
   // A database that is dropped ends its idle connections.
   pool.on("error", () => undefined);
+  return pool;
+}
+
+function testDatabase(kind: "pglite" | "postgres", connectionString: string, drop: () => Promise<void>): TestDatabase {
+  const pool = openPool(connectionString, 4);
   return {
     kind,
     connectionString,

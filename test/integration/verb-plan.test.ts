@@ -1,4 +1,4 @@
-import { Pool } from "pg";
+import type { Pool } from "pg";
 import { execute } from "postgraphile/grafast";
 import { parse } from "postgraphile/graphql";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -11,7 +11,7 @@ import type { VerbExecutor } from "../../src/graphile/verb-schema.ts";
 import { VERB_DOCUMENTS } from "../../src/verbs/documents.ts";
 import type { Verb } from "../../src/verbs/documents.ts";
 import { readVerbRequest } from "../../src/verbs/variables.ts";
-import { openTestDatabase } from "../harness/database.ts";
+import { openPool, openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
 import { fingerprintFor } from "../harness/fingerprint.ts";
 import { activeGrant, seedPeople, seedRows } from "../policies/actors.ts";
@@ -28,9 +28,7 @@ let row: string;
 
 beforeAll(async () => {
   database = await openTestDatabase();
-  pool = new Pool({ connectionString: database.connectionString, pipeline: true, max: 2 });
-  // The database may go before the last of its connections has.
-  pool.on("error", () => undefined);
+  pool = openPool(database.connectionString, 2);
   sessions = createSessions(pool, { statementTimeoutMs: 5_000 });
   await database.committed(async (client) => {
     await seedPeople(client, { olga: ["t1"] });

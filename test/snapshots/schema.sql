@@ -2474,7 +2474,7 @@ create function federation.scope_widenings(before jsonb, after jsonb)
   returns text[]
   language sql immutable
   set search_path=""
-  as sha256 ae597c855f78328fae53a61488d1d0a1a0f5008e6214a27d2df48401cf6124f5; -- owner federation_owner
+  as sha256 ccec7a55fb45d2098c290a8ca89252afe05b5e0ef27453fd256d855ca4616edb; -- owner federation_owner
 comment on function federation.scope_widenings(jsonb,jsonb) is 'By which keys a well-formed scope lets out more than another could, whatever rows and memberships there are; empty where it is as narrow or narrower.';
 
 create function federation.scoped_query(prefix text, query tsquery)

@@ -12,11 +12,11 @@ import type { GatewayPaths } from "../../config/paths.ts";
 import type { Config } from "../../config/schema.ts";
 import type { Sessions } from "../../database/session.ts";
 import { createPagesExecutor } from "../../graphile/pages-schema.ts";
-import { whenAsked } from "../../graphile/when-asked.ts";
 import { createAskPages } from "../../pages/ask.ts";
 import { createOidc } from "../../pages/oidc.ts";
 import { createSignIn } from "../../pages/sign-in.ts";
 import { loadKeyring } from "../../seal/keyring.ts";
+import { whenAsked } from "../../when-asked.ts";
 import { createBuiltPages } from "./built-pages.ts";
 import { createPages } from "./pages.ts";
 import type { Pages } from "./pages.ts";
@@ -37,6 +37,7 @@ export function openPages(options: {
   const bucket = createBucket();
   const ask = createAskPages({ ...options, bucket });
   const { oidc, url } = config.pages;
+  // PostGraphile reads the whole catalogue for a schema, and the pages are seldom used.
   const executor = whenAsked(() => createPagesExecutor(options.pool, ask));
   return createPages({
     signIn: createSignIn(sessions, options.adminUrl),

@@ -79,11 +79,7 @@ export function createSignInRoutes({ signIn, oidc, bucket, audit }: SignInOption
     requireOwnPage(request, origin);
     const session = sessionIn(asked, true);
     if (session !== undefined) {
-      await signIn.out(session).catch((error: unknown) => {
-        if (asFederationError(error).code !== "UNAUTHENTICATED") {
-          throw error;
-        }
-      });
+      await signIn.out(session);
     }
     response.setHeader("set-cookie", setCookie("session", undefined, origin));
     response.writeHead(204, { "cache-control": "no-store" }).end();

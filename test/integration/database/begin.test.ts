@@ -1,12 +1,11 @@
-import { Pool } from "pg";
-import type { PoolClient } from "pg";
+import type { Pool, PoolClient } from "pg";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { createSessions } from "../../../src/database/session.ts";
 import type { Sessions } from "../../../src/database/session.ts";
 import { startDeadline } from "../../../src/deadline.ts";
 import { createLocalSource } from "../../../src/source/local-source.ts";
 import type { QuerySource } from "../../../src/source/query-source.ts";
-import { openTestDatabase } from "../../harness/database.ts";
+import { openPool, openTestDatabase } from "../../harness/database.ts";
 import type { TestDatabase } from "../../harness/database.ts";
 import { fingerprintFor } from "../../harness/fingerprint.ts";
 import { activeGrant, seedPeople, seedRows } from "../../policies/actors.ts";
@@ -23,9 +22,7 @@ let failing = false;
 
 beforeAll(async () => {
   database = await openTestDatabase();
-  pool = new Pool({ connectionString: database.connectionString, pipeline: true, max: 1 });
-  // The database may go before the last of its connections has.
-  pool.on("error", () => undefined);
+  pool = openPool(database.connectionString, 1);
   pool.on("connect", failToBegin);
   sessions = createSessions(pool, { statementTimeoutMs: 5_000 });
   grant = await database.committed(async (client) => {

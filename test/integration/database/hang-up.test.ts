@@ -1,9 +1,8 @@
-import { Pool } from "pg";
-import type { PoolClient } from "pg";
+import type { Pool, PoolClient } from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createSessions, noticesHangUps } from "../../../src/database/session.ts";
 import { startDeadline } from "../../../src/deadline.ts";
-import { openTestDatabase } from "../../harness/database.ts";
+import { openPool, openTestDatabase } from "../../harness/database.ts";
 import type { TestDatabase } from "../../harness/database.ts";
 import { seedPeople } from "../../policies/actors.ts";
 
@@ -12,9 +11,7 @@ let pool: Pool;
 
 beforeAll(async () => {
   database = await openTestDatabase();
-  pool = new Pool({ connectionString: database.connectionString, pipeline: true, max: 1 });
-  // The database may go before the last of its connections has.
-  pool.on("error", () => undefined);
+  pool = openPool(database.connectionString, 1);
   await database.committed((client) => seedPeople(client, { olga: ["t1"] }));
 });
 afterAll(async () => {

@@ -2,7 +2,6 @@ import { randomUUID, X509Certificate } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Pool } from "pg";
 import type { PoolClient } from "pg";
 import { createSessions } from "../../../src/database/session.ts";
 import { createLog } from "../../../src/observability/log.ts";
@@ -12,7 +11,7 @@ import { createEmbeddedAuthority, createRoot } from "../../../src/pki/embedded-a
 import { generateKeyPair } from "../../../src/pki/keys.ts";
 import { createRevocations } from "../../../src/revocation/revocations.ts";
 import type { Revocations } from "../../../src/revocation/revocations.ts";
-import { openTestDatabase } from "../../harness/database.ts";
+import { openPool, openTestDatabase } from "../../harness/database.ts";
 import type { TestDatabase } from "../../harness/database.ts";
 import { activeGrant, asRole, seedPeople } from "../../policies/actors.ts";
 import type { Grant } from "../../policies/actors.ts";
@@ -46,8 +45,7 @@ export async function openPublishing(): Promise<Publishing> {
   const database = await openTestDatabase();
   const root = createRoot({ commonName: "work", lifetimeDays: 100 });
   const embedded = createEmbeddedAuthority({ ...root, oidArc: ARC, crlUrl: CRL_URL });
-  const gateways = new Pool({ connectionString: database.connectionString, pipeline: true, max: 4 });
-  gateways.on("error", () => undefined);
+  const gateways = openPool(database.connectionString, 4);
   const sessions = createSessions(gateways, { statementTimeoutMs: 10_000 });
   const directories: string[] = [];
   const directory = (): string => {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { whenAsked } from "../../../src/graphile/when-asked.ts";
+import { whenAsked } from "../../src/when-asked.ts";
 
 test("what is built when it is asked for is built once for all who ask, and again where that failed", async () => {
   let builds = 0;
