@@ -58,6 +58,9 @@ const SHUTDOWN_MS = 10_000;
 /** How long a verb waits for its turn, ms. */
 const TURN_MS = 5_000;
 
+/** How long a connection to the database outlives its last use, ms: with it go the plans that its backend has made. */
+const CONNECTION_IDLE_MS = 300_000;
+
 /** Connections that verbs leave to everything else: audit rows, terms of grants, local users. */
 const CONNECTIONS_LEFT = 2;
 
@@ -118,6 +121,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       pipeline: true,
       max: config.limits.databaseConnections,
       connectionTimeoutMillis: 5_000,
+      idleTimeoutMillis: CONNECTION_IDLE_MS,
       query_timeout: config.limits.statementTimeoutMs + 1_000,
     });
     pool.on("error", (error) => {

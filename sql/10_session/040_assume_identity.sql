@@ -1,28 +1,62 @@
 -- Guarantees: policies that an application brought along see the subject in the settings they read, for this transaction only.
--- Relies on: federation_resources.identity_settings, checked by federation.check_identity_settings at registration.
-create or replace function federation.assume_identity(subject text) returns void
+-- Relies on: federation_resources.identity_settings, checked by federation.check_identity_settings at registration. The function is written from these
+-- rows, and again whenever they change: each request calls it.
+create or replace function federation.rebuild_assume_identity() returns void
+language plpgsql
+volatile
+security definer -- the function it writes must belong to federation_owner
+set search_path = ''
+as $$
+declare
+  body text;
+begin
+  -- Two registrations at once would write it at once, each without the other's settings.
+  perform pg_advisory_xact_lock(hashtext('federation.assume_identity'));
+  select concat('declare ignored text; begin ', string_agg(format('ignored := set_config(%L, %s, true); ', s.key, s.value), '' order by s.key, s.value), 'end')
+  into body
+  from (
+    select distinct
+      s.key,
+      case jsonb_typeof(s.value)
+        when 'string' then format('replace(%L, ''{subject}'', $1)', s.value #>> '{}')
+        else format('replace(%L, ''"{subject}"'', to_jsonb($1)::text)', s.value)
+      end as value
+    from federation.federation_resources r
+    cross join lateral jsonb_each(r.identity_settings -> 'settings') as s
+  ) as s;
+  if body is distinct from (select p.prosrc from pg_proc p where p.oid = to_regprocedure('federation.assume_identity(text)')) then
+    execute format(
+      $f$create or replace function federation.assume_identity(subject text) returns void
+        language plpgsql
+        volatile
+        set search_path = ''
+        as %L$f$,
+      body
+    );
+    revoke all on function federation.assume_identity(text) from public;
+    comment on function federation.assume_identity(text) is
+      'Writes the identity settings of every resource, "{subject}" replaced, for the rest of the transaction. Written by federation.rebuild_assume_identity.';
+  end if;
+end;
+$$;
+revoke all on function federation.rebuild_assume_identity() from public;
+comment on function federation.rebuild_assume_identity() is 'Writes assume_identity from the identity settings of all resources.';
+
+create or replace function federation.tg_federation_resources__assume_identity() returns trigger
 language plpgsql
 volatile
 set search_path = ''
 as $$
-declare
-  setting record;
 begin
-  for setting in
-    select distinct s.key, s.value
-    from federation.federation_resources r
-    cross join lateral jsonb_each(r.identity_settings -> 'settings') as s
-  loop
-    perform set_config(
-      setting.key,
-      case jsonb_typeof(setting.value)
-        when 'string' then replace(setting.value #>> '{}', '{subject}', subject)
-        else replace(setting.value::text, '"{subject}"', to_jsonb(subject)::text)
-      end,
-      true
-    );
-  end loop;
+  perform federation.rebuild_assume_identity();
+  return null;
 end;
 $$;
-revoke all on function federation.assume_identity(text) from public;
-comment on function federation.assume_identity(text) is 'Writes the identity settings of every resource, "{subject}" replaced, for the rest of the transaction.';
+revoke all on function federation.tg_federation_resources__assume_identity() from public;
+comment on function federation.tg_federation_resources__assume_identity() is 'Who is registered is whose settings are written.';
+
+create or replace trigger _400_assume_identity
+after insert or update or delete on federation.federation_resources
+for each statement execute function federation.tg_federation_resources__assume_identity();
+
+select federation.rebuild_assume_identity();

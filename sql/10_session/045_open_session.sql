@@ -1,11 +1,15 @@
 -- Guarantees: the session setting holds for this transaction only and carries a code that nobody else can make.
 create or replace function federation.open_session(session jsonb) returns void
-language sql
+language plpgsql
 volatile
 set search_path = ''
 as $$
-  select set_config('federation.session', federation.mac('session', p.payload) || p.payload, true)
-  from (values ((open_session.session || jsonb_build_object('stamp', federation.session_stamp()))::text)) as p (payload);
+declare
+  payload constant text := session || jsonb_build_object('stamp', federation.session_stamp());
+  -- An assignment is evaluated at once; "perform" would be a query, of each request.
+  ignored constant text := set_config('federation.session', federation.mac('session', payload) || payload, true);
+begin
+end;
 $$;
 revoke all on function federation.open_session(jsonb) from public;
 comment on function federation.open_session(jsonb) is 'Writes the session setting, with its code, for the rest of the transaction.';

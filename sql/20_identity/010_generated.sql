@@ -125,8 +125,16 @@ stable
 security definer -- reads the memberships of the subject
 set search_path = ''
 as $$
+declare
+  as_of constant text := federation.as_of();
+  teams text[] := federation.recall('federation.teams', as_of)::text[];
+  ignored text;
 begin
-  return coalesce(federation.subject_teams(federation.current_subject()), array[]::text[]);
+  if teams is null then
+    teams := coalesce(federation.subject_teams(federation.current_subject()), array[]::text[]);
+    ignored := federation.remember('federation.teams', as_of, teams::text);
+  end if;
+  return teams;
 end;
 $$;
 revoke all on function federation.current_teams() from public;

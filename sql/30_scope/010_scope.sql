@@ -21,7 +21,7 @@ security definer -- reads the grant
 set search_path = ''
 as $$
 begin
-  return exists (select from federation.session_grant g where federation.scope_names(g.scope, resource));
+  return federation.scope_names(federation.session_facts() -> 'scope', resource);
 end;
 $$;
 revoke all on function federation.scope_admits(text) from public;
@@ -35,7 +35,7 @@ security definer -- reads the grant
 set search_path = ''
 as $$
 begin
-  return coalesce((select (g.scope ->> 'include_personal')::boolean from federation.session_grant g), false);
+  return coalesce((federation.session_facts() -> 'scope' ->> 'include_personal')::boolean, false);
 end;
 $$;
 revoke all on function federation.scope_personal() from public;
@@ -48,17 +48,22 @@ stable
 security definer -- reads the grant and the memberships
 set search_path = ''
 as $$
+declare
+  as_of constant text := federation.as_of();
+  teams text[] := federation.recall('federation.scope_teams', as_of)::text[];
+  included jsonb;
+  ignored text;
 begin
-  return coalesce(
-    (
-      select array_agg(t.team)
-      from federation.session_grant g
-      cross join unnest(federation.subject_teams(g.subject_user_id)) as t (team)
-      where g.scope -> 'include_teams' = '"*"'::jsonb
-        or (jsonb_typeof(g.scope -> 'include_teams') = 'array' and g.scope -> 'include_teams' ? t.team)
-    ),
-    array[]::text[]
-  );
+  if teams is null then
+    included := federation.session_facts() -> 'scope' -> 'include_teams';
+    teams := case
+      when included = '"*"' then federation.current_teams()
+      when jsonb_typeof(included) = 'array' then array(select t.team from unnest(federation.current_teams()) as t (team) where included ? t.team)
+      else array[]::text[]
+    end;
+    ignored := federation.remember('federation.scope_teams', as_of, teams::text);
+  end if;
+  return teams;
 end;
 $$;
 revoke all on function federation.scope_teams() from public;
@@ -73,7 +78,7 @@ security definer -- reads the grant
 set search_path = ''
 as $$
 begin
-  return federation.scope_most_rows((select g.scope from federation.session_grant g));
+  return federation.scope_most_rows(federation.session_facts() -> 'scope');
 end;
 $$;
 revoke all on function federation.scope_cap() from public;

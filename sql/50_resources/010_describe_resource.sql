@@ -134,6 +134,31 @@ revoke all on function federation.describe_resource(text) from public;
 grant execute on function federation.describe_resource(text) to federation_peer, federation_user, federation_admin;
 comment on function federation.describe_resource(text) is 'What a query over a resource may name, and whether row-level security and the scope policy are still on its table.';
 
+create or replace function federation.readiness(resource text) returns text
+language plpgsql
+stable
+security definer -- peers cannot read the catalogue of resources
+set search_path = ''
+as $$
+declare
+  what constant text := 'federation.ready_' || md5(resource);
+  snapshot constant text := federation.snapshot_now();
+  ready text := federation.recall(what, snapshot);
+begin
+  if ready is null then
+    select case when d.personal_condition is null then 'whole' else 'by team' end into ready
+    from federation.describe_resource(resource) d
+    where d.is_protected and d.is_prepared;
+    perform federation.remember(what, snapshot, ready, true) where ready is not null;
+  end if;
+  return ready;
+end;
+$$;
+revoke all on function federation.readiness(text) from public;
+grant execute on function federation.readiness(text) to federation_peer;
+comment on function federation.readiness(text) is
+  'How the prepared functions of a protected resource read it as it is now: "by team" or "whole"; null where there are none or they are out of date.';
+
 create or replace function federation.resource_columns(resource text)
 returns table (name name, type text, kind text, is_nullable boolean)
 language sql

@@ -1,30 +1,37 @@
 -- Guarantees: a cursor is of use only where it was made: for this session's grant or user, this resource, filter and order. It can be
 -- neither forged nor read for more than the position of a row the caller was shown.
 create or replace function federation.cursor_context(resource text, filter jsonb, "order" jsonb) returns text
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select jsonb_build_array(
-    s.session ->> 'kind', coalesce(s.session ->> 'grant', s.session ->> 'user'), resource, coalesce(filter, 'null'), coalesce("order", 'null')
-  )::text
-  from federation.current_session() as s (session)
-  where s.session is not null;
+declare
+  session constant jsonb := federation.current_session();
+begin
+  return case when session is not null then
+    jsonb_build_array(
+      session ->> 'kind', coalesce(session ->> 'grant', session ->> 'user'), resource, coalesce(filter, 'null'), coalesce("order", 'null')
+    )::text
+  end;
+end;
 $$;
 revoke all on function federation.cursor_context(text, jsonb, jsonb) from public;
-comment on function federation.cursor_context(text, jsonb, jsonb) is 'What a cursor is bound to.';
+comment on function federation.cursor_context(text, jsonb, jsonb) is 'What a cursor is bound to; null where no session is open.';
 
 create or replace function federation.encode_cursor(resource text, filter jsonb, "order" jsonb, keyset text[]) returns text
-language sql
+language plpgsql
 stable
 security definer -- makes the cursor's code with a key that peers cannot read
 set search_path = ''
 as $$
-  select translate(
-    encode(convert_to(federation.mac('cursor', federation.cursor_context(resource, filter, "order") || p.payload) || p.payload, 'UTF8'), 'base64'),
+declare
+  payload constant text := array_to_json(keyset);
+begin
+  return translate(
+    encode(convert_to(federation.mac('cursor', federation.cursor_context(resource, filter, "order") || payload) || payload, 'UTF8'), 'base64'),
     E'+/=\n', '-_'
-  )
-  from (values (array_to_json(keyset)::text)) as p (payload);
+  );
+end;
 $$;
 revoke all on function federation.encode_cursor(text, jsonb, jsonb, text[]) from public;
 grant execute on function federation.encode_cursor(text, jsonb, jsonb, text[]) to federation_peer, federation_user;

@@ -1,5 +1,18 @@
 -- Guarantees: a page of the rows that row-level security shows to the current role, declared columns only, at most cap of them.
 -- Relies on: the policies, which alone decide which rows; on page_statement for the query, and on prepare_resource for those written beforehand.
+create or replace function federation.has_as_many(teams text[], most integer) returns boolean
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+  return exists (select from unnest(teams) as t (team) where t.team is not null group by t.team having count(*) >= most);
+end;
+$$;
+revoke all on function federation.has_as_many(text[], integer) from public;
+grant execute on function federation.has_as_many(text[], integer) to federation_peer, federation_user;
+comment on function federation.has_as_many(text[], integer) is 'Whether one of these teams is there so often, or more.';
+
 create or replace function federation.list_rows(
   resource text, filter jsonb, "order" jsonb, first integer, after text, cap integer
 ) returns json
@@ -11,6 +24,7 @@ set timezone = 'UTC'
 set intervalstyle = 'postgres'
 as $$
 declare
+  ready text;
   described record;
   filtered record;
   sorted record;
@@ -21,15 +35,10 @@ declare
   statement text;
   page_rows json;
   last_keys text;
+  page_teams text[];
+  most integer;
   next_cursor text;
 begin
-  select d.* into described from federation.describe_resource(resource) d;
-  if not found then
-    raise exception 'The resource is not available.' using errcode = 'MF010';
-  end if;
-  if not described.is_protected then
-    raise exception 'The resource is not available for now.' using errcode = 'MF013';
-  end if;
   if first < 1 then
     raise exception 'A page has at least one row.' using errcode = 'MF012', detail = '{"path": "first"}';
   end if;
@@ -37,20 +46,38 @@ begin
   if after is not null then
     keyset := federation.decode_cursor(resource, filter, "order", after);
   end if;
-  -- Plans are kept for the rights of one role, and teams come from a scope.
-  if current_user <> 'federation_peer' then
-    described.is_prepared := false;
-    described.personal_condition := null;
-  elsif described.personal_condition is not null then
+  -- Plans are kept for the rights of one role.
+  if current_user = 'federation_peer' and nullif(filter, 'null') is null and nullif("order", 'null') is null and array_position(keyset, null) is null then
+    ready := federation.readiness(resource);
+  end if;
+  if ready = 'by team' then
     is_personal := federation.scope_personal();
     teams := federation.scope_teams();
   end if;
 
-  if described.is_prepared and nullif(filter, 'null') is null and nullif("order", 'null') is null and array_position(keyset, null) is null then
-    execute format('select f.* from federation_prepared.%I($1, $2, $3, $4, $5) f', resource || '_list')
-    into page_rows, last_keys
-    using null::text[], page_size, keyset, is_personal, teams;
+  if ready is not null then
+    -- Few rows of each team fill a page. Where they are not enough of one, it is read again, with as many of each as it could take.
+    foreach most in array array[4 + 5 * (page_size + 1) / (1 + coalesce(cardinality(teams), 0)), page_size + 1] loop
+      execute format('select f.* from federation_prepared.%I($1, $2, $3, $4, $5, $6) f', resource || '_list')
+      into page_rows, last_keys, page_teams
+      using null::text[], page_size, keyset, is_personal, teams, least(most, page_size + 1);
+      exit when most > page_size or not federation.has_as_many(page_teams, most);
+    end loop;
   else
+    select d.* into described from federation.describe_resource(resource) d;
+    if not found then
+      raise exception 'The resource is not available.' using errcode = 'MF010';
+    end if;
+    if not described.is_protected then
+      raise exception 'The resource is not available for now.' using errcode = 'MF013';
+    end if;
+    -- A local user has no scope for teams to come from.
+    if current_user <> 'federation_peer' then
+      described.personal_condition := null;
+    elsif described.personal_condition is not null then
+      is_personal := federation.scope_personal();
+      teams := federation.scope_teams();
+    end if;
     select f.* into filtered from federation.filter_conditions(resource, filter) f;
     perform federation.check_values(filtered.vals, filtered.casts);
     select
@@ -64,7 +91,7 @@ begin
     );
     -- Functions that an application's policies call may rely on its search path; nothing else is called under it.
     perform pg_catalog.set_config('search_path', described.search_path, true);
-    execute statement into page_rows, last_keys using filtered.vals, page_size, keyset, is_personal, teams;
+    execute statement into page_rows, last_keys, page_teams using filtered.vals, page_size, keyset, is_personal, teams, page_size + 1;
     perform pg_catalog.set_config('search_path', '', true);
   end if;
 

@@ -27,20 +27,20 @@ declare
   statement text;
   found_row json;
 begin
-  select d.* into described from federation.describe_resource(resource) d;
-  if not found then
-    raise exception 'The resource is not available.' using errcode = 'MF010';
-  end if;
-  if not described.is_protected then
-    raise exception 'The resource is not available for now.' using errcode = 'MF013';
-  end if;
   if id is null then
     raise exception 'A row is named by its id.' using errcode = 'MF012', detail = '{"path": "id"}';
   end if;
   -- Plans are kept for the rights of one role.
-  if described.is_prepared and current_user = 'federation_peer' then
+  if current_user = 'federation_peer' and federation.readiness(resource) is not null then
     execute format('select federation_prepared.%I($1)', resource || '_get') into found_row using id;
   else
+    select d.* into described from federation.describe_resource(resource) d;
+    if not found then
+      raise exception 'The resource is not available.' using errcode = 'MF010';
+    end if;
+    if not described.is_protected then
+      raise exception 'The resource is not available for now.' using errcode = 'MF013';
+    end if;
     select c.type into strict key_type from federation.resource_columns(resource) c where c.name = described.key_column;
     perform federation.check_values(array[id], array[key_type]);
     statement := federation.row_statement(resource, described.table_id, described.key_column, '$1::' || key_type);

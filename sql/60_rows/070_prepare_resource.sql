@@ -1,15 +1,29 @@
 -- Guarantees: what is written beforehand is what a request would be answered by otherwise, from the same place; it belongs to federation_owner, runs
 -- with the rights of whoever calls, who is a peer or nobody, and goes with its resource.
 -- Relies on: page_statement and row_statement; describe_resource, which tells when what was written is out of date.
+create or replace function federation.prepared_functions(resource text, out list text, out get text)
+language sql
+immutable
+set search_path = ''
+as $$
+  select
+    format('federation_prepared.%I(text[], integer, text[], boolean, text[], integer)', resource || '_list'),
+    format('federation_prepared.%I(text)', resource || '_get');
+$$;
+revoke all on function federation.prepared_functions(text) from public;
+comment on function federation.prepared_functions(text) is 'What the functions that are written for a resource are called, with the types of what they take.';
+
 create or replace function federation.forget_prepared(resource text) returns void
 language plpgsql
 volatile
 security definer -- the functions belong to federation_owner
 set search_path = ''
 as $$
+declare
+  named constant record := federation.prepared_functions(resource);
 begin
-  execute format('drop function if exists federation_prepared.%I(text[], integer, text[], boolean, text[])', resource || '_list');
-  execute format('drop function if exists federation_prepared.%I(text)', resource || '_get');
+  execute format('drop function if exists %s', named.list);
+  execute format('drop function if exists %s', named.get);
 end;
 $$;
 revoke all on function federation.forget_prepared(text) from public;
@@ -21,6 +35,7 @@ volatile
 set search_path = ''
 as $$
 declare
+  named constant record := federation.prepared_functions(resource);
   registered federation.federation_resources;
   sorted record;
   key_type text;
@@ -61,7 +76,7 @@ begin
   write_list := format(
     $f$create or replace function federation_prepared.%I(
         vals pg_catalog.text[], page_size pg_catalog.int4, keyset pg_catalog.text[], is_personal pg_catalog.bool, teams pg_catalog.text[],
-        out page_rows pg_catalog.json, out last_keys pg_catalog.text
+        most pg_catalog.int4, out page_rows pg_catalog.json, out last_keys pg_catalog.text, out page_teams pg_catalog.text[]
       )
       language plpgsql
       stable
@@ -73,9 +88,9 @@ begin
       as %L$f$,
     resource || '_list',
     concat(
-      e'#variable_conflict use_column\nbegin\n  if $3 is null then\n    select s.page_rows, s.last_keys into page_rows, last_keys from (', first_page,
-      e') s (page_rows, last_keys);\n  else\n    select s.page_rows, s.last_keys into page_rows, last_keys from (', next_page,
-      e') s (page_rows, last_keys);\n  end if;\nend'
+      e'#variable_conflict use_column\nbegin\n  if $3 is null then\n    select s.page_rows, s.last_keys, s.page_teams into page_rows, last_keys, page_teams from (', first_page,
+      e') s (page_rows, last_keys, page_teams);\n  else\n    select s.page_rows, s.last_keys, s.page_teams into page_rows, last_keys, page_teams from (', next_page,
+      e') s (page_rows, last_keys, page_teams);\n  end if;\nend'
     )
   );
   write_get := format(
@@ -101,17 +116,10 @@ begin
   execute write_list;
   execute write_get;
   perform pg_catalog.set_config('search_path', '', true);
-  execute format('revoke all on function federation_prepared.%I(text[], integer, text[], boolean, text[]) from public', resource || '_list');
-  execute format('revoke all on function federation_prepared.%I(text) from public', resource || '_get');
-  execute format('grant execute on function federation_prepared.%I(text[], integer, text[], boolean, text[]) to federation_peer', resource || '_list');
-  execute format('grant execute on function federation_prepared.%I(text) to federation_peer', resource || '_get');
-  execute format(
-    'comment on function federation_prepared.%I(text[], integer, text[], boolean, text[]) is %L', resource || '_list',
-    'A page in the order of the resource. Written by federation.prepare_resource.'
-  );
-  execute format(
-    'comment on function federation_prepared.%I(text) is %L', resource || '_get', 'A row by its key. Written by federation.prepare_resource.'
-  );
+  execute format('revoke all on function %s, %s from public', named.list, named.get);
+  execute format('grant execute on function %s, %s to federation_peer', named.list, named.get);
+  execute format('comment on function %s is %L', named.list, 'A page in the order of the resource. Written by federation.prepare_resource.');
+  execute format('comment on function %s is %L', named.get, 'A row by its key. Written by federation.prepare_resource.');
   insert into federation.federation_prepared_resources (resource_name, fingerprint, personal_condition, native_policy, roles)
   values (
     resource, federation.resource_fingerprint(registered.table_id, personal.native_policy, roles), personal.condition, personal.native_policy, roles
@@ -156,10 +164,11 @@ as $$
     select r.name, federation.prepare_resource(r.name) as reason
     from federation.federation_resources r
     left join federation.federation_prepared_resources w on w.resource_name = r.name
+    cross join lateral federation.prepared_functions(r.name) as n
     where w.fingerprint is distinct from federation.resource_fingerprint(r.table_id, w.native_policy, w.roles)
       or w.roles is distinct from federation.reading_roles(r.table_id)
-      or to_regprocedure(format('federation_prepared.%I(text)', r.name || '_get')) is null
-      or to_regprocedure(format('federation_prepared.%I(text[], integer, text[], boolean, text[])', r.name || '_list')) is null
+      or to_regprocedure(n.get) is null
+      or to_regprocedure(n.list) is null
   ) as p
   where p.reason is not null;
 $$;

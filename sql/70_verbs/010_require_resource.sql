@@ -33,8 +33,11 @@ security definer -- peers cannot read grants
 set search_path = ''
 as $$
 declare
-  scope constant jsonb := (federation.require_session_grant()).scope;
+  scope constant jsonb := federation.session_facts() -> 'scope';
 begin
+  if scope is null then
+    perform federation.require_session_grant();
+  end if;
   if federation.scope_names(scope, resource) is not true then
     raise exception 'The grant does not reach this resource.' using errcode = 'MF010';
   end if;

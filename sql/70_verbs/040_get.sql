@@ -4,8 +4,10 @@ language plpgsql
 stable
 set search_path = ''
 as $$
+declare
+  -- An assignment is evaluated at once; "perform" would be a query.
+  ignored constant integer := federation.require_resource(resource);
 begin
-  perform federation.require_resource(resource);
   return federation.get_row(resource, id);
 end;
 $$;

@@ -1,20 +1,17 @@
 -- Guarantees: each audit row carries a hash over its content and over the hash before it; rows of one chain are written one after the other.
 -- Relies on: the head of the chain, locked until its transaction ends.
 create or replace function federation.audit_hash(previous_hash bytea, entry federation.federation_audit_log) returns bytea
-language sql
-immutable
-set search_path = ''
-as $$
-  -- Whole numbers for times: the text of a time and of a float changes with settings of the session.
-  select sha256(previous_hash || convert_to(
-    jsonb_build_array(
-      entry.chain, entry.position, (extract(epoch from entry.at) * 1000000)::bigint, entry.grant_id, entry.peer_host, entry.subject_user_id,
-      entry.certificate_serial, entry.verb, entry.resource, encode(entry.query_hash, 'hex'), entry.outcome, entry.code, entry.row_count,
-      entry.bytes_out, (entry.latency_ms::float8 * 1000)::bigint, entry.request_id, entry.trace_id, entry.actor, entry.details
-    )::text,
-    'UTF8'
-  ));
-$$;
+language sql -- of the standard's form, whose names are bound here: it needs no path, and becomes part of whichever function calls it
+stable
+-- Whole numbers for times: the text of a time and of a float changes with settings of the session.
+return sha256(previous_hash || convert_to(
+  jsonb_build_array(
+    (entry).chain, (entry).position, (extract(epoch from (entry).at) * 1000000)::bigint, (entry).grant_id, (entry).peer_host, (entry).subject_user_id,
+    (entry).certificate_serial, (entry).verb, (entry).resource, encode((entry).query_hash, 'hex'), (entry).outcome, (entry).code, (entry).row_count,
+    (entry).bytes_out, ((entry).latency_ms::float8 * 1000)::bigint, (entry).request_id, (entry).trace_id, (entry).actor, (entry).details
+  )::text,
+  'UTF8'
+));
 revoke all on function federation.audit_hash(bytea, federation.federation_audit_log) from public;
 comment on function federation.audit_hash(bytea, federation.federation_audit_log) is 'SHA-256 over the hash before a row and everything that the row says.';
 
@@ -27,7 +24,6 @@ as $$
 declare
   head federation.federation_audit_chains;
   entry federation.federation_audit_log;
-  written integer := 0;
   place tid := nullif(current_setting('federation.audit_head', true), '');
 begin
   -- A transaction that appends often finds its own last version of the head by its place: by the key it would pass every version before, and
@@ -38,30 +34,31 @@ begin
     select c.* into strict head from federation.federation_audit_chains c where c.chain = append_to_chain.chain for update;
     select c.ctid into strict place from federation.federation_audit_chains c where c.chain = append_to_chain.chain;
   end if;
-  foreach entry in array entries loop
-    head.position := head.position + 1;
+  for n in 1..coalesce(cardinality(entries), 0) loop
+    entry := entries[n];
     entry.chain := head.chain;
-    entry.position := head.position;
+    entry.position := head.position + 1;
     entry.previous_hash := head.hash;
-    -- What the table keeps is what is hashed: microseconds.
     entry.hash := federation.audit_hash(head.hash, entry);
+    entries[n] := entry;
+    head.position := entry.position;
     head.hash := entry.hash;
-    insert into federation.federation_audit_log (
-      at, grant_id, peer_host, subject_user_id, certificate_serial, verb, resource, query_hash, outcome, code, row_count, bytes_out,
-      latency_ms, request_id, trace_id, actor, details, chain, position, previous_hash, hash
-    ) values (
-      entry.at, entry.grant_id, entry.peer_host, entry.subject_user_id, entry.certificate_serial, entry.verb, entry.resource,
-      entry.query_hash, entry.outcome, entry.code, entry.row_count, entry.bytes_out, entry.latency_ms, entry.request_id, entry.trace_id,
-      entry.actor, entry.details, entry.chain, entry.position, entry.previous_hash, entry.hash
-    );
-    written := written + 1;
   end loop;
+  -- What the table keeps is what was hashed: microseconds.
+  insert into federation.federation_audit_log (
+    at, grant_id, peer_host, subject_user_id, certificate_serial, verb, resource, query_hash, outcome, code, row_count, bytes_out,
+    latency_ms, request_id, trace_id, actor, details, chain, position, previous_hash, hash
+  )
+  select
+    e.at, e.grant_id, e.peer_host, e.subject_user_id, e.certificate_serial, e.verb, e.resource, e.query_hash, e.outcome, e.code, e.row_count,
+    e.bytes_out, e.latency_ms, e.request_id, e.trace_id, e.actor, e.details, e.chain, e.position, e.previous_hash, e.hash
+  from unnest(entries) as e;
   update federation.federation_audit_chains c
   set position = head.position, hash = head.hash, updated_at = now()
   where c.ctid = place and c.chain = head.chain
   returning c.ctid into strict place;
   perform set_config('federation.audit_head', place::text, true);
-  return written;
+  return coalesce(cardinality(entries), 0);
 end;
 $$;
 revoke all on function federation.append_to_chain(text, federation.federation_audit_log[]) from public;

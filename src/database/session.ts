@@ -1,17 +1,16 @@
 import type { Duplex } from "node:stream";
 import { Pool } from "pg";
-import type { PoolClient, QueryConfig, QueryResult, QueryResultRow } from "pg";
+import type { PoolClient, QueryResult, QueryResultRow } from "pg";
 import { before } from "../deadline.ts";
 import type { Deadline } from "../deadline.ts";
 import { FederationError } from "../errors.ts";
 import type { PeerIdentity } from "../pki/identity.ts";
 import { fromDatabaseError } from "./errors.ts";
+import { roundTrip } from "./round-trip.ts";
+import type { Statement } from "./round-trip.ts";
 
 /** Who a peer's transaction runs as: what its certificate says, and which one that is. */
 export type PeerSession = Pick<PeerIdentity, "grantId" | "subjectUserId" | "serial" | "fingerprint">;
-
-/** One statement. With `rowMode` its rows are arrays. */
-export type Statement = QueryConfig & { rowMode?: "array" };
 
 /** A browser that is signed in to the pages: what its cookie hashes to. */
 export interface BrowserSession {
@@ -76,8 +75,7 @@ export async function noticesHangUps(pool: Pool): Promise<boolean> {
  * Sessions over a pool. Role and settings are always local to the transaction: on the embedded database all clients share one
  * backend.
  *
- * @param pool of clients that pipeline: how a transaction begins, who it runs as and, where it only reads, its query are sent at once. Where one of these
- *   fails, Postgres refuses those behind it; and where not even the transaction began, a query that needs a session refuses by itself.
+ * @param pool of clients that pipeline
  * @param options.statementTimeoutMs what one statement may take
  * @param options.noticesHangUps what the function of that name said of the database
  * @param options.keepsStatements whether each connection has a backend of its own, in which statements are kept by name
@@ -88,7 +86,17 @@ export function createSessions(
 ): Sessions {
   const { statementTimeoutMs } = options;
   const named = (name: string): { name?: string } => (options.keepsStatements === true ? { name } : {});
-  const noticing = options.noticesHangUps === true ? `; set local client_connection_check_interval = ${NOTICE_MS}` : "";
+  const noticing =
+    options.noticesHangUps === true
+      ? [{ ...named("noticing"), text: `set local client_connection_check_interval = ${NOTICE_MS}` }]
+      : [];
+  const commit: Statement = { ...named("commit"), text: "commit" };
+  const opening = (begin: "begin" | "begin read only", timeout: number, enter: readonly Statement[]): Statement[] => [
+    { ...named(begin), text: begin },
+    { text: `set local statement_timeout = ${timeout}` },
+    ...noticing,
+    ...enter,
+  ];
 
   // A backend can only be stopped from another connection. A cancelled one is not used again: the word may come to it late.
   const control =
@@ -118,22 +126,20 @@ export function createSessions(
     }
   };
 
-  const transaction = async <T>(
-    begin: "begin" | "begin read only",
-    enter: readonly Statement[],
-    work: (client: PoolClient) => Promise<T>,
+  /** Has a connection for as long as the work takes: what it left open is rolled back. */
+  const connected = async <T>(
+    work: (client: PoolClient, timeout: number) => Promise<T>,
     deadline?: Deadline,
     timeoutMs = statementTimeoutMs,
   ): Promise<T> => {
     const client = await connect(deadline);
-    const stream = streamOf(client);
     let broken: Error | undefined;
     const onError = (error: Error): void => {
       broken = error;
     };
     let cutting: NodeJS.Timeout | undefined;
     const cut = (): void => {
-      stream.destroy();
+      streamOf(client).destroy();
     };
     const onAbort = (): void => {
       broken = new FederationError("CANCELLED", "The connection was cut.");
@@ -145,77 +151,54 @@ export function createSessions(
       cutting = setTimeout(cut, NOTICE_MS);
       stop(client).catch(cut);
     };
-    const stopListening = (): void => {
-      clearTimeout(cutting);
-      deadline?.signal.removeEventListener("abort", onAbort);
-    };
-    const letGo = (): void => {
-      stopListening();
-      client.off("error", onError);
-      client.release(broken);
-    };
-    const keepFault = (cause: unknown): void => {
-      broken ??= cause instanceof Error ? cause : new Error(String(cause));
-    };
     client.on("error", onError);
     deadline?.signal.addEventListener("abort", onAbort, { once: true });
-    // Of a transaction of one statement, the end is sent along; it is a rollback where something before it failed.
-    let ending: Promise<unknown> | undefined;
     try {
       // It may have aborted when the connection was there and nobody listened yet.
       deadline?.signal.throwIfAborted();
-      const timeout = Math.min(timeoutMs, Math.ceil(deadline?.left() ?? timeoutMs) + GRACE_MS);
-      const opening: Promise<unknown>[] = [];
-      let working: Promise<T> | undefined;
-      // One write instead of one for each.
-      stream.cork();
-      try {
-        opening.push(client.query(`${begin}; set local statement_timeout = ${timeout}${noticing}`));
-        for (const statement of enter) {
-          opening.push(client.query(statement));
-        }
-        if (begin === "begin read only") {
-          working = work(client);
-          ending = client.query("commit");
-        }
-      } finally {
-        stream.uncork();
-      }
-      ending?.catch(keepFault);
-      // What comes behind a refusal fails as well, and says less.
-      for (const sent of [...opening, working]) {
-        sent?.catch(() => undefined);
-      }
-      for (const sent of opening) {
-        await sent;
-      }
-      // What writes waits: were it sent along and not even the transaction began, it would hold, as the login's.
-      const result = await (working ?? work(client));
+      const result = await work(client, Math.min(timeoutMs, Math.ceil(deadline?.left() ?? timeoutMs) + GRACE_MS));
       deadline?.signal.throwIfAborted();
-      if (ending === undefined) {
-        await client.query("commit");
-        letGo();
-      } else {
-        // What was only read holds, however its transaction ends; who hangs up now, with the answer in hand, costs no connection.
-        stopListening();
-        void ending.then(letGo, letGo);
-      }
       return result;
     } catch (error) {
-      if (deadline?.signal.aborted !== true) {
-        await (ending ?? client.query("rollback")).catch(keepFault);
+      if (deadline?.signal.aborted === true) {
+        throw deadline.signal.reason;
       }
-      letGo();
-      throw deadline?.signal.aborted === true ? deadline.signal.reason : fromDatabaseError(error);
+      await client.query("rollback").catch((cause: unknown) => {
+        broken ??= cause instanceof Error ? cause : new Error(String(cause));
+      });
+      throw fromDatabaseError(error);
+    } finally {
+      clearTimeout(cutting);
+      deadline?.signal.removeEventListener("abort", onAbort);
+      client.off("error", onError);
+      client.release(broken);
     }
   };
   const reading =
     (...enter: Statement[]) =>
     <R extends QueryResultRow>(statement: Statement, deadline?: Deadline): Promise<QueryResult<R>> =>
-      transaction("begin read only", enter, (client) => client.query<R>(statement), deadline);
+      connected((client, timeout) => {
+        const before = opening("begin read only", timeout, enter);
+        return roundTrip<R>(client, [...before, statement, commit], before.length);
+      }, deadline);
+  const writing =
+    (...enter: Statement[]) =>
+    <T>(work: (client: PoolClient) => Promise<T>, deadline?: Deadline, timeoutMs?: number): Promise<T> =>
+      connected(
+        async (client, timeout) => {
+          const before = opening("begin", timeout, enter);
+          await roundTrip(client, before, before.length - 1);
+          const result = await work(client);
+          deadline?.signal.throwIfAborted();
+          await client.query("commit");
+          return result;
+        },
+        deadline,
+        timeoutMs,
+      );
+  const role = (name: string): Statement => ({ ...named(name), text: `set local role ${name}` });
   return {
-    asGateway: (work, deadline) =>
-      transaction("begin", [{ text: "set local role federation_gateway" }], work, deadline),
+    asGateway: writing(role("federation_gateway")),
     asPeer: ({ grantId, subjectUserId, serial, fingerprint }, statement, deadline) =>
       reading(
         {
@@ -223,28 +206,22 @@ export function createSessions(
           text: "select federation.enter_as_peer($1, $2, $3, $4)",
           values: [grantId, subjectUserId, serial, fingerprint],
         },
-        { text: "set local role federation_peer" },
+        role("federation_peer"),
       )(statement, deadline),
     asUser: (userId, statement, deadline) =>
       reading(
         { ...named("enter_as_user"), text: "select federation.enter_as_user($1)", values: [userId] },
-        { text: "set local role federation_user" },
+        role("federation_user"),
       )(statement, deadline),
     asPerson: (session, work, deadline, timeoutMs) =>
-      transaction(
-        "begin",
-        [
-          {
-            ...named("enter_as_person"),
-            text: "select federation.enter_as_person($1, $2)",
-            values: [session.hash, session.background],
-          },
-          { text: "set local role federation_pages" },
-        ],
-        work,
-        deadline,
-        timeoutMs,
-      ),
+      writing(
+        {
+          ...named("enter_as_person"),
+          text: "select federation.enter_as_person($1, $2)",
+          values: [session.hash, session.background],
+        },
+        role("federation_pages"),
+      )(work, deadline, timeoutMs),
   };
 }
 

@@ -1,6 +1,6 @@
 import type { QueryResult, QueryResultRow } from "pg";
 import type { PgClient } from "postgraphile/@dataplan/pg";
-import type { Statement } from "../database/session.ts";
+import type { Statement } from "../database/round-trip.ts";
 
 /**
  * A client as PostGraphile wants it, each of whose statements is a transaction of its own.

@@ -3,7 +3,7 @@ import { execute } from "postgraphile/grafast";
 import { Kind } from "postgraphile/graphql";
 import type { DocumentNode, GraphQLSchema, TypeNode } from "postgraphile/graphql";
 import type { PgClient } from "postgraphile/@dataplan/pg";
-import type { Statement } from "../database/session.ts";
+import type { Statement } from "../database/round-trip.ts";
 
 /** What PostGraphile made of a verb's document: the one statement that it sends, whatever the variables are. Its row's first value is JSON as text. */
 export interface VerbPlan {

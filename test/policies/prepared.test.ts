@@ -218,7 +218,7 @@ describe("what changes after a resource was registered holds for the next reques
       const grant = await activeGrant(client, "olga", SCOPE);
       await asPeer(client, grant, async () => {
         const call =
-          "select page_rows from federation_prepared.odd_list(null, 10, null, true, array['1', '2', '3', '4'])";
+          "select page_rows from federation_prepared.odd_list(null, 10, null, true, array['1', '2', '3', '4'], 11)";
         expect(only((await client.query<{ page_rows: unknown[] }>(call)).rows).page_rows).toHaveLength(10);
       });
       await client.query("select federation.revoke_grant($1)", [grant.id]);
@@ -232,7 +232,7 @@ describe("what changes after a resource was registered holds for the next reques
       const grant = await activeGrant(client, "olga", { ...SCOPE, include_personal: false, include_teams: ["1"] });
       await asPeer(client, grant, async () => {
         const { rows } = await client.query<{ page_rows: Record<string, unknown>[] }>(
-          "select page_rows from federation_prepared.odd_list(null, 1000, null, true, array['1', '2', '3', '4'])",
+          "select page_rows from federation_prepared.odd_list(null, 1000, null, true, array['1', '2', '3', '4'], 1001)",
         );
         expect(new Set(only(rows).page_rows.map((row) => row[TEAM]))).toEqual(new Set(["1"]));
       });

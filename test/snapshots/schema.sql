@@ -646,6 +646,28 @@ comment on table federation.federation_user_tokens is 'Bearer tokens of local us
 
 -- views
 
+create view federation.active_grants as
+ SELECT g.id,
+    g.subject_user_id,
+    g.peer_host,
+    g.scope,
+    g.status,
+    g.created_at,
+    g.created_by,
+    g.activated_at,
+    g.expires_at,
+    g.ended_at,
+    g.end_reason,
+    g.requests_per_minute,
+    g.burst,
+    g.audit_mode,
+    c.serial,
+    c.fingerprint
+   FROM federation.federation_grants g
+     JOIN federation.good_certificates c ON c.grant_id = g.id
+  WHERE g.status = 'active'::text AND (g.expires_at IS NULL OR g.expires_at > statement_timestamp()); -- owner federation_owner
+comment on view federation.active_grants is 'Grants that are active at this statement, each with every certificate that is good for it.';
+
 create view federation.good_certificates as
  SELECT serial,
     grant_id,
@@ -683,8 +705,9 @@ create view federation.session_grant as
     g.audit_mode
    FROM federation.current_session() s(session)
      JOIN federation.federation_grants g ON g.id = ((s.session ->> 'grant'::text)::uuid)
-     JOIN federation.good_certificates c ON c.serial = (s.session ->> 'serial'::text) AND c.grant_id = g.id
-  WHERE (s.session ->> 'kind'::text) = 'peer'::text AND g.status = 'active'::text AND (g.expires_at IS NULL OR g.expires_at > statement_timestamp()); -- owner federation_owner
+  WHERE (s.session ->> 'kind'::text) = 'peer'::text AND (EXISTS ( SELECT
+           FROM federation.active_grants a
+          WHERE a.id = g.id AND a.serial = (s.session ->> 'serial'::text))); -- owner federation_owner
 comment on view federation.session_grant is 'The active grant of this transaction''s session, read now; no row where there is none.';
 
 create view home_api.audit_rows with (security_barrier=true) as
@@ -1037,21 +1060,26 @@ create function federation.append_to_chain(chain text, entries federation.federa
   language plpgsql volatile
   set enable_seqscan=off
   set search_path=""
-  as sha256 2dc60784965d991d317400670d661b1cd4e30e9a2eb716ff66efed8d9a767f47; -- owner federation_owner
+  as sha256 f3e7b8b3d66f1b23c1fbd13c679960e160f0b4ceb056c94ad837781ed15b75dc; -- owner federation_owner
 comment on function federation.append_to_chain(text,federation.federation_audit_log[]) is 'Writes rows to the end of a chain, in their order; returns how many. Position and hashes that they bring are replaced.';
+
+create function federation.as_of()
+  returns text
+  language sql stable
+  as sha256 201bfb4fb3696aef95d3cc15da479a5cd1a88fd0edb5a2312a221952c2dd014f; -- owner federation_owner
+comment on function federation.as_of() is 'What a stable function may read once and give again for: the session, the statement and the snapshot. Null where this transaction has written.';
 
 create function federation.assume_identity(subject text)
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 6fe351707fcd2b4f204d94ba3084b95b3635034dc75ab0a6e1ec82f7cc5f9b12; -- owner federation_owner
-comment on function federation.assume_identity(text) is 'Writes the identity settings of every resource, "{subject}" replaced, for the rest of the transaction.';
+  as sha256 c8103b53d60c2e5e716d36f2401a88eecb354d0511ea48330f0d18eb2d1acb39; -- owner federation_owner
+comment on function federation.assume_identity(text) is 'Writes the identity settings of every resource, "{subject}" replaced, for the rest of the transaction. Written by federation.rebuild_assume_identity.';
 
 create function federation.audit_hash(previous_hash bytea, entry federation.federation_audit_log)
   returns bytea
-  language sql immutable
-  set search_path=""
-  as sha256 6c000b96fa8144dfae1be7045aa638cd5c66d310ecfc74086d4f66a280bbd1ce; -- owner federation_owner
+  language sql stable
+  as sha256 b4c4b8cd53fb0c310b19f1574a4cfb9db038b544e2048d4c76b2d46cb5bb626d; -- owner federation_owner
 comment on function federation.audit_hash(bytea,federation.federation_audit_log) is 'SHA-256 over the hash before a row and everything that the row says.';
 
 create function federation.audit_hash_exists(chain text, hash bytea)
@@ -1312,22 +1340,22 @@ create function federation.current_subject()
   returns text
   language plpgsql stable security definer
   set search_path=""
-  as sha256 dc2bf3f4b27427e6b712af23c0b52cdba20766cd721a78db903129287bc7ed11; -- owner federation_owner
+  as sha256 c7fa53c9463698e1f65cb8f6bd6a6d6a484a18fec85186f7487d12c6c319efbf; -- owner federation_owner
 comment on function federation.current_subject() is 'The user whose native rights hold in this transaction: the subject of the active grant, or the local user; else null.';
 
 create function federation.current_teams()
   returns text[]
   language plpgsql stable security definer
   set search_path=""
-  as sha256 c2e2855d5b40985abc12351dae4525b01560bd07e79996caf13c25db568ea15e; -- owner federation_owner
+  as sha256 c26901e3333f64c02fc3b1064f7df10b49ab51a8a45d6b5d570a9b65de39a406; -- owner federation_owner
 comment on function federation.current_teams() is 'The teams of the current subject, read now.';
 
 create function federation.cursor_context(resource text, filter jsonb, "order" jsonb)
   returns text
-  language sql stable
+  language plpgsql stable
   set search_path=""
-  as sha256 043c515afb78c08ccd51d2a39ac9582549542274934050e4eea810888a8a6e6d; -- owner federation_owner
-comment on function federation.cursor_context(text,jsonb,jsonb) is 'What a cursor is bound to.';
+  as sha256 8084fd51302ae1ad8b0fc1ee5568f601e9a7230585e3c4f936cfc43683e23440; -- owner federation_owner
+comment on function federation.cursor_context(text,jsonb,jsonb) is 'What a cursor is bound to; null where no session is open.';
 
 create function federation.decode_cursor(resource text, filter jsonb, "order" jsonb, cursor text)
   returns text[]
@@ -1373,9 +1401,9 @@ comment on function federation.embedding_dimensions(regclass,name) is 'The dimen
 
 create function federation.encode_cursor(resource text, filter jsonb, "order" jsonb, keyset text[])
   returns text
-  language sql stable security definer
+  language plpgsql stable security definer
   set search_path=""
-  as sha256 3943ef60321408fa23fdf8dc503500c4fa95005902ef41403a1edf0ca26ed096; -- owner federation_owner
+  as sha256 4803ede27a4273b386b101bc922004f7fbe44e46659a7390c35b53a685956691; -- owner federation_owner
 comment on function federation.encode_cursor(text,jsonb,jsonb,text[]) is 'A signed cursor for the position of a row.';
 
 create function federation.end_browser_sessions(name text)
@@ -1410,7 +1438,7 @@ create function federation.enter_as_peer(grant_id uuid, subject text, serial tex
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 4c99dc6db7f3830fb1332ab4c569003cc02f9075dd5894b5768853c59df29ff2; -- owner federation_owner
+  as sha256 620f7f36095a0e7b3d8daadd63498c2e02a39758122c7028af28ca996f42e3da; -- owner federation_owner
 comment on function federation.enter_as_peer(uuid,text,text,text) is 'Opens a peer''s session for the rest of the transaction, by the serial and the SHA-256 of its certificate. Raises MF001 to MF007, MF021 and MF401.';
 
 create function federation.enter_as_person(session_hash bytea, background boolean DEFAULT false)
@@ -1508,7 +1536,7 @@ create function federation.forget_prepared(resource text)
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 9511e892bbfbd78b26ecb594f3453734321d3bb0ce559df82f0cfb8a8de925b6; -- owner federation_owner
+  as sha256 52c6f9af43773256f3772afd049f83dc857a298a218d6e951643404e95a14d26; -- owner federation_owner
 comment on function federation.forget_prepared(text) is 'Drops what was written beforehand for a resource.';
 
 create function federation.forget_resource(resource text)
@@ -1532,7 +1560,7 @@ create function federation.get_row(resource text, id text)
   set IntervalStyle=postgres
   set TimeZone=UTC
   set search_path=""
-  as sha256 0414fbdfd5a0a40cbf72f09dab4b37d501a705cdf6ac34579f9c512eb3c9656b; -- owner federation_owner
+  as sha256 4788bbc0079b6b75aa6d71f5d463b92a9464d93c971f200326be03a493e91c73; -- owner federation_owner
 comment on function federation.get_row(text,text) is 'One row by its key, as JSON. Raises MF010, MF011, MF012, MF013.';
 
 create function federation.grant_alert_subject(grant_id uuid)
@@ -1555,6 +1583,13 @@ create function federation.grants_of_current_user()
   set search_path=""
   as sha256 0a204d60b1cb48d6408698afd05f38f7feffffc9f348a800f95c4a30bbbb9c8e; -- owner federation_owner
 comment on function federation.grants_of_current_user() is 'The grants that speak for the local user of this session.';
+
+create function federation.has_as_many(teams text[], most integer)
+  returns boolean
+  language plpgsql immutable
+  set search_path=""
+  as sha256 1dae5d6805b57cb6379be4cbcc4507dffc1a663e513d869fee9512b6c49e8061; -- owner federation_owner
+comment on function federation.has_as_many(text[],integer) is 'Whether one of these teams is there so often, or more.';
 
 create function federation.health_of_my_peers()
   returns TABLE(peer_id uuid, circuit text, last_success_at timestamp with time zone, last_failure_at timestamp with time zone, last_failure_code text, offline_since timestamp with time zone)
@@ -1752,7 +1787,7 @@ create function federation.list_rows(resource text, filter jsonb, "order" jsonb,
   set IntervalStyle=postgres
   set TimeZone=UTC
   set search_path=""
-  as sha256 b49c42bf92b2f364bc559dbbafe3f1258e1d331c5b00f1e9afc93d8e57010867; -- owner federation_owner
+  as sha256 6fb2ad3a6ade21a4b4302945683bb56bdddcd248e0b6f5271fb244ef788056a7; -- owner federation_owner
 comment on function federation.list_rows(text,jsonb,jsonb,integer,text,integer) is 'One page of a resource: {"rows", "nextCursor", "capped"}; 50 rows where first is null, never more than cap. Raises MF010, MF012, MF013.';
 
 create function federation.list_user_tokens()
@@ -1827,9 +1862,9 @@ comment on function federation.open_person(federation.federation_browser_session
 
 create function federation.open_session(session jsonb)
   returns void
-  language sql volatile
+  language plpgsql volatile
   set search_path=""
-  as sha256 942c63da138ba34111feb5310bc39ba803004af820a3ac993c850659a4a5eede; -- owner federation_owner
+  as sha256 7adb6dc78a90624c0683691ba8119e7183b1396ba55b9b2b65fe918f00c09e6a; -- owner federation_owner
 comment on function federation.open_session(jsonb) is 'Writes the session setting, with its code, for the rest of the transaction.';
 
 create function federation.order_terms(resource text, "order" jsonb)
@@ -1846,19 +1881,19 @@ create function federation.page_keys(page jsonb, key_column name)
   as sha256 1dfc46e08e0d35bce5460f79718ec9ccc8be036a7c4dbdb181c131746e45ba0f; -- owner federation_owner
 comment on function federation.page_keys(jsonb,name) is 'The keys of the rows of an answer, in their order; none where it was refused.';
 
-create function federation.page_scan(columns text, table_id regclass, conditions text[], order_clause text)
+create function federation.page_scan(columns text, table_id regclass, conditions text[], order_clause text, most text)
   returns text
   language sql stable
   set search_path=""
-  as sha256 6ccf55ee69143821b0e9195eb4501c3862e575f40ed75c8a68eb4e5578cee989; -- owner federation_owner
-comment on function federation.page_scan(text,regclass,text[],text) is 'One ordered, limited scan of a page.';
+  as sha256 8937a598c74dce4a031e130164e4f72b08993b469648647d1cf6f23cf7976291; -- owner federation_owner
+comment on function federation.page_scan(text,regclass,text[],text,text) is 'One ordered, limited scan of a page.';
 
 create function federation.page_statement(resource text, table_id regclass, conditions text[], ranges text[], order_names name[], descendings boolean[], team_column name, team_type text, personal_condition text)
   returns text
   language plpgsql stable
   set search_path=""
-  as sha256 a1ab22275d95f4876b757b4b5da770774d35c1f1fd9544193feaed23af14650d; -- owner federation_owner
-comment on function federation.page_statement(text,regclass,text[],text[],name[],boolean[],name,text,text) is 'The query for one page: its rows as a JSON array and, where more follow, the position of its last. $1 values of conditions, $2 rows, $3 position, $4 whether rows without a team are of interest, $5 of which teams; without a personal condition $4 and $5 are unused.';
+  as sha256 6afbb60cdf5fb9d9bfb4c79b60aef04862b08ee31dc91a9e37ebd99ba1234b95; -- owner federation_owner
+comment on function federation.page_statement(text,regclass,text[],text[],name[],boolean[],name,text,text) is 'The query for one page: its rows as a JSON array; where more follow, the position of its last; the team of each row and of the one that follows. $1 values of conditions, $2 rows, $3 position, $4 whether rows without a team are of interest, $5 of which teams, $6 how many rows of a team are read: where as many of one team are answered, more of that team may belong to the page. Without a personal condition $4 to $6 are unused.';
 
 create function federation.partition_of_default(starts_at timestamp with time zone, ends_at timestamp with time zone, name text)
   returns void
@@ -1927,8 +1962,15 @@ create function federation.prepare_resources()
   returns TABLE(resource text, reason text)
   language sql volatile security definer rows 1000
   set search_path=""
-  as sha256 a1c7a31bb353924815906e979c40c85219f12cb51bf4823c74cca93f29c18935; -- owner federation_owner
+  as sha256 f4696217dfcba68d1949f4ac1106c0d298b4f3b17a2d297155feaea58361ca87; -- owner federation_owner
 comment on function federation.prepare_resources() is 'Writes beforehand what is missing or out of date, of all resources; returns those of which it cannot, and why.';
+
+create function federation.prepared_functions(resource text, OUT list text, OUT get text)
+  returns record
+  language sql immutable
+  set search_path=""
+  as sha256 aad5f60260199d0c246049cd56176bb990c1cb3d58216562ba97d7bf8f50bb7b; -- owner federation_owner
+comment on function federation.prepared_functions(text) is 'What the functions that are written for a resource are called, with the types of what they take.';
 
 create function federation.preview_resource(grant_id uuid, resource text, before jsonb, after jsonb)
   returns jsonb
@@ -2055,6 +2097,13 @@ create function federation.read_hits(resource text, keys text[], query text, sta
   as sha256 1ac38e877b67abba052f0e89ebb722745f61b658efaf286eef625ba3448a4f58; -- owner federation_owner
 comment on function federation.read_hits(text,text[],text,text) is 'Rows by their keys, as JSON, each with its snippet.';
 
+create function federation.readiness(resource text)
+  returns text
+  language plpgsql stable security definer
+  set search_path=""
+  as sha256 4d125dd5c2e7262ac0a84981b9f0343e68afc47f0f9691dc6d058ad1db094791; -- owner federation_owner
+comment on function federation.readiness(text) is 'How the prepared functions of a protected resource read it as it is now: "by team" or "whole"; null where there are none or they are out of date.';
+
 create function federation.reading_roles(table_id regclass)
   returns oid[]
   language sql stable
@@ -2069,12 +2118,26 @@ create function federation.rebind_identity()
   as sha256 777dc460d78622bce0d54b5ff16a0f2d46e39a944b7187954dc685ab07983f25; -- owner federation_owner
 comment on function federation.rebind_identity() is 'Binds the tables of users and memberships again, as they are bound; with the rights of whoever calls it, as federation.bind_identity.';
 
+create function federation.rebuild_assume_identity()
+  returns void
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 6f95041754c7bd41fa60d2b02af5c253674616c2467858181222e55e1afa4b31; -- owner federation_owner
+comment on function federation.rebuild_assume_identity() is 'Writes assume_identity from the identity settings of all resources.';
+
 create function federation.rebuild_identity_functions()
   returns void
   language plpgsql volatile security definer
   set search_path=""
   as sha256 46578c3a0898baf80912385d4af7a7629f124a93620685f94d62e6a96d394618; -- owner federation_owner
 comment on function federation.rebuild_identity_functions() is 'Writes subject_exists, subject_key and subject_teams from the bound identity.';
+
+create function federation.recall(what text, as_of text)
+  returns text
+  language plpgsql stable
+  set search_path=""
+  as sha256 2bf41ce3b67ef682eced369f8b443b8138f72987b086d65fe5d2b3a5db6782ba; -- owner federation_owner
+comment on function federation.recall(text,text) is 'What was remembered under this name as of now; null where nothing was.';
 
 create function federation.record_certificate(serial text, grant_id uuid, fingerprint text, not_before timestamp with time zone, not_after timestamp with time zone, renewed_from text DEFAULT NULL::text, enrollment_token text DEFAULT NULL::text)
   returns void
@@ -2131,6 +2194,13 @@ create function federation.registered_resource(name text)
   set search_path=""
   as sha256 ef0daa7e7ea119b34a5c33f568c17e31431782417960e669ee065947cdde54d3; -- owner federation_owner
 comment on function federation.registered_resource(text) is 'A resource as the pages show it. Raises MF040.';
+
+create function federation.remember(what text, as_of text, facts text, beyond_transaction boolean DEFAULT false)
+  returns void
+  language plpgsql stable
+  set search_path=""
+  as sha256 3a631a47540c0ffe611e3ed6358fb7554de3e2fef623c4e66caab42a02561fc5; -- owner federation_owner
+comment on function federation.remember(text,text,text,boolean) is 'Remembers facts as of now, with a code that nobody else can make.';
 
 create function federation.remove_administrator(name text)
   returns void
@@ -2206,7 +2276,7 @@ create function federation.require_resource(resource text)
   returns integer
   language plpgsql stable security definer
   set search_path=""
-  as sha256 9172e44bebd87581b3929ac2abd319ebd7597a3df012fe2d8e7e32523a3d2f4e; -- owner federation_owner
+  as sha256 4efba1ad600d8de2b19f84d1f493b80c9676a132108b17015ba608cfa86828c3; -- owner federation_owner
 comment on function federation.require_resource(text) is 'The most rows that one query may return. Raises MF001 to MF007 unless the grant is active, MF010 unless its scope admits the resource.';
 
 create function federation.require_role(role_name name)
@@ -2420,14 +2490,14 @@ create function federation.scope_admits(resource text)
   returns boolean
   language plpgsql stable security definer
   set search_path=""
-  as sha256 a4a19444e55850edf14e5907fc92cd53f46453b1622c8a041e55452abbfc5b14; -- owner federation_owner
+  as sha256 bf1fc4fe97cccbdc2476d3096a4e5ff835045ac8be769296aef456215491e3d9; -- owner federation_owner
 comment on function federation.scope_admits(text) is 'Whether the active grant''s scope names the resource and does not exclude it; excluding wins.';
 
 create function federation.scope_cap()
   returns integer
   language plpgsql stable security definer
   set search_path=""
-  as sha256 40ad9acc44ef5e97c56ba3af51e95aa0a504736d73ca88520f15c20c590efd11; -- owner federation_owner
+  as sha256 a62def9ef941e73a822e224f4fc5d5d9507f069b24c06860a919e158e7c2dfde; -- owner federation_owner
 comment on function federation.scope_cap() is 'The most rows one query may return under the active grant: 100 where the scope is silent.';
 
 create function federation.scope_most_rows(scope jsonb)
@@ -2453,7 +2523,7 @@ create function federation.scope_personal()
   returns boolean
   language plpgsql stable security definer
   set search_path=""
-  as sha256 36cdc2aff7bd3312a541694f87154392be81309d7b96ddce5b157f317018a0bf; -- owner federation_owner
+  as sha256 694f6397d157ff75ce031089ead51ed0ceb32fc925bb67a8f3eddd37640acc29; -- owner federation_owner
 comment on function federation.scope_personal() is 'Whether rows with no team are in scope; false where the scope is silent.';
 
 create function federation.scope_policy_statement(name text, table_id regclass, team text)
@@ -2467,7 +2537,7 @@ create function federation.scope_teams()
   returns text[]
   language plpgsql stable security definer
   set search_path=""
-  as sha256 0a9d6c397282c300495f4109f82536e26d06a20c5b85180be595ec83ae0b5378; -- owner federation_owner
+  as sha256 68eadabc04b35dcb6812b2971611199c26ed08a419152b65bfaeaaca53952688; -- owner federation_owner
 comment on function federation.scope_teams() is 'The teams in scope: those that the scope includes and the subject is a member of now; none where the scope is silent.';
 
 create function federation.scope_widenings(before jsonb, after jsonb)
@@ -2603,6 +2673,13 @@ create function federation.send_notice(notice jsonb)
   set search_path=""
   as sha256 b37c6838ebb538bf2a92bc83306d423bd0ef62895dec6901ef1d20d9dbb788c2; -- owner federation_owner
 comment on function federation.send_notice(jsonb) is 'Sends one notice on the channel federation_grants, a few hundred bytes at most; {"all": true} after the first thousand of a transaction.';
+
+create function federation.session_facts()
+  returns jsonb
+  language plpgsql stable
+  set search_path=""
+  as sha256 3ec9431aa7ead673b0a84c5c428d911d315b0d651177143bf4b669f43839bce8; -- owner federation_owner
+comment on function federation.session_facts() is 'Of the active grant its {"subject", "scope"}, of a local user the {"subject"}; {} where there is neither. Read once a statement.';
 
 create function federation.session_prefixes(resource text)
   returns text[]
@@ -2743,6 +2820,12 @@ create function federation.single_key(table_id regclass)
   as sha256 de48789c26ac27217170c1af12cf52e8384b32dd2eed3052d43a712f1b39b0fc; -- owner federation_owner
 comment on function federation.single_key(regclass) is 'The column of a primary key of one column; null where there is none.';
 
+create function federation.snapshot_now()
+  returns text
+  language sql stable
+  as sha256 1926dc18eeac030955838d7762ce51200531b0efb5841c94f67c6312dfc9a5b9; -- owner federation_owner
+comment on function federation.snapshot_now() is 'What is the same as long as nothing was committed in the whole server, by this backend or another. Null where this transaction has written.';
+
 create function federation.start_browser_session(session federation.federation_browser_sessions)
   returns jsonb
   language plpgsql volatile
@@ -2864,6 +2947,13 @@ create function federation.tg_federation_grants__notify()
   set search_path=""
   as sha256 297cbedb9c38301c10124090ae6c97ca6116aa6bf8d7463579ae2793151e229a; -- owner federation_owner
 comment on function federation.tg_federation_grants__notify() is 'Tells gateways that a grant has another status or, as "changed", another scope.';
+
+create function federation.tg_federation_resources__assume_identity()
+  returns trigger
+  language plpgsql volatile
+  set search_path=""
+  as sha256 6f3061e6fe7a9b36308db2f2241ec6e5291fe74859d78c97145077ce59ebca68; -- owner federation_owner
+comment on function federation.tg_federation_resources__assume_identity() is 'Who is registered is whose settings are written.';
 
 create function federation.tg_federation_resources__prepare()
   returns trigger
@@ -2996,7 +3086,7 @@ create function federation.write_prepared(resource text)
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 37255a3fa36d2fbaf761e5208e1deb014ef4a868b72296789f06c90c822b1394; -- owner federation_owner
+  as sha256 02439da3b1adf573d105ddcb6276e4a54008255e64add3e01c13b37faf0e0634; -- owner federation_owner
 comment on function federation.write_prepared(text) is 'Writes the functions of a resource in federation_prepared, as whoever calls. Raises what keeps it from that.';
 
 create function federation_api.capabilities()
@@ -3010,7 +3100,7 @@ create function federation_api.get(resource text, id text)
   returns json
   language plpgsql stable
   set search_path=""
-  as sha256 7cb18049ead9f3d0d2476a43fa8e2b3639d5e73f4ca7fa06e904b0b0148a3909; -- owner federation_owner
+  as sha256 11024b6851ed618e2a58ab10780fc6257bb266feda0166a8944e04e1d04c2aee; -- owner federation_owner
 comment on function federation_api.get(text,text) is 'One row of a resource by its key.';
 
 create function federation_api.list(resource text, filter jsonb DEFAULT NULL::jsonb, "order" jsonb DEFAULT NULL::jsonb, first integer DEFAULT NULL::integer, after text DEFAULT NULL::text)
@@ -3035,14 +3125,14 @@ create function federation_prepared.credentials_get(id text)
   as sha256 ada12840eca83898f2c2f45c2b71ca5745f284dd341855302ae459d8669ff4fa; -- owner federation_owner
 comment on function federation_prepared.credentials_get(text) is 'A row by its key. Written by federation.prepare_resource.';
 
-create function federation_prepared.credentials_list(vals text[], page_size integer, keyset text[], is_personal boolean, teams text[], OUT page_rows json, OUT last_keys text)
+create function federation_prepared.credentials_list(vals text[], page_size integer, keyset text[], is_personal boolean, teams text[], most integer, OUT page_rows json, OUT last_keys text, OUT page_teams text[])
   returns record
   language plpgsql stable
   set enable_bitmapscan=off
   set plan_cache_mode=force_generic_plan
   set search_path=""
-  as sha256 66fcc8c9eadd92a3f54a0f5aa5c478aa4292e60edfed7aabaffe543316101053; -- owner federation_owner
-comment on function federation_prepared.credentials_list(text[],integer,text[],boolean,text[]) is 'A page in the order of the resource. Written by federation.prepare_resource.';
+  as sha256 5717ab0b2b906d7f033f585f4799044f5a3cc9cf0177993424a95e513841e16f; -- owner federation_owner
+comment on function federation_prepared.credentials_list(text[],integer,text[],boolean,text[],integer) is 'A page in the order of the resource. Written by federation.prepare_resource.';
 
 create function federation_prepared.notes_get(id text)
   returns json
@@ -3052,14 +3142,14 @@ create function federation_prepared.notes_get(id text)
   as sha256 7f4f1ba3dc89136a781183f8e19b8b1233597652196538d66f4141e5304db90e; -- owner federation_owner
 comment on function federation_prepared.notes_get(text) is 'A row by its key. Written by federation.prepare_resource.';
 
-create function federation_prepared.notes_list(vals text[], page_size integer, keyset text[], is_personal boolean, teams text[], OUT page_rows json, OUT last_keys text)
+create function federation_prepared.notes_list(vals text[], page_size integer, keyset text[], is_personal boolean, teams text[], most integer, OUT page_rows json, OUT last_keys text, OUT page_teams text[])
   returns record
   language plpgsql stable
   set enable_bitmapscan=off
   set plan_cache_mode=force_generic_plan
   set search_path=""
-  as sha256 aa11ab7dc0e6b32926198ca486f534292efb18bf64283670a9e9afe9a7c84783; -- owner federation_owner
-comment on function federation_prepared.notes_list(text[],integer,text[],boolean,text[]) is 'A page in the order of the resource. Written by federation.prepare_resource.';
+  as sha256 a81d0a975aa45cf478831712efd5a0e87d6d0b8a04e610bcd927ccebf0feae50; -- owner federation_owner
+comment on function federation_prepared.notes_list(text[],integer,text[],boolean,text[],integer) is 'A page in the order of the resource. Written by federation.prepare_resource.';
 
 create function federation_prepared.projects_get(id text)
   returns json
@@ -3069,14 +3159,14 @@ create function federation_prepared.projects_get(id text)
   as sha256 ee8a8c9238390ef9df87f7e0b4f97e4e2fb70331c137e0c3cb2045249d5d1065; -- owner federation_owner
 comment on function federation_prepared.projects_get(text) is 'A row by its key. Written by federation.prepare_resource.';
 
-create function federation_prepared.projects_list(vals text[], page_size integer, keyset text[], is_personal boolean, teams text[], OUT page_rows json, OUT last_keys text)
+create function federation_prepared.projects_list(vals text[], page_size integer, keyset text[], is_personal boolean, teams text[], most integer, OUT page_rows json, OUT last_keys text, OUT page_teams text[])
   returns record
   language plpgsql stable
   set enable_bitmapscan=off
   set plan_cache_mode=force_generic_plan
   set search_path=""
-  as sha256 7be4927ae1de8cdd0cc491624ce573a857de169886bc1489288335680250ce77; -- owner federation_owner
-comment on function federation_prepared.projects_list(text[],integer,text[],boolean,text[]) is 'A page in the order of the resource. Written by federation.prepare_resource.';
+  as sha256 069c897075613ebe7cbe06b46e09d916834e02f8b268e078353c99fb89fefd52; -- owner federation_owner
+comment on function federation_prepared.projects_list(text[],integer,text[],boolean,text[],integer) is 'A page in the order of the resource. Written by federation.prepare_resource.';
 
 create function federation_prepared.tasks_get(id text)
   returns json
@@ -3086,14 +3176,14 @@ create function federation_prepared.tasks_get(id text)
   as sha256 7efd53c3f6eff5c2f8d922d1d2ad0277fadee398c2b1c78cc4d53cd3b37446b5; -- owner federation_owner
 comment on function federation_prepared.tasks_get(text) is 'A row by its key. Written by federation.prepare_resource.';
 
-create function federation_prepared.tasks_list(vals text[], page_size integer, keyset text[], is_personal boolean, teams text[], OUT page_rows json, OUT last_keys text)
+create function federation_prepared.tasks_list(vals text[], page_size integer, keyset text[], is_personal boolean, teams text[], most integer, OUT page_rows json, OUT last_keys text, OUT page_teams text[])
   returns record
   language plpgsql stable
   set enable_bitmapscan=off
   set plan_cache_mode=force_generic_plan
   set search_path=""
-  as sha256 d7ad043b73b5f0439edb6a30b9c8fa565e9b68f1d7baa625de642b7e47ad9e62; -- owner federation_owner
-comment on function federation_prepared.tasks_list(text[],integer,text[],boolean,text[]) is 'A page in the order of the resource. Written by federation.prepare_resource.';
+  as sha256 7d2d75c2c240a575b95e3aea3d54677930e7be92ea873c2dc21b2747412a9bca; -- owner federation_owner
+comment on function federation_prepared.tasks_list(text[],integer,text[],boolean,text[],integer) is 'A page in the order of the resource. Written by federation.prepare_resource.';
 
 -- triggers
 
@@ -3142,6 +3232,8 @@ CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federat
 CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_identity DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('identity', '{}');
 
 CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_peers DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('peer', '{sealed_key,root_certificate_der,certificate_chain_der,trusted_roots_der}');
+
+CREATE TRIGGER _400_assume_identity AFTER INSERT OR DELETE OR UPDATE ON federation.federation_resources FOR EACH STATEMENT EXECUTE FUNCTION federation.tg_federation_resources__assume_identity();
 
 CREATE TRIGGER _500_prepare AFTER DELETE OR UPDATE ON federation.federation_resources FOR EACH ROW EXECUTE FUNCTION federation.tg_federation_resources__prepare();
 
