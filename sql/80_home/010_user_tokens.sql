@@ -55,17 +55,21 @@ grant execute on function federation.revoke_user_token(uuid) to federation_admin
 comment on function federation.revoke_user_token(uuid) is 'Ends a bearer token. Raises MF011.';
 
 create or replace function federation.user_of_token(token text) returns text
-language sql
+language plpgsql -- whose plan is kept: each request of a local user asks
 stable strict
 security definer -- the gateway has no right on tokens
 set search_path = ''
 as $$
-  select t.user_id
-  from federation.federation_user_tokens t
-  where t.token_hash = sha256(convert_to(token, 'UTF8'))
-    and t.revoked_at is null
-    and (t.expires_at is null or t.expires_at > statement_timestamp())
-    and federation.subject_exists(t.user_id);
+begin
+  return (
+    select t.user_id
+    from federation.federation_user_tokens t
+    where t.token_hash = sha256(convert_to(token, 'UTF8'))
+      and t.revoked_at is null
+      and (t.expires_at is null or t.expires_at > statement_timestamp())
+      and federation.subject_exists(t.user_id)
+  );
+end;
 $$;
 revoke all on function federation.user_of_token(text) from public;
 grant execute on function federation.user_of_token(text) to federation_gateway;

@@ -43,14 +43,15 @@ export function createTerms(sessions: Sessions, requestsPerMinute: number, log: 
   let swept = performance.now();
 
   const read = async (grantId: string): Promise<GrantTerms> => {
-    const { rows } = await sessions.asGateway((client) =>
-      client.query<{
-        requests_per_minute: number | null;
-        burst: number | null;
-        audit_mode: "async" | "strict";
-        peer_host: string;
-      }>("select requests_per_minute, burst, audit_mode, peer_host from federation.grant_terms($1)", [grantId]),
-    );
+    const { rows } = await sessions.asGatewayOnce<{
+      requests_per_minute: number | null;
+      burst: number | null;
+      audit_mode: "async" | "strict";
+      peer_host: string;
+    }>({
+      text: "select requests_per_minute, burst, audit_mode, peer_host from federation.grant_terms($1)",
+      values: [grantId],
+    });
     return {
       requestsPerMinute: rows[0]?.requests_per_minute ?? requestsPerMinute,
       burst: rows[0]?.burst ?? null,

@@ -13,7 +13,7 @@ export async function sayWhetherAway(sessions: Sessions, gateway: string, away: 
       ]
     : ["select federation.resolve_alert('VALKEY_AWAY', $1)", [gateway]];
   try {
-    await sessions.asGateway((client) => client.query(statement, values));
+    await sessions.asGatewayOnce({ text: statement, values: values });
   } catch (error) {
     log.warn({ err: error }, "an alert could not be written");
   }

@@ -71,9 +71,10 @@ export function createAuditQueue(
       const batch = entries.slice(0, options.batchSize);
       const missing = gap;
       const rows = missing === undefined ? batch : [...batch, gapEntry(missing)];
-      await sessions.asGateway((client) =>
-        client.query("select federation.append_audit($1, $2)", [JSON.stringify(rows), chain]),
-      );
+      await sessions.asGatewayOnce({
+        text: "select federation.append_audit($1, $2)",
+        values: [JSON.stringify(rows), chain],
+      });
       entries.splice(0, batch.length);
       for (const entry of batch) {
         awaited.get(entry)?.();

@@ -16,9 +16,10 @@ export async function createAuthenticator(sessions: Sessions, config: Config): P
   return async (authorization) => {
     const token = /^Bearer ([A-Za-z0-9_.~+/=-]{1,8192})$/i.exec(authorization ?? "")?.[1];
     if (token?.startsWith("mosaic_") === true) {
-      const { rows } = await sessions.asGateway((client) =>
-        client.query<{ user_id: string | null }>("select federation.user_of_token($1) as user_id", [token]),
-      );
+      const { rows } = await sessions.asGatewayOnce<{ user_id: string | null }>({
+        text: "select federation.user_of_token($1) as user_id",
+        values: [token],
+      });
       const userId = rows[0]?.user_id ?? undefined;
       if (userId !== undefined) {
         return userId;

@@ -27,6 +27,8 @@ export interface BrowserSession {
 export interface Sessions {
   /** As the gateway itself: enrollment, audit, settings. Read-write. */
   asGateway<T>(work: (client: PoolClient) => Promise<T>, deadline?: Deadline): Promise<T>;
+  /** The same with one statement, sent along with its transaction. */
+  asGatewayOnce<R extends QueryResultRow>(statement: Statement, deadline?: Deadline): Promise<QueryResult<R>>;
   /** As a peer under a grant. Read-only; the statement refuses by itself where there is no session. Throws the grant's state as its code. */
   asPeer<R extends QueryResultRow>(
     session: PeerSession,
@@ -174,11 +176,11 @@ export function createSessions(
       client.release(broken);
     }
   };
-  const reading =
-    (...enter: Statement[]) =>
+  const once =
+    (begin: "begin" | "begin read only", ...enter: Statement[]) =>
     <R extends QueryResultRow>(statement: Statement, deadline?: Deadline): Promise<QueryResult<R>> =>
       connected((client, timeout) => {
-        const before = opening("begin read only", timeout, enter);
+        const before = opening(begin, timeout, enter);
         return roundTrip<R>(client, [...before, statement, commit], before.length);
       }, deadline);
   const writing =
@@ -199,8 +201,10 @@ export function createSessions(
   const role = (name: string): Statement => ({ ...named(name), text: `set local role ${name}` });
   return {
     asGateway: writing(role("federation_gateway")),
+    asGatewayOnce: once("begin", role("federation_gateway")),
     asPeer: ({ grantId, subjectUserId, serial, fingerprint }, statement, deadline) =>
-      reading(
+      once(
+        "begin read only",
         {
           ...named("enter_as_peer"),
           text: "select federation.enter_as_peer($1, $2, $3, $4)",
@@ -209,7 +213,8 @@ export function createSessions(
         role("federation_peer"),
       )(statement, deadline),
     asUser: (userId, statement, deadline) =>
-      reading(
+      once(
+        "begin read only",
         { ...named("enter_as_user"), text: "select federation.enter_as_user($1)", values: [userId] },
         role("federation_user"),
       )(statement, deadline),

@@ -50,12 +50,13 @@ export function createRenewal(options: {
   /** Runs a step of a renewal. What the database refuses leaves nothing there, so that the alert of it is a transaction of its own. */
   const step = async ({ grantId, serial }: PeerIdentity, deadline: Deadline, statement: string, values: unknown[]) => {
     try {
-      await sessions.asGateway((client) => client.query(statement, values), deadline);
+      await sessions.asGatewayOnce({ text: statement, values: values }, deadline);
     } catch (error) {
       if (error instanceof FederationError && error.code === "CONFLICT") {
-        await sessions.asGateway((client) =>
-          client.query("select federation.alert_renewal_conflict($1, $2)", [grantId, serial]),
-        );
+        await sessions.asGatewayOnce({
+          text: "select federation.alert_renewal_conflict($1, $2)",
+          values: [grantId, serial],
+        });
       }
       throw error;
     }

@@ -1,4 +1,5 @@
 import "./environment.ts";
+import { LRUCache } from "lru-cache";
 import type { Pool } from "pg";
 import { makeSchema } from "postgraphile";
 import { makePgService } from "postgraphile/adaptors/pg";
@@ -30,6 +31,9 @@ export interface HomeExecutor {
   (request: HomeRequest): Promise<ExecutionResult>;
   schema: GraphQLSchema;
 }
+
+/** How much text of documents is kept with what was made of it, characters. */
+const KEPT_DOCUMENTS = 250_000;
 
 const typeDefs = gql`
   extend type Query {
@@ -133,16 +137,34 @@ export async function createHomeExecutor(pool: Pool, sessions: Sessions, queries
     pgServices: [makePgService({ pool, schemas: ["home_api"], pubsub: false })],
   });
 
-  const run = async ({ query, variables, operationName, asked }: HomeRequest): Promise<ExecutionResult> => {
+  // Grafast keeps what it planned with the document: a text that comes again is neither parsed nor planned again.
+  const documents = new LRUCache<string, DocumentNode>({
+    maxSize: KEPT_DOCUMENTS,
+    sizeCalculation: (_document, text) => text.length + 1,
+  });
+  const documentOf = (query: string): DocumentNode | readonly GraphQLError[] => {
+    const known = documents.get(query);
+    if (known !== undefined) {
+      return known;
+    }
     let document: DocumentNode;
     try {
       document = parse(query, { maxTokens: 2_000 });
     } catch (error) {
-      return { errors: [withCode(error as GraphQLError, "BAD_REQUEST")] };
+      return [error as GraphQLError];
     }
     const faults = validate(schema, document);
     if (faults.length > 0) {
-      return { errors: faults.map((fault) => withCode(fault, "BAD_REQUEST")) };
+      return faults;
+    }
+    documents.set(query, document);
+    return document;
+  };
+
+  const run = async ({ query, variables, operationName, asked }: HomeRequest): Promise<ExecutionResult> => {
+    const document = documentOf(query);
+    if (!("kind" in document)) {
+      return { errors: document.map((fault) => withCode(fault, "BAD_REQUEST")) };
     }
     // Local users only read here, and one request is one answer.
     if (getOperationAST(document, operationName)?.operation !== OperationTypeNode.QUERY) {

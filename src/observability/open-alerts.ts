@@ -14,11 +14,9 @@ export function watchAlerts(
   let running = Promise.resolve();
   const count = async (): Promise<void> => {
     try {
-      const { rows } = await sessions.asGateway((client) =>
-        client.query<{ code: string; severity: string; alerts: string }>(
-          "select code, severity, alerts from federation.count_alerts()",
-        ),
-      );
+      const { rows } = await sessions.asGatewayOnce<{ code: string; severity: string; alerts: string }>({
+        text: "select code, severity, alerts from federation.count_alerts()",
+      });
       counts = rows.map(({ code, severity, alerts }) => ({ value: Number(alerts), labels: { code, severity } }));
     } catch (error) {
       // What was counted before stays: a database that is away has alerts of its own.

@@ -36,9 +36,10 @@ export function keepReporting(
   let running = Promise.resolve();
   const report = async (): Promise<void> => {
     try {
-      await sessions.asGateway((client) =>
-        client.query("select federation.report_gateway($1, $2, $3, $4)", [id, name, startedAt, JSON.stringify(read())]),
-      );
+      await sessions.asGatewayOnce({
+        text: "select federation.report_gateway($1, $2, $3, $4)",
+        values: [id, name, startedAt, JSON.stringify(read())],
+      });
       away = false;
     } catch (error) {
       if (!away) {
@@ -55,7 +56,7 @@ export function keepReporting(
     close: async () => {
       clearInterval(timer);
       await running;
-      await sessions.asGateway((client) => client.query("select federation.end_gateway($1)", [id]));
+      await sessions.asGatewayOnce({ text: "select federation.end_gateway($1)", values: [id] });
     },
   };
 }

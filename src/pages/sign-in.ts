@@ -50,7 +50,7 @@ interface OpenedPerson {
 export function createSignIn(sessions: Sessions, adminUrl: string): SignIn {
   const out = async (session: BrowserSession): Promise<void> => {
     await sessions
-      .asGateway((client) => client.query("select federation.sign_out($1)", [session.hash]))
+      .asGatewayOnce({ text: "select federation.sign_out($1)", values: [session.hash] })
       .catch((error: unknown) => {
         if (asFederationError(error).code !== "UNAUTHENTICATED") {
           throw error;
@@ -71,9 +71,7 @@ export function createSignIn(sessions: Sessions, adminUrl: string): SignIn {
   return {
     byToken: (token, former) =>
       begin(former, (hash) =>
-        sessions.asGateway((client) =>
-          client.query("select federation.sign_in_by_token($1, $2) as person", [hash, token]),
-        ),
+        sessions.asGatewayOnce({ text: "select federation.sign_in_by_token($1, $2) as person", values: [hash, token] }),
       ),
     byOidc: ({ issuer, subject, userId }, former) =>
       begin(former, (hash) =>

@@ -200,17 +200,17 @@ export function createRevocations(options: RevocationsOptions): Revocations {
       }
     },
     takeOver: async () => {
-      const { rows } = await sessions.asGateway((client) =>
-        client.query<{
-          fingerprint: string;
-          kind: PublishedList["kind"];
-          issuer: string;
-          number: string;
-          der: Buffer;
-          this_update: Date;
-          next_update: Date;
-        }>("select fingerprint, kind, issuer, number, der, this_update, next_update from federation.published_crls()"),
-      );
+      const { rows } = await sessions.asGatewayOnce<{
+        fingerprint: string;
+        kind: PublishedList["kind"];
+        issuer: string;
+        number: string;
+        der: Buffer;
+        this_update: Date;
+        next_update: Date;
+      }>({
+        text: "select fingerprint, kind, issuer, number, der, this_update, next_update from federation.published_crls()",
+      });
       lists.keep(
         rows.map(({ fingerprint, kind, issuer, number, der, this_update, next_update }) => ({
           ...{ authority: fingerprint, kind, issuer, number: Number(number), der },

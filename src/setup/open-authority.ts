@@ -96,7 +96,7 @@ export function authoritiesReader(options: {
 }): (known: readonly CertificateAuthority[]) => Promise<readonly CertificateAuthority[]> {
   const { config, paths, sessions, log } = options;
   const readAnew = async (known: readonly CertificateAuthority[]): Promise<readonly CertificateAuthority[]> => {
-    const { rows } = await sessions.asGateway((client) => client.query<Row>(EMBEDDED));
+    const { rows } = await sessions.asGatewayOnce<Row>({ text: EMBEDDED });
     return rows.map((row) => {
       const before = known.find(({ rootFingerprint }) => rootFingerprint === row.fingerprint);
       if (before !== undefined && before.isSealed !== true) {

@@ -7,7 +7,8 @@ export async function setPeerState(
   peer: Peer,
   state: "active" | "degraded" | "revoked",
 ): Promise<void> {
-  await sessions.asGateway((client) =>
-    client.query("select federation.set_peer_state($1, $2, $3)", [peer.id, peer.certificateSerial, state]),
-  );
+  await sessions.asGatewayOnce({
+    text: "select federation.set_peer_state($1, $2, $3)",
+    values: [peer.id, peer.certificateSerial, state],
+  });
 }

@@ -3035,9 +3035,9 @@ comment on function federation.update_grant(uuid,jsonb) is 'Gives a grant that h
 
 create function federation.user_of_token(token text)
   returns text
-  language sql stable strict security definer
+  language plpgsql stable strict security definer
   set search_path=""
-  as sha256 4eeda26846353987ec17fd36031462e45b4438ef349cba8c6842782e492a95ba; -- owner federation_owner
+  as sha256 c7b1d69fdf8b44ca2cb398d5c74d37d0f5b534364a463f06951d0b70367dfb89; -- owner federation_owner
 comment on function federation.user_of_token(text) is 'The local user of a live bearer token; null otherwise.';
 
 create function federation.verify_audit()

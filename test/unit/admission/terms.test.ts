@@ -5,17 +5,10 @@ import { createLog } from "../../../src/observability/log.ts";
 
 test("terms that nobody could read are known to be so, and those of a moment ago hold", async () => {
   let away = true;
-  const sessions: Pick<Sessions, "asGateway"> = {
-    asGateway: (work) =>
-      away
-        ? Promise.reject(new Error("away"))
-        : // The one statement of the terms, answered.
-          work({
-            query: () =>
-              Promise.resolve({
-                rows: [{ requests_per_minute: 7, burst: null, audit_mode: "strict", peer_host: "home.example" }],
-              }),
-          } as never),
+  // The one statement of the terms, answered.
+  const answer = { rows: [{ requests_per_minute: 7, burst: null, audit_mode: "strict", peer_host: "home.example" }] };
+  const sessions: Pick<Sessions, "asGatewayOnce"> = {
+    asGatewayOnce: () => (away ? Promise.reject(new Error("away")) : Promise.resolve(answer as never)),
   };
   const terms = createTerms(sessions as Sessions, 60, createLog("silent"));
   expect(await terms.of("grant")).toMatchObject({ known: false, requestsPerMinute: 60 });
