@@ -20,6 +20,13 @@ revoke all on function federation.snapshot_now() from public;
 comment on function federation.snapshot_now() is
   'What is the same as long as nothing was committed in the whole server, by this backend or another. Null where this transaction has written.';
 
+create or replace function federation.sealed_facts(what text, as_of text, facts text) returns text
+language sql -- as above
+immutable
+return what || ' ' || length(as_of) || ' ' || as_of || facts;
+revoke all on function federation.sealed_facts(text, text, text) from public;
+comment on function federation.sealed_facts(text, text, text) is 'What the code of remembered facts is over; it begins as no session does.';
+
 create or replace function federation.recall(what text, as_of text) returns text
 language plpgsql
 stable
@@ -30,7 +37,7 @@ declare
 begin
   if current_setting(what || '_as_of', true) = as_of then
     facts := current_setting(what);
-    if current_setting(what || '_code', true) = federation.mac('session', what || as_of || facts) then
+    if current_setting(what || '_code', true) = federation.mac('session', federation.sealed_facts(what, as_of, facts)) then
       return facts;
     end if;
   end if;
@@ -52,7 +59,7 @@ begin
     -- Assignments are evaluated at once; "perform" would be a query.
     ignored := set_config(what, facts, not beyond_transaction);
     ignored := set_config(what || '_as_of', as_of, not beyond_transaction);
-    ignored := set_config(what || '_code', federation.mac('session', what || as_of || facts), not beyond_transaction);
+    ignored := set_config(what || '_code', federation.mac('session', federation.sealed_facts(what, as_of, facts)), not beyond_transaction);
   end if;
 end;
 $$;

@@ -2,7 +2,8 @@
 -- Every policy and verb learns of the grant by these views, inside its own transaction. Policies ask several times a query, so the views become
 -- part of the plan of whichever function reads them, and these functions are in plpgsql, which keeps their plans.
 create or replace view federation.active_grants as
-select g.*, c.serial, c.fingerprint
+-- A column that grants come to have can only be added at the end.
+select c.serial, c.fingerprint, g.*
 from federation.federation_grants g
 join federation.good_certificates c on c.grant_id = g.id
 where g.status = 'active' and (g.expires_at is null or g.expires_at > statement_timestamp());

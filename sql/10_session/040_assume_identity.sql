@@ -56,7 +56,9 @@ revoke all on function federation.tg_federation_resources__assume_identity() fro
 comment on function federation.tg_federation_resources__assume_identity() is 'Who is registered is whose settings are written.';
 
 create or replace trigger _400_assume_identity
-after insert or update or delete on federation.federation_resources
+after insert or update or delete or truncate on federation.federation_resources
 for each statement execute function federation.tg_federation_resources__assume_identity();
+-- Also for rows that replication or a restore brings.
+alter table federation.federation_resources enable always trigger _400_assume_identity;
 
 select federation.rebuild_assume_identity();

@@ -42,7 +42,11 @@ begin
     ) and not exists (select from federation.federation_restored_revocations r where r.serial = enter_as_peer.serial) then
       raise exception 'The certificate was not issued for this grant.' using errcode = 'MF401';
     end if;
-    if not exists (select from federation.good_certificates c where c.serial = enter_as_peer.serial) then
+    if not exists (
+      select
+      from federation.good_certificates c
+      where c.serial = enter_as_peer.serial and c.grant_id = the_grant.id and c.fingerprint = enter_as_peer.fingerprint
+    ) then
       raise exception 'The certificate has been revoked or has ended.' using errcode = 'MF007';
     end if;
   end if;

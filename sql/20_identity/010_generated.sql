@@ -27,6 +27,28 @@ $$;
 revoke all on function federation.key_text(anyelement) from public;
 comment on function federation.key_text(anyelement) is 'The text of a key or a team, the same under all settings of a session; they change that of bytes, times and fractions.';
 
+create or replace function federation.are_text(table_id regclass, columns name[]) returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+  select coalesce(bool_and(federation.column_type(table_id, c.name) in ('text', 'character varying')), false) from unnest(columns) as c (name);
+$$;
+revoke all on function federation.are_text(regclass, name[]) from public;
+comment on function federation.are_text(regclass, name[]) is 'Whether the columns are text as it is, of which every text is a value, the same under all settings.';
+
+create or replace function federation.guarded_body(expression text, otherwise text, any_text_will_do boolean) returns text
+language sql
+immutable
+set search_path = ''
+as $$
+  -- What is no value of a key's type is nobody's. To guard against it is a subtransaction of each call.
+  select concat('begin return ', expression, '; ', 'exception when data_exception then return ' || case when not any_text_will_do then otherwise end || '; ', 'end');
+$$;
+revoke all on function federation.guarded_body(text, text, boolean) from public;
+comment on function federation.guarded_body(text, text, boolean) is
+  'The body of a function that returns an expression, or something else where that finds a value that is none of its type.';
+
 create or replace function federation.rebuild_identity_functions() returns void
 language plpgsql
 volatile
@@ -42,8 +64,12 @@ declare
   -- is read as that session reads it, and kept as everybody reads it.
   settings constant text := 'set bytea_output = ''hex'' set datestyle = ''ISO, MDY'' set intervalstyle = ''postgres'' set timezone = ''UTC'' '
     'set extra_float_digits = 1';
+  users_are_text boolean;
+  teams_are_text boolean;
 begin
   select i.* into bound from federation.federation_identity i;
+  users_are_text := federation.are_text(bound.users_table, array[bound.user_column]);
+  teams_are_text := federation.are_text(bound.memberships_table, array[bound.member_user_column, bound.member_team_column]);
   if bound.users_table is not null then
     exists_body := format(
       'exists (select from %s u where u.%I = $1::%s and %s)', bound.users_table, bound.user_column,
@@ -69,9 +95,8 @@ begin
       set search_path = ''
       %s
       as %L$f$,
-    settings,
-    -- What is no value of the key's type is nobody's id.
-    'begin return ' || exists_body || '; exception when data_exception then return false; end'
+    case when users_are_text then '' else settings end,
+    federation.guarded_body(exists_body, 'false', users_are_text)
   );
   execute format(
     $f$create or replace function federation.subject_key(subject text) returns text
@@ -80,7 +105,7 @@ begin
       security definer -- no other role may read the users table through the federation
       set search_path = ''
       as %L$f$,
-    'begin return ' || key_body || '; exception when data_exception then return null; end'
+    federation.guarded_body(key_body, 'null', users_are_text)
   );
   execute format(
     $f$create or replace function federation.subject_teams(subject text) returns text[]
@@ -90,8 +115,8 @@ begin
       set search_path = ''
       %s
       as %L$f$,
-    settings,
-    'begin return ' || teams_body || '; exception when data_exception then return array[]::text[]; end'
+    case when teams_are_text then '' else settings end,
+    federation.guarded_body(teams_body, 'array[]::text[]', teams_are_text)
   );
   revoke all on function federation.subject_exists(text), federation.subject_key(text), federation.subject_teams(text) from public;
   comment on function federation.subject_exists(text) is 'Whether the bound users table holds this user, not marked as deleted. Written by federation.bind_identity.';

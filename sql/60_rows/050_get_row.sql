@@ -22,6 +22,7 @@ set timezone = 'UTC'
 set intervalstyle = 'postgres'
 as $$
 declare
+  ready text;
   described record;
   key_type text;
   statement text;
@@ -31,7 +32,10 @@ begin
     raise exception 'A row is named by its id.' using errcode = 'MF012', detail = '{"path": "id"}';
   end if;
   -- Plans are kept for the rights of one role.
-  if current_user = 'federation_peer' and federation.readiness(resource) is not null then
+  if current_user = 'federation_peer' then
+    ready := federation.readiness(resource);
+  end if;
+  if ready is not null then
     execute format('select federation_prepared.%I($1)', resource || '_get') into found_row using id;
   else
     select d.* into described from federation.describe_resource(resource) d;

@@ -62,8 +62,9 @@ declare
     select quote_ident(a.attname)
     from federation.federation_resources r
     join pg_attribute a on a.attrelid = r.table_id and a.attname = r.team_expression and a.attnum > 0 and not a.attisdropped
-    -- Types of which equal values are one value, so that no row is of two teams.
+    -- Types of which equal values are one value, so that no row is of two teams; and a column that peers may read.
     where r.name = resource
+      and a.attname = any (r.columns)
       and a.atttypid in (
         'text'::regtype, 'character varying'::regtype, 'uuid'::regtype, 'smallint'::regtype, 'integer'::regtype, 'bigint'::regtype
       )

@@ -159,6 +159,7 @@ volatile
 security definer -- administrators cannot read the catalogue of resources
 set search_path = ''
 as $$
+  select federation.rebuild_assume_identity();
   select p.name, p.reason
   from (
     select r.name, federation.prepare_resource(r.name) as reason

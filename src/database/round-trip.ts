@@ -54,6 +54,7 @@ class RoundTrip extends Query {
       if (name === undefined || known?.get(name) !== text) {
         if (name !== undefined) {
           // A round trip that failed behind it may have left it there.
+          known?.delete(name);
           wire.close({ type: "S", name });
         }
         wire.parse({ text, name });

@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import { Pool } from "pg";
+import { DatabaseError, Pool } from "pg";
 import type { PoolClient, QueryResult, QueryResultRow } from "pg";
 import { before } from "../deadline.ts";
 import type { Deadline } from "../deadline.ts";
@@ -54,6 +54,8 @@ export interface Sessions {
 const NOTICE_MS = 250;
 /** How long the connection by which statements are stopped outlives its last use, ms. */
 const CONTROL_IDLE_MS = 1_000;
+/** What a backend says whose prepared statements are no longer as its connection knows them: invalid_sql_statement_name, feature_not_supported. */
+const STALE = new Set(["26000", "0A000"]);
 /** By how much a statement outlives its deadline, so that the deadline, which knows the reason, ends it. */
 const GRACE_MS = 50;
 
@@ -165,6 +167,9 @@ export function createSessions(
       if (deadline?.signal.aborted === true) {
         throw deadline.signal.reason;
       }
+      if (error instanceof DatabaseError && STALE.has(error.code ?? "")) {
+        broken = error;
+      }
       await client.query("rollback").catch((cause: unknown) => {
         broken ??= cause instanceof Error ? cause : new Error(String(cause));
       });
@@ -198,7 +203,8 @@ export function createSessions(
         deadline,
         timeoutMs,
       );
-  const role = (name: string): Statement => ({ ...named(name), text: `set local role ${name}` });
+  // Without a name, which code that policies call could give to another statement.
+  const role = (name: string): Statement => ({ text: `set local role ${name}` });
   return {
     asGateway: writing(role("federation_gateway")),
     asGatewayOnce: once("begin", role("federation_gateway")),

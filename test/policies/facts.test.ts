@@ -185,3 +185,23 @@ test("a resource that a peer names, whatever it is called, leaves no setting beh
     expect(only(found).ready ?? "").toBe("");
   });
 });
+
+test("a local user's page and row need nothing that only peers may have", async () => {
+  const client = await database.pool.connect();
+  try {
+    for (const statement of [
+      "federation.list_rows('tasks', null, null, null, null, 10)",
+      `federation.get_row('tasks', '${rows.team}')`,
+    ]) {
+      await client.query("begin read only");
+      await client.query("select federation.enter_as_user('olga')");
+      await client.query("set local role federation_user");
+      const { rows: answered } = await client.query<{ answer: unknown }>(`select ${statement} as answer`);
+      expect(JSON.stringify(only(answered).answer)).toContain(rows.team);
+      await client.query("commit");
+    }
+  } finally {
+    await client.query("rollback");
+    client.release();
+  }
+});

@@ -17,6 +17,8 @@ export interface Shape {
   orderBy?: readonly { column: string; direction?: "asc" | "desc" }[];
   /** Whether its rows are read team by team. */
   byTeam: boolean;
+  /** Whether its team stays at home. */
+  hidesTeam?: true;
 }
 
 /** Its name, quoted. */
@@ -35,6 +37,7 @@ export const SHAPES: readonly Shape[] = [
   { name: "a key of a domain that refuses null", team: "text", key: "app.thing_number", byTeam: true },
   { name: "teams that are numbers", team: "integer", byTeam: true },
   { name: "teams of a varchar", team: "varchar(20)", byTeam: true },
+  { name: "teams that stay at home", team: "text", byTeam: false, hidesTeam: true },
   { name: "teams of a type with padding", team: "char(5)", byTeam: false },
   {
     name: "an order by a column that may be null, downwards",
@@ -138,6 +141,11 @@ export async function make(client: PoolClient, shape: Shape): Promise<void> {
     `select federation.register_resource(
        name => 'odd', table_id => $1::regclass, owner => 'owner_id', team => $2, order_by => $3, hidden_columns => $4,
        identity_settings => '{"settings": {"app.user_id": "{subject}"}}')`,
-    [TABLE, TEAM, shape.orderBy === undefined ? null : JSON.stringify(shape.orderBy), [`it's "secret" %L`]],
+    [
+      TABLE,
+      TEAM,
+      shape.orderBy === undefined ? null : JSON.stringify(shape.orderBy),
+      [`it's "secret" %L`, ...(shape.hidesTeam === true ? [TEAM] : [])],
+    ],
   );
 }

@@ -43,10 +43,18 @@ const ORDERS: readonly (Shape["orderBy"] | undefined)[] = [
   [{ column: TEAM }, { column: "id", direction: "desc" }],
 ];
 
-const COLUMNS = ["id", "owner_id", TEAM, "rank", "due", "amount"];
+/** The columns of a shape's table that leave. */
+function columnsOf({ hidesTeam }: Shape): string[] {
+  return ["id", "owner_id", ...(hidesTeam === true ? [] : [TEAM]), "rank", "due", "amount"];
+}
 
 /** The rows that a query of the table shows under its policies, in an order, as whoever the transaction is. */
-async function plainly(client: PoolClient, where: string, order: Shape["orderBy"]): Promise<unknown[]> {
+async function plainly(
+  client: PoolClient,
+  { hidesTeam }: Pick<Shape, "hidesTeam">,
+  where: string,
+  order: Shape["orderBy"],
+): Promise<unknown[]> {
   const terms = [...(order ?? []), { column: "id" }];
   const seen = new Set<string>();
   const clause = terms
@@ -57,7 +65,7 @@ async function plainly(client: PoolClient, where: string, order: Shape["orderBy"
     );
   const { rows } = await client.query<{ row: unknown }>(
     `select to_json(r) as row from (
-       select id, owner_id, ${team}, rank, due, amount::text from ${TABLE} where ${where} order by ${clause.join(", ")}
+       select id, owner_id, ${hidesTeam === true ? "" : `${team}, `}rank, due, amount::text from ${TABLE} where ${where} order by ${clause.join(", ")}
      ) r`,
   );
   return rows.map(({ row }) => row);
@@ -93,8 +101,8 @@ describe.each(SHAPES)("with $name", (shape) => {
         const grant = await activeGrant(client, "olga", { resources: ["odd"], max_rows_per_query: 40, ...scope });
         await asPeer(client, grant, async () => {
           for (const { filter, where } of FILTERS) {
-            for (const order of ORDERS) {
-              const expected = await plainly(client, where, order ?? shape.orderBy);
+            for (const order of ORDERS.filter((terms) => terms?.[0]?.column !== TEAM || shape.hidesTeam !== true)) {
+              const expected = await plainly(client, shape, where, order ?? shape.orderBy);
               compared += expected.length;
               // Many short pages of all rows, longer ones of those that a filter leaves.
               const found = await pages(client, { filter, order, first: filter === undefined ? 9 : 40 });
@@ -120,7 +128,7 @@ describe.each(SHAPES)("with $name", (shape) => {
       const { rows } = await client.query<{ id: string }>(`select id::text from ${TABLE} order by id limit 60`);
       await asPeer(client, grant, async () => {
         const shown = new Map(
-          (await plainly(client, "true", undefined)).map((row) => [String((row as { id: number }).id), row]),
+          (await plainly(client, shape, "true", undefined)).map((row) => [String((row as { id: number }).id), row]),
         );
         for (const { id } of rows) {
           const row = shown.get(id);
@@ -130,7 +138,7 @@ describe.each(SHAPES)("with $name", (shape) => {
             await client.query("rollback to absent");
           } else {
             expect(await get(client, "odd", id)).toEqual(row);
-            expect(Object.keys(row as object)).toEqual(COLUMNS);
+            expect(Object.keys(row as object)).toEqual(columnsOf(shape));
           }
         }
         expect(shown.size).toBeGreaterThan(10);
@@ -146,7 +154,7 @@ const SCOPE = { resources: ["odd"], include_personal: true, include_teams: "*", 
 async function bothWays(client: PoolClient, grant: Grant): Promise<[unknown[], unknown[]]> {
   return asPeer(client, grant, async () => [
     (await list(client, "odd", { first: 1000 })).rows.map(({ id }) => id),
-    (await plainly(client, "true", undefined)).map((row) => (row as { id: number }).id),
+    (await plainly(client, {}, "true", undefined)).map((row) => (row as { id: number }).id),
   ]);
 }
 

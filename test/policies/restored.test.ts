@@ -95,6 +95,28 @@ describe("in a database that was restored from a backup", () => {
     });
   });
 
+  test("a serial that was revoked before opens no session by another certificate, however it came to be good", async () => {
+    await database.transaction(async (client) => {
+      const grant = await activeGrant(client, "olga", SCOPE);
+      // Around the functions that keep the two apart, as a restore without triggers would.
+      await client.query(
+        "insert into federation.federation_restored_revocations values ($1, $2, 'keyCompromise', $3)",
+        [grant.serial, AT, UNTIL],
+      );
+      const entering = (fingerprint: string): Promise<unknown> =>
+        asRole(client, "federation_gateway", () =>
+          client.query("select federation.enter_as_peer($1, $2, $3, $4)", [
+            grant.id,
+            grant.subject,
+            grant.serial,
+            fingerprint,
+          ]),
+        );
+      expect(await refusal(entering("ab".repeat(32)))).toBe("CERTIFICATE_REVOKED");
+      await entering(fingerprintFor(grant.serial));
+    });
+  });
+
   test("an enrollment token that is not spent there ends, and another is good", async () => {
     await database.transaction(async (client) => {
       const { id, token } = await createGrant(client, "olga", SCOPE);

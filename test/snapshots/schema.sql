@@ -647,7 +647,9 @@ comment on table federation.federation_user_tokens is 'Bearer tokens of local us
 -- views
 
 create view federation.active_grants as
- SELECT g.id,
+ SELECT c.serial,
+    c.fingerprint,
+    g.id,
     g.subject_user_id,
     g.peer_host,
     g.scope,
@@ -660,9 +662,7 @@ create view federation.active_grants as
     g.end_reason,
     g.requests_per_minute,
     g.burst,
-    g.audit_mode,
-    c.serial,
-    c.fingerprint
+    g.audit_mode
    FROM federation.federation_grants g
      JOIN federation.good_certificates c ON c.grant_id = g.id
   WHERE g.status = 'active'::text AND (g.expires_at IS NULL OR g.expires_at > statement_timestamp()); -- owner federation_owner
@@ -1063,6 +1063,13 @@ create function federation.append_to_chain(chain text, entries federation.federa
   as sha256 f3e7b8b3d66f1b23c1fbd13c679960e160f0b4ceb056c94ad837781ed15b75dc; -- owner federation_owner
 comment on function federation.append_to_chain(text,federation.federation_audit_log[]) is 'Writes rows to the end of a chain, in their order; returns how many. Position and hashes that they bring are replaced.';
 
+create function federation.are_text(table_id regclass, columns name[])
+  returns boolean
+  language sql stable
+  set search_path=""
+  as sha256 9661429d6e4d30be2be1e69bfbfe16e3f37e3a5ca499dbe7e74e7fcafb9d7ae0; -- owner federation_owner
+comment on function federation.are_text(regclass,name[]) is 'Whether the columns are text as it is, of which every text is a value, the same under all settings.';
+
 create function federation.as_of()
   returns text
   language sql stable
@@ -1438,7 +1445,7 @@ create function federation.enter_as_peer(grant_id uuid, subject text, serial tex
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 620f7f36095a0e7b3d8daadd63498c2e02a39758122c7028af28ca996f42e3da; -- owner federation_owner
+  as sha256 37965935c025dff00ffee1c6767ffbb23ce5873bfaea4e728fe8f631e69e25f9; -- owner federation_owner
 comment on function federation.enter_as_peer(uuid,text,text,text) is 'Opens a peer''s session for the rest of the transaction, by the serial and the SHA-256 of its certificate. Raises MF001 to MF007, MF021 and MF401.';
 
 create function federation.enter_as_person(session_hash bytea, background boolean DEFAULT false)
@@ -1560,7 +1567,7 @@ create function federation.get_row(resource text, id text)
   set IntervalStyle=postgres
   set TimeZone=UTC
   set search_path=""
-  as sha256 4788bbc0079b6b75aa6d71f5d463b92a9464d93c971f200326be03a493e91c73; -- owner federation_owner
+  as sha256 8ee39e7af68aa1f7276e054e235cd082995b3e450f1bff264851bdbfff1fc1b1; -- owner federation_owner
 comment on function federation.get_row(text,text) is 'One row by its key, as JSON. Raises MF010, MF011, MF012, MF013.';
 
 create function federation.grant_alert_subject(grant_id uuid)
@@ -1583,6 +1590,13 @@ create function federation.grants_of_current_user()
   set search_path=""
   as sha256 0a204d60b1cb48d6408698afd05f38f7feffffc9f348a800f95c4a30bbbb9c8e; -- owner federation_owner
 comment on function federation.grants_of_current_user() is 'The grants that speak for the local user of this session.';
+
+create function federation.guarded_body(expression text, otherwise text, any_text_will_do boolean)
+  returns text
+  language sql immutable
+  set search_path=""
+  as sha256 4eb3a758e4c1756281fc62fbbc8158dc8f2f623327bc593283d2f3300b50ae48; -- owner federation_owner
+comment on function federation.guarded_body(text,text,boolean) is 'The body of a function that returns an expression, or something else where that finds a value that is none of its type.';
 
 create function federation.has_as_many(teams text[], most integer)
   returns boolean
@@ -1927,7 +1941,7 @@ create function federation.personal_condition(resource text, OUT condition text,
   returns record
   language plpgsql stable
   set search_path=""
-  as sha256 9048254bc089d96d125834011d6bd10afddd114c219a2b678395db32b3ce9a51; -- owner federation_owner
+  as sha256 1c5840a46dbc0d1ffa2886fb5809b77e19b6c7a92402962686481660ba9bd6c8; -- owner federation_owner
 comment on function federation.personal_condition(text) is 'What the policies of a resource''s table ask of a row without a team, and the policy whose words these are; null where its rows cannot be read team by team.';
 
 create function federation.pinned_authority()
@@ -1962,7 +1976,7 @@ create function federation.prepare_resources()
   returns TABLE(resource text, reason text)
   language sql volatile security definer rows 1000
   set search_path=""
-  as sha256 f4696217dfcba68d1949f4ac1106c0d298b4f3b17a2d297155feaea58361ca87; -- owner federation_owner
+  as sha256 1bb6e8af88209747b396f72f066ab187c10c0d9e53e88cfab0b488db532a6f2c; -- owner federation_owner
 comment on function federation.prepare_resources() is 'Writes beforehand what is missing or out of date, of all resources; returns those of which it cannot, and why.';
 
 create function federation.prepared_functions(resource text, OUT list text, OUT get text)
@@ -2129,14 +2143,14 @@ create function federation.rebuild_identity_functions()
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 46578c3a0898baf80912385d4af7a7629f124a93620685f94d62e6a96d394618; -- owner federation_owner
+  as sha256 14e538e472ec6f47cc6e5f6bf86e915ac5468ef80de0be2c8563d6a983a29ed9; -- owner federation_owner
 comment on function federation.rebuild_identity_functions() is 'Writes subject_exists, subject_key and subject_teams from the bound identity.';
 
 create function federation.recall(what text, as_of text)
   returns text
   language plpgsql stable
   set search_path=""
-  as sha256 2bf41ce3b67ef682eced369f8b443b8138f72987b086d65fe5d2b3a5db6782ba; -- owner federation_owner
+  as sha256 8616c26c76d14e3efb34f2d10b441b7b113a3e4140d9bcfbef76ef2f58571764; -- owner federation_owner
 comment on function federation.recall(text,text) is 'What was remembered under this name as of now; null where nothing was.';
 
 create function federation.record_certificate(serial text, grant_id uuid, fingerprint text, not_before timestamp with time zone, not_after timestamp with time zone, renewed_from text DEFAULT NULL::text, enrollment_token text DEFAULT NULL::text)
@@ -2199,7 +2213,7 @@ create function federation.remember(what text, as_of text, facts text, beyond_tr
   returns void
   language plpgsql stable
   set search_path=""
-  as sha256 3a631a47540c0ffe611e3ed6358fb7554de3e2fef623c4e66caab42a02561fc5; -- owner federation_owner
+  as sha256 8fdb45dd60e8e351a81d96bd90ad0a5124d27b54f288c587edc429fdb640117d; -- owner federation_owner
 comment on function federation.remember(text,text,text,boolean) is 'Remembers facts as of now, with a code that nobody else can make.';
 
 create function federation.remove_administrator(name text)
@@ -2561,6 +2575,12 @@ create function federation.scoped_words(prefixes text[], document tsvector)
   as sha256 0b9a1b234f84460ed34dd9634384101868ab5e93dd5514ee977f5b0c6174ae6c; -- owner federation_owner
 comment on function federation.scoped_words(text[],tsvector) is 'Each word of a row behind each of its prefixes.';
 
+create function federation.sealed_facts(what text, as_of text, facts text)
+  returns text
+  language sql immutable
+  as sha256 0f7ceb66247c2679eeceb14d61508657d827042533a7469a293fcf12a7745570; -- owner federation_owner
+comment on function federation.sealed_facts(text,text,text) is 'What the code of remembered facts is over; it begins as no session does.';
+
 create function federation.sealed_values()
   returns TABLE(kind text, id uuid, sealed bytea)
   language sql stable security definer rows 1000
@@ -2850,32 +2870,22 @@ comment on function federation.store_crl(uuid,text,text,bigint,bytea,timestamp w
 create function federation.subject_exists(subject text)
   returns boolean
   language plpgsql stable strict security definer
-  set DateStyle=ISO, MDY
-  set IntervalStyle=postgres
-  set TimeZone=UTC
-  set bytea_output=hex
-  set extra_float_digits=1
   set search_path=""
-  as sha256 ce4dc1cbce4add55db022a997c6459de585d02197135f2fb3e86e1235b69aea3; -- owner federation_owner
+  as sha256 862001bd606234446887e6777867d878e8412a4a925732596a0da722e20b01d2; -- owner federation_owner
 comment on function federation.subject_exists(text) is 'Whether the bound users table holds this user, not marked as deleted. Written by federation.bind_identity.';
 
 create function federation.subject_key(subject text)
   returns text
   language plpgsql stable strict security definer
   set search_path=""
-  as sha256 5578dd8f07c375a1ac3932de97f0852239c222e028ef02143bcb5493ac8fac25; -- owner federation_owner
+  as sha256 c13125611d37d3b23913a4601fc38c1f3e03f35f8fbd92430cede55657ab0941; -- owner federation_owner
 comment on function federation.subject_key(text) is 'The key of a user as its row says it: 5 for "05" where keys are numbers; null for nobody. Written by federation.bind_identity.';
 
 create function federation.subject_teams(subject text)
   returns text[]
   language plpgsql stable strict security definer
-  set DateStyle=ISO, MDY
-  set IntervalStyle=postgres
-  set TimeZone=UTC
-  set bytea_output=hex
-  set extra_float_digits=1
   set search_path=""
-  as sha256 8aad0806e2bca9c681abbe7ec867953aa1b8ead03d69f76a9a4ddece872453d6; -- owner federation_owner
+  as sha256 5bc9ca968879b5477e5f0f40c2250b88ea7ed2935a39a5c2e539159344312737; -- owner federation_owner
 comment on function federation.subject_teams(text) is 'The teams of a user, from the bound memberships table. Written by federation.bind_identity.';
 
 create function federation.supersede_certificates(grace interval DEFAULT federation.certificate_overlap())
@@ -3233,7 +3243,7 @@ CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federat
 
 CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_peers DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('peer', '{sealed_key,root_certificate_der,certificate_chain_der,trusted_roots_der}');
 
-CREATE TRIGGER _400_assume_identity AFTER INSERT OR DELETE OR UPDATE ON federation.federation_resources FOR EACH STATEMENT EXECUTE FUNCTION federation.tg_federation_resources__assume_identity();
+CREATE TRIGGER _400_assume_identity AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON federation.federation_resources FOR EACH STATEMENT EXECUTE FUNCTION federation.tg_federation_resources__assume_identity(); -- A
 
 CREATE TRIGGER _500_prepare AFTER DELETE OR UPDATE ON federation.federation_resources FOR EACH ROW EXECUTE FUNCTION federation.tg_federation_resources__prepare();
 
