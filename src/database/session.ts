@@ -1,4 +1,5 @@
 import type { Duplex } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import { DatabaseError, Pool } from "pg";
 import type { PoolClient, QueryResult, QueryResultRow } from "pg";
 import { before } from "../deadline.ts";
@@ -164,6 +165,10 @@ export function createSessions(
       deadline?.signal.throwIfAborted();
       return result;
     } catch (error) {
+      if (deadline?.signal.aborted === false && deadline.left() <= 0) {
+        // It is over, and a process that is busy hears of the database's own timeout first: its timer is due.
+        await sleep(0);
+      }
       if (deadline?.signal.aborted === true) {
         throw deadline.signal.reason;
       }
