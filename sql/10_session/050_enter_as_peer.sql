@@ -14,6 +14,7 @@ set search_path = ''
 as $$
 declare
   the_grant federation.federation_grants;
+  certificate federation.federation_certificates;
   ignored text;
 begin
   -- Almost always all is well, and one query says so.
@@ -35,18 +36,14 @@ begin
     if federation.subject_exists(subject) is not true then
       raise exception 'The subject of the grant is not there.' using errcode = 'MF021';
     end if;
-    if not exists (
-      select
-      from federation.federation_certificates c
-      where c.serial = enter_as_peer.serial and c.grant_id = the_grant.id and c.fingerprint = enter_as_peer.fingerprint
-    ) and not exists (select from federation.federation_restored_revocations r where r.serial = enter_as_peer.serial) then
+    select c.* into certificate
+    from federation.federation_certificates c
+    where c.serial = enter_as_peer.serial and c.grant_id = the_grant.id and c.fingerprint = enter_as_peer.fingerprint;
+    if not found and not exists (select from federation.federation_restored_revocations r where r.serial = enter_as_peer.serial) then
       raise exception 'The certificate was not issued for this grant.' using errcode = 'MF401';
     end if;
-    if not exists (
-      select
-      from federation.good_certificates c
-      where c.serial = enter_as_peer.serial and c.grant_id = the_grant.id and c.fingerprint = enter_as_peer.fingerprint
-    ) then
+    -- Of the very certificate that was found: another one may have the serial.
+    if not exists (select from federation.good_certificates c where c.serial = certificate.serial) then
       raise exception 'The certificate has been revoked or has ended.' using errcode = 'MF007';
     end if;
   end if;

@@ -43,7 +43,7 @@ immutable
 set search_path = ''
 as $$
   -- What is no value of a key's type is nobody's. To guard against it is a subtransaction of each call.
-  select concat('begin return ', expression, '; ', 'exception when data_exception then return ' || case when not any_text_will_do then otherwise end || '; ', 'end');
+  select concat('begin return ', expression, '; ', case when not any_text_will_do then format('exception when data_exception then return %s; ', otherwise) end, 'end');
 $$;
 revoke all on function federation.guarded_body(text, text, boolean) from public;
 comment on function federation.guarded_body(text, text, boolean) is

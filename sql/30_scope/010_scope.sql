@@ -1,5 +1,5 @@
 -- Guarantees: what a scope does not say it does not allow. These are the only readers of a scope.
--- Relies on: federation.session_grant, so that an inactive grant has no scope at all. In plpgsql, whose plans are kept: policies call them.
+-- Relies on: federation.session_facts, so that an inactive grant has no scope at all. In plpgsql, whose plans are kept: policies call them.
 create or replace function federation.scope_names(scope jsonb, resource text) returns boolean
 language sql -- of the standard's form, whose names are bound here: it needs no path, and becomes part of whichever function calls it
 immutable

@@ -13,7 +13,7 @@ export async function sayWhetherAway(sessions: Sessions, gateway: string, away: 
       ]
     : ["select federation.resolve_alert('VALKEY_AWAY', $1)", [gateway]];
   try {
-    await sessions.asGatewayOnce({ text: statement, values: values });
+    await sessions.asGatewayOnce({ text: statement, values });
   } catch (error) {
     log.warn({ err: error }, "an alert could not be written");
   }

@@ -15,14 +15,14 @@ interface Wire {
   stream: { cork(): void; uncork(): void };
 }
 
-/** What pg's client tells the query that is being answered; its types leave these methods out. */
+/** What pg's client tells the query that is being answered; its types leave this out. */
 interface Answered {
-  handleRowDescription(message: unknown): void;
+  callback: (error: Error | null, result: QueryResult) => void;
   handleDataRow(message: unknown): void;
   handleCommandComplete(message: unknown, connection: Wire): void;
   handleReadyForQuery(connection: Wire): void;
 }
-const plain = Query.prototype as unknown as Answered;
+const AnsweredQuery = Query as unknown as new (config: QueryConfig) => Query & Answered;
 
 const { prepareValue } = (pg as unknown as { utils: { prepareValue: (value: unknown) => unknown } }).utils;
 
@@ -30,19 +30,20 @@ const { prepareValue } = (pg as unknown as { utils: { prepareValue: (value: unkn
 const prepared = new WeakMap<Wire, Map<string, string>>();
 
 /** A query for pg's client that is several statements on the wire. */
-class RoundTrip extends Query {
+class RoundTrip extends AnsweredQuery {
   readonly #statements: readonly Statement[];
   readonly #values: readonly (readonly unknown[])[];
   readonly #asked: number;
   #completed = 0;
 
-  constructor(statements: readonly Statement[], asked: number) {
+  constructor(statements: readonly Statement[], asked: number, callback: Answered["callback"]) {
     const { text = "", rowMode } = statements[asked] ?? {};
     super({ text, ...(rowMode === undefined ? {} : { rowMode }) });
     this.#statements = statements;
     // What is no value for Postgres is found before anything is sent.
     this.#values = statements.map(({ values = [] }) => values.map(prepareValue));
     this.#asked = asked;
+    this.callback = callback;
   }
 
   override submit = (connection: unknown): void => {
@@ -69,24 +70,20 @@ class RoundTrip extends Query {
     wire.stream.uncork();
   };
 
-  handleRowDescription(message: unknown): void {
-    plain.handleRowDescription.call(this, message);
-  }
-
-  handleDataRow(message: unknown): void {
+  override handleDataRow(message: unknown): void {
     if (this.#completed === this.#asked) {
-      plain.handleDataRow.call(this, message);
+      super.handleDataRow(message);
     }
   }
 
-  handleCommandComplete(message: unknown, wire: Wire): void {
+  override handleCommandComplete(message: unknown, wire: Wire): void {
     if (this.#completed === this.#asked) {
-      plain.handleCommandComplete.call(this, message, wire);
+      super.handleCommandComplete(message, wire);
     }
     this.#completed += 1;
   }
 
-  handleReadyForQuery(wire: Wire): void {
+  override handleReadyForQuery(wire: Wire): void {
     const known = prepared.get(wire) ?? new Map<string, string>();
     prepared.set(wire, known);
     for (const { name, text } of this.#statements) {
@@ -94,7 +91,7 @@ class RoundTrip extends Query {
         known.set(name, text);
       }
     }
-    plain.handleReadyForQuery.call(this, wire);
+    super.handleReadyForQuery(wire);
   }
 }
 
@@ -114,15 +111,13 @@ export function roundTrip<R extends QueryResultRow>(
   asked: number,
 ): Promise<QueryResult<R>> {
   return new Promise((resolve, reject) => {
-    const query: unknown = Object.assign(new RoundTrip(statements, asked), {
-      callback: (error: Error | null, result: QueryResult<R>) => {
-        if (error === null) {
-          resolve(result);
-        } else {
-          reject(error);
-        }
-      },
+    const query = new RoundTrip(statements, asked, (error, result) => {
+      if (error === null) {
+        resolve(result as QueryResult<R>);
+      } else {
+        reject(error);
+      }
     });
-    client.query(query as RoundTrip);
+    client.query(query);
   });
 }

@@ -50,7 +50,7 @@ export function createRenewal(options: {
   /** Runs a step of a renewal. What the database refuses leaves nothing there, so that the alert of it is a transaction of its own. */
   const step = async ({ grantId, serial }: PeerIdentity, deadline: Deadline, statement: string, values: unknown[]) => {
     try {
-      await sessions.asGatewayOnce({ text: statement, values: values }, deadline);
+      await sessions.asGatewayOnce({ text: statement, values }, deadline);
     } catch (error) {
       if (error instanceof FederationError && error.code === "CONFLICT") {
         await sessions.asGatewayOnce({

@@ -3,7 +3,7 @@ import type { PoolClient } from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from "vitest";
 import { openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
-import { activeGrant, enterAsPeer, seedPeople, seedRows } from "./actors.ts";
+import { activeGrant, asPeer, asUser, enterAsPeer, seedPeople, seedRows } from "./actors.ts";
 import type { Grant } from "./actors.ts";
 import { codeOf, list, only, refusal, visibleIds } from "./verbs.ts";
 
@@ -36,17 +36,8 @@ beforeEach(async () => {
 });
 
 /** A transaction that has written nothing, as the peer of a grant. */
-async function asPeerOf(grant: Grant, work: (client: PoolClient) => Promise<void>): Promise<void> {
-  const client = await database.pool.connect();
-  try {
-    await client.query("begin read only");
-    await enterAsPeer(client, grant);
-    await client.query("set local role federation_peer");
-    await work(client);
-  } finally {
-    await client.query("rollback");
-    client.release();
-  }
+function asPeerOf(grant: Grant, work: (client: PoolClient) => Promise<void>): Promise<void> {
+  return database.transaction((client) => asPeer(client, grant, () => work(client)));
 }
 
 async function remembered(client: PoolClient): Promise<Record<string, string>> {
@@ -186,22 +177,17 @@ test("a resource that a peer names, whatever it is called, leaves no setting beh
   });
 });
 
-test("a local user's page and row need nothing that only peers may have", async () => {
-  const client = await database.pool.connect();
-  try {
-    for (const statement of [
-      "federation.list_rows('tasks', null, null, null, null, 10)",
-      `federation.get_row('tasks', '${rows.team}')`,
-    ]) {
-      await client.query("begin read only");
-      await client.query("select federation.enter_as_user('olga')");
-      await client.query("set local role federation_user");
-      const { rows: answered } = await client.query<{ answer: unknown }>(`select ${statement} as answer`);
-      expect(JSON.stringify(only(answered).answer)).toContain(rows.team);
-      await client.query("commit");
-    }
-  } finally {
-    await client.query("rollback");
-    client.release();
-  }
-});
+test.each(["federation.list_rows('tasks', null, null, null, null, 10)", "federation.get_row('tasks', $1)"])(
+  "a local user's page and row need nothing that only peers may have: %s",
+  async (answered) => {
+    await database.transaction((client) =>
+      asUser(client, "olga", async () => {
+        const { rows: found } = await client.query<{ answer: unknown }>(
+          `select ${answered} as answer where $1::text is not null`,
+          [rows.team],
+        );
+        expect(JSON.stringify(only(found).answer)).toContain(rows.team);
+      }),
+    );
+  },
+);

@@ -1445,7 +1445,7 @@ create function federation.enter_as_peer(grant_id uuid, subject text, serial tex
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 37965935c025dff00ffee1c6767ffbb23ce5873bfaea4e728fe8f631e69e25f9; -- owner federation_owner
+  as sha256 74f717a50d1a6686fe66c6df12cb3c71f4369e980fa38bbc161b7b750cd20f63; -- owner federation_owner
 comment on function federation.enter_as_peer(uuid,text,text,text) is 'Opens a peer''s session for the rest of the transaction, by the serial and the SHA-256 of its certificate. Raises MF001 to MF007, MF021 and MF401.';
 
 create function federation.enter_as_person(session_hash bytea, background boolean DEFAULT false)
@@ -1595,7 +1595,7 @@ create function federation.guarded_body(expression text, otherwise text, any_tex
   returns text
   language sql immutable
   set search_path=""
-  as sha256 4eb3a758e4c1756281fc62fbbc8158dc8f2f623327bc593283d2f3300b50ae48; -- owner federation_owner
+  as sha256 c1ba00e16be2b512942faf6c22538d580519f4f3597e5c261b748927eda9a385; -- owner federation_owner
 comment on function federation.guarded_body(text,text,boolean) is 'The body of a function that returns an expression, or something else where that finds a value that is none of its type.';
 
 create function federation.has_as_many(teams text[], most integer)
