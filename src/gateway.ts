@@ -59,7 +59,7 @@ const SHUTDOWN_MS = 10_000;
 const TURN_MS = 5_000;
 
 /** How long a connection to the database outlives its last use, ms: with it go the plans that its backend has made. */
-const CONNECTION_IDLE_MS = 300_000;
+const CONNECTION_IDLE_MS = 60_000;
 
 /** Connections that verbs leave to everything else: audit rows, terms of grants, local users. */
 const CONNECTIONS_LEFT = 2;
