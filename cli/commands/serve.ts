@@ -2,7 +2,6 @@ import { enableCompileCache } from "node:module";
 import type { Command } from "commander";
 import { gatewayPaths } from "../../src/config/paths.ts";
 import { createLog } from "../../src/observability/log.ts";
-import { jobDependencies } from "../../src/setup/job-dependencies.ts";
 import type { Worker } from "../../worker/run.ts";
 import { bold } from "../output.ts";
 import type { CommonOptions } from "../command.ts";
@@ -26,7 +25,6 @@ export function serveCommand(): Command {
       output.progress("starting");
       // In the gateway's own directory: what is run from it must be nobody else's to write.
       enableCompileCache(gatewayPaths(directory).compileCache);
-      // PostGraphile is most of the program and takes most of a second to load; no other command needs it.
       const { startGateway } = await import("../../src/gateway.ts");
       const log = createLog(options.logLevel);
       const gateway = await startGateway(directory, log);
@@ -44,7 +42,10 @@ export function serveCommand(): Command {
       let worker: Worker | undefined;
       try {
         if (options.worker) {
-          const { startWorker } = await import("../../worker/run.ts");
+          const [{ startWorker }, { jobDependencies }] = await Promise.all([
+            import("../../worker/run.ts"),
+            import("../../src/setup/job-dependencies.ts"),
+          ]);
           const { adminUrl, config, refreshCrl } = gateway;
           const dependencies = {
             ...jobDependencies({ adminUrl, config, paths: gatewayPaths(directory), log }),

@@ -3,8 +3,8 @@ import { createProgram } from "../../cli/program.ts";
 import { GENERATED } from "./markdown.ts";
 
 /** `docs/reference/cli.md`: the help of every command, as a terminal of 100 columns shows it. */
-export function cliPage(): string {
-  return [GENERATED, "# The command `mosaic`", "", ...sections(createProgram(), "mosaic")].join("\n");
+export async function cliPage(): Promise<string> {
+  return [GENERATED, "# The command `mosaic`", "", ...sections(await createProgram(), "mosaic")].join("\n");
 }
 
 function sections(command: Command, name: string): string[] {

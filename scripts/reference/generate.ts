@@ -16,7 +16,7 @@ export async function generateReference(connectionString: string): Promise<Map<s
     ["docs/reference/errors.md", errorsPage()],
     ["docs/reference/config.md", configPage()],
     ["schema/mosaic.config.schema.json", configJsonSchema()],
-    ["docs/reference/cli.md", cliPage()],
+    ["docs/reference/cli.md", await cliPage()],
     ["docs/reference/sql.md", await rolledBack(connectionString, sqlPage)],
     ["docs/reference/architecture.md", await rolledBack(connectionString, architecturePage)],
     ["docs/reference/federation.graphql", federation],

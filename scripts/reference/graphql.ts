@@ -2,6 +2,7 @@ import { Pool } from "pg";
 import type { GraphQLSchema } from "postgraphile/graphql";
 import { lexicographicSortSchema, printSchema } from "postgraphile/graphql";
 import type { Sessions } from "../../src/database/session.ts";
+import { createCatalogue } from "../../src/graphile/catalogue.ts";
 import { createHomeExecutor } from "../../src/graphile/home-schema.ts";
 import { createPagesExecutor } from "../../src/graphile/pages-schema.ts";
 import { createVerbExecutor } from "../../src/graphile/verb-schema.ts";
@@ -20,8 +21,9 @@ export async function graphqlSchemas(
     // Requests run in sessions and ask sources; here none runs.
     const sessions = {} as Sessions;
     const queries = {} as HomeQueries;
-    const verbs = await createVerbExecutor(pool, sessions, { keepsStatements: false });
-    const home = await createHomeExecutor(pool, sessions, queries);
+    const catalogue = createCatalogue(pool);
+    const verbs = await createVerbExecutor(catalogue, sessions, { keepsStatements: false });
+    const home = await createHomeExecutor(catalogue, sessions, queries);
     const pages = await createPagesExecutor(pool, () => Promise.resolve(null));
     return { federation: print(verbs.schema), home: print(home.schema), pages: print(pages.schema, PAGES_ENDPOINTS) };
   } finally {

@@ -1,8 +1,6 @@
 import "./environment.ts";
 import { LRUCache } from "lru-cache";
-import type { Pool } from "pg";
 import { makeSchema } from "postgraphile";
-import { makePgService } from "postgraphile/adaptors/pg";
 import { context, execute, lambda } from "postgraphile/grafast";
 import type { FieldArgs } from "postgraphile/grafast";
 import type { DocumentNode, ExecutionResult, GraphQLSchema } from "postgraphile/graphql";
@@ -14,6 +12,7 @@ import { FederationError } from "../errors.ts";
 import type { Asked } from "../source/asked.ts";
 import type { HomeQueries } from "../source/home-queries.ts";
 import { createOwnGrants } from "../explain/for-subject.ts";
+import type { Catalogue } from "./catalogue.ts";
 import { ownGrantsPlugin } from "./own-grants.ts";
 import { pgClientOf } from "./pg-client.ts";
 import { shownError, withCode } from "./shown-error.ts";
@@ -104,9 +103,13 @@ const typeDefs = gql`
 /**
  * The GraphQL of local users: PostGraphile over the schema `home_api`, the queries over sources and the explanations of grants beside it.
  *
- * @param pool reads the catalogue when the schema is built
+ * @param catalogue read when the schema is built
  */
-export async function createHomeExecutor(pool: Pool, sessions: Sessions, queries: HomeQueries): Promise<HomeExecutor> {
+export async function createHomeExecutor(
+  catalogue: Catalogue,
+  sessions: Sessions,
+  queries: HomeQueries,
+): Promise<HomeExecutor> {
   const askedBy = (ask: (asked: Asked, source: string, args: Record<string, unknown>) => Promise<unknown>) =>
     function plan(_root: unknown, args: FieldArgs) {
       return lambda([context(), args.getRaw()], ([caller, given]) => {
@@ -134,7 +137,7 @@ export async function createHomeExecutor(pool: Pool, sessions: Sessions, queries
       }),
       ownGrantsPlugin(createOwnGrants(sessions)),
     ],
-    pgServices: [makePgService({ pool, schemas: ["home_api"], pubsub: false })],
+    pgServices: [catalogue("home_api")],
   });
 
   // Grafast keeps what it planned with the document: a text that comes again is neither parsed nor planned again.

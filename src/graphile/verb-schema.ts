@@ -1,7 +1,5 @@
 import "./environment.ts";
-import type { Pool } from "pg";
 import { makeSchema } from "postgraphile";
-import { makePgService } from "postgraphile/adaptors/pg";
 import type { GraphQLSchema } from "postgraphile/graphql";
 import { parse, validate } from "postgraphile/graphql";
 import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
@@ -11,6 +9,7 @@ import { FederationError } from "../errors.ts";
 import { VERB_DOCUMENTS } from "../verbs/documents.ts";
 import type { Verb } from "../verbs/documents.ts";
 import type { VerbRequest } from "../verbs/variables.ts";
+import type { Catalogue } from "./catalogue.ts";
 import { planVerb } from "./verb-plan.ts";
 import type { VerbPlan } from "./verb-plan.ts";
 
@@ -25,18 +24,18 @@ export interface VerbExecutor {
  * The peer's GraphQL: PostGraphile over the schema `federation_api` and nothing else, with the stored documents parsed, validated and
  * planned once.
  *
- * @param pool reads the catalogue when the schema is built
+ * @param catalogue read when the schema is built
  * @param sessions where verbs run
  * @param options.keepsStatements whether their statements are prepared by name
  */
 export async function createVerbExecutor(
-  pool: Pool,
+  catalogue: Catalogue,
   sessions: Sessions,
   options: { keepsStatements: boolean },
 ): Promise<VerbExecutor> {
   const { schema, resolvedPreset } = await makeSchema({
     extends: [PostGraphileAmberPreset],
-    pgServices: [makePgService({ pool, schemas: ["federation_api"], pubsub: false })],
+    pgServices: [catalogue("federation_api")],
   });
   const plans = new Map<Verb, VerbPlan>();
   for (const [verb, text] of Object.entries(VERB_DOCUMENTS)) {

@@ -6,6 +6,7 @@ import { createAuthenticator } from "../auth/authenticate.ts";
 import type { GatewayPaths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import type { Sessions } from "../database/session.ts";
+import type { Catalogue } from "../graphile/catalogue.ts";
 import { createHomeExecutor } from "../graphile/home-schema.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Tracing } from "../observability/tracing.ts";
@@ -25,6 +26,7 @@ export async function openHome(options: {
   paths: GatewayPaths;
   adminUrl: string;
   pool: Pool;
+  catalogue: Catalogue;
   sessions: Sessions;
   access: PeerAccess;
   metrics: Metrics;
@@ -32,13 +34,17 @@ export async function openHome(options: {
   audit: AuditQueue;
   log: Logger;
 }): Promise<Server> {
-  const { config, paths, adminUrl, pool, sessions, metrics, tracing, log } = options;
+  const { config, paths, adminUrl, catalogue, sessions, metrics, tracing, log } = options;
   const queries = createHomeQueries(options.access);
   const mostMs = Math.max(config.limits.statementTimeoutMs, config.limits.peerTimeoutMs) + HOME_MS;
   const { renewals } = jobDependencies({ adminUrl, config, paths, log });
+  const [authenticate, execute] = await Promise.all([
+    createAuthenticator(sessions, config),
+    createHomeExecutor(catalogue, sessions, queries),
+  ]);
   return createHomeListener({
-    authenticate: await createAuthenticator(sessions, config),
-    execute: await createHomeExecutor(pool, sessions, queries),
+    authenticate,
+    execute,
     queries,
     metrics,
     tracing,

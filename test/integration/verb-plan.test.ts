@@ -6,6 +6,7 @@ import { createSessions } from "../../src/database/session.ts";
 import type { PeerSession, Sessions } from "../../src/database/session.ts";
 import { startDeadline } from "../../src/deadline.ts";
 import { pgClientOf } from "../../src/graphile/pg-client.ts";
+import { createCatalogue } from "../../src/graphile/catalogue.ts";
 import { createVerbExecutor } from "../../src/graphile/verb-schema.ts";
 import type { VerbExecutor } from "../../src/graphile/verb-schema.ts";
 import { VERB_DOCUMENTS } from "../../src/verbs/documents.ts";
@@ -41,7 +42,7 @@ beforeAll(async () => {
     });
     session = { grantId: id, subjectUserId: subject, serial, fingerprint: fingerprintFor(serial) };
   });
-  verbs = await createVerbExecutor(pool, sessions, { keepsStatements: false });
+  verbs = await createVerbExecutor(createCatalogue(pool), sessions, { keepsStatements: false });
 });
 afterAll(async () => {
   await pool.end();
