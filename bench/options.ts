@@ -52,7 +52,7 @@ export function readOptions(argv: readonly string[], measures: ReadonlyMap<strin
     .option("--json", "print the report as JSON to standard output")
     .addHelpText(
       "after",
-      `\nMeasures:\n${[...measures].map(([name, what]) => `  ${name.padEnd(width)}  ${what}`).join("\n")}\n\nThe whole run takes one to two hours and some 12 GB below .bench/; a report of all measures is written to docs/benchmarks/.`,
+      `\nMeasures:\n${[...measures].map(([name, what]) => `  ${name.padEnd(width)}  ${what}`).join("\n")}\n\nThe whole run takes an hour and a half and some 12 GB below .bench/; a report of all measures is written to docs/benchmarks/.`,
     );
   const given = command.parse(argv, { from: "user" }).opts<{
     quick?: true;

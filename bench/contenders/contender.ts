@@ -2,7 +2,7 @@ import type { Load, Sample, Target } from "../load/job.ts";
 
 /** What every contender is asked: the same rows, for the same subject. */
 export interface Question {
-  verb: "list" | "get";
+  verb: "list" | "get" | "search";
   /** Rows in the database. */
   rows: number;
   /** Teams in scope. */

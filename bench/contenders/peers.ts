@@ -10,7 +10,7 @@ import { readerUrl } from "../peers/statements.ts";
 import type { Stage } from "../stage.ts";
 import type { HttpContender, PlainRow, Question } from "./contender.ts";
 import { overHttp } from "./over-http.ts";
-import { idsInScope, verbBodies, verbRows } from "./verbs.ts";
+import { someInScope, verbBodies, verbRows } from "./verbs.ts";
 
 /** As many as a gateway has unless it is configured otherwise. */
 const DATABASE_CONNECTIONS = 10;
@@ -38,11 +38,15 @@ export function stockPostGraphile(stage: Stage): HttpContender {
       bodies: await graphqlBodies(stage, question),
     }),
     rowsOf: ({ verb }, answer) => {
-      const { data } = answer as { data: { allTasks: { nodes: PlainRow[] }; taskByRowId: PlainRow } };
-      return (verb === "list" ? data.allTasks.nodes : [data.taskByRowId]).map(({ rowId: id, ...row }) => ({
-        ...row,
-        id,
-      }));
+      const { data } = answer as {
+        data: { allTasks: { nodes: PlainRow[] }; searchTasks: { nodes: PlainRow[] }; taskByRowId: PlainRow };
+      };
+      const rows = {
+        list: () => data.allTasks.nodes,
+        search: () => data.searchTasks.nodes,
+        get: () => [data.taskByRowId],
+      }[verb]();
+      return rows.map(({ rowId: id, ...row }) => ({ ...row, id }));
     },
   });
 }
@@ -70,8 +74,15 @@ async function graphqlBodies(stage: Stage, question: Question): Promise<string[]
     }`;
     return [JSON.stringify({ query, variables: { first } })];
   }
+  const some = await someInScope(stage, question);
+  if (verb === "search") {
+    const query = `query ($words: String!, $first: Int!) {
+      searchTasks(query: $words, first: $first) { nodes { ${FIELDS} } pageInfo { hasNextPage endCursor } }
+    }`;
+    return some.map(({ words }) => JSON.stringify({ query, variables: { words, first } }));
+  }
   const query = `query ($id: UUID!) { taskByRowId(rowId: $id) { ${FIELDS} } }`;
-  return (await idsInScope(stage, question)).map((id) => JSON.stringify({ query, variables: { id } }));
+  return some.map(({ id }) => JSON.stringify({ query, variables: { id } }));
 }
 
 /** Starts a peer's process on a database, once; what a client of it shows for so many teams in scope. */

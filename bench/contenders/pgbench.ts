@@ -9,7 +9,7 @@ import type { Load, Sample } from "../load/job.ts";
 import type { Stage } from "../stage.ts";
 import { SUBJECT, teamsInScope } from "../world/rows.ts";
 import type { Contender, Question } from "./contender.ts";
-import { idsInScope } from "./verbs.ts";
+import { someInScope } from "./verbs.ts";
 
 /** Requests of a run that ends before a second does. */
 const FEW = 100;
@@ -27,21 +27,18 @@ export function pgbench(stage: Stage): Contender {
     name: "pgbench",
     run: async (question, load) => {
       const { databaseUrl } = await stage.loaded(question.rows);
-      const query =
-        question.verb === "list" ? STATEMENTS.list.replace("$1", ":rows") : STATEMENTS.get.replace("$1", ":id");
       return runPgbench(stage, load, {
         url: readerUrl(databaseUrl),
         statements: [
           STATEMENTS.begin,
           STATEMENTS.session.replace("$1", ":subject").replace("$2", ":teams"),
-          query,
+          asked(STATEMENTS[question.verb], question),
           STATEMENTS.commit,
         ],
         variables: {
           subject: SUBJECT,
           teams: teamsInScope(question.teams).join(","),
-          rows: String((question.first ?? 50) + 1),
-          id: (await idsInScope(stage, question))[0] ?? "",
+          ...(await variablesOf(stage, question)),
         },
       });
     },
@@ -57,17 +54,32 @@ export function postgresFdw(stage: Stage): Contender {
       return runPgbench(stage, load, {
         url,
         statements: [foreignQuery(question)],
-        variables: {
-          rows: String((question.first ?? 50) + 1),
-          id: (await idsInScope(stage, question))[0] ?? "",
-        },
+        variables: await variablesOf(stage, question),
       });
     },
   };
 }
 
-function foreignQuery({ verb, teams }: Question): string {
-  return STATEMENTS[verb].replace("app.tasks", foreignTable(teams)).replace("$1", verb === "list" ? ":rows" : ":id");
+function foreignQuery(question: Question): string {
+  return asked(STATEMENTS[question.verb], question).replace("app.tasks", foreignTable(question.teams));
+}
+
+/** Parameters of each verb's statement, in their order. */
+const PARAMETERS = { list: [":rows"], get: [":id"], search: [":words", ":rows"] } as const satisfies Record<
+  Question["verb"],
+  string[]
+>;
+
+/** A verb's statement with pgbench's variables for its parameters. */
+function asked(statement: string, { verb }: Question): string {
+  return statement
+    .replace(/\$(\d)/g, (_, place: string) => PARAMETERS[verb][Number(place) - 1] ?? "")
+    .replaceAll("\n", " ");
+}
+
+async function variablesOf(stage: Stage, question: Question): Promise<{ rows: string; id: string; words: string }> {
+  const [some] = await someInScope(stage, question);
+  return { rows: String((question.first ?? 50) + 1), id: some?.id ?? "", words: some?.words ?? "" };
 }
 
 async function runPgbench(stage: Stage, load: Load, { url, statements, variables }: Script): Promise<Sample> {

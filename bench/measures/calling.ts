@@ -10,7 +10,7 @@ const PEERS_QUICK = 2;
 /** How much later an answer comes between cities, ms. */
 const FAR_MS = 20;
 /** Runs of the calling side: each request is a question of its own, so that no answer is in memory. */
-const REQUESTS = 150;
+const REQUESTS = 60;
 
 /** @throws unless every source that was asked answered, with rows */
 async function requireAnswered(target: Target, sources: number): Promise<void> {

@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
 import { TLSSocket } from "node:tls";
 import { Pool, types } from "pg";
+import type { QueryConfig } from "pg";
 import { sayReady } from "./ready.ts";
 import { CLIENT_HEADER, readSetup } from "./setup.ts";
 import { STATEMENTS } from "./statements.ts";
@@ -19,13 +20,15 @@ for (const oid of [types.builtins.DATE, types.builtins.TIMESTAMPTZ]) {
 }
 
 interface Asked {
-  documentId: "list" | "get";
-  variables: { first?: number; after?: string; id?: string };
+  documentId: "list" | "get" | "search";
+  variables: { first?: number; after?: string; id?: string; query?: string };
 }
 
 interface Row {
   id: string;
   created_at: string;
+  rank?: number;
+  snippet?: string;
 }
 
 interface Grant {
@@ -73,7 +76,7 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
   const asked = JSON.parse(Buffer.concat(chunks).toString()) as Asked;
   const rows = await query(grant, asked);
   const body = JSON.stringify({
-    data: { [asked.documentId]: asked.documentId === "get" ? rows[0] : page(rows, asked) },
+    data: { [asked.documentId]: resultOf(rows, asked) },
   });
   response.writeHead(rows.length === 0 && asked.documentId === "get" ? 404 : 200, {
     "content-type": "application/json",
@@ -102,17 +105,7 @@ async function query(grant: Grant, { documentId, variables }: Asked): Promise<Ro
   try {
     await client.query({ name: "begin", text: STATEMENTS.begin });
     await client.query({ name: "session", text: STATEMENTS.session, values: [grant.subject, grant.teams] });
-    const { rows } = await client.query<Row>(
-      documentId === "get"
-        ? { name: "get", text: STATEMENTS.get, values: [variables.id] }
-        : variables.after === undefined
-          ? { name: "list", text: STATEMENTS.list, values: [sizeOf(variables) + 1] }
-          : {
-              name: "listAfter",
-              text: STATEMENTS.listAfter,
-              values: [sizeOf(variables) + 1, ...positionOf(variables.after)],
-            },
-    );
+    const { rows } = await client.query<Row>(statementOf(documentId, variables));
     await client.query({ name: "commit", text: STATEMENTS.commit });
     return rows;
   } catch (error) {
@@ -123,12 +116,41 @@ async function query(grant: Grant, { documentId, variables }: Asked): Promise<Ro
   }
 }
 
+function statementOf(documentId: Asked["documentId"], variables: Asked["variables"]): QueryConfig {
+  const rows = sizeOf(variables) + 1;
+  switch (documentId) {
+    case "get":
+      return { name: "get", text: STATEMENTS.get, values: [variables.id] };
+    case "search":
+      return { name: "search", text: STATEMENTS.search, values: [variables.query, rows] };
+    case "list":
+      return variables.after === undefined
+        ? { name: "list", text: STATEMENTS.list, values: [rows] }
+        : { name: "listAfter", text: STATEMENTS.listAfter, values: [rows, ...positionOf(variables.after)] };
+  }
+}
+
 function sizeOf({ first = 50 }: Asked["variables"]): number {
   return first;
 }
 
 function positionOf(cursor: string): string[] {
   return JSON.parse(Buffer.from(cursor, "base64url").toString()) as string[];
+}
+
+function resultOf(rows: Row[], asked: Asked): unknown {
+  switch (asked.documentId) {
+    case "get":
+      return rows[0];
+    case "search":
+      return {
+        hits: rows
+          .slice(0, sizeOf(asked.variables))
+          .map(({ rank, snippet, ...row }) => ({ resource: "tasks", id: row.id, rank, snippet, row })),
+      };
+    case "list":
+      return page(rows, asked);
+  }
 }
 
 function page(rows: Row[], { variables }: Asked): { rows: Row[]; nextCursor: string | null } {
