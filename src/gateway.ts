@@ -60,6 +60,9 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
     const opening = openDatabase(config, paths);
     const loading = import("./serve-database.ts");
     const graphile = Promise.all([import("./graphile/verb-schema.ts"), import("./listeners/open-home.ts")]);
+    // What cannot be loaded is said when its turn comes.
+    loading.catch(() => undefined);
+    graphile.catch(() => undefined);
     const database = await opening;
     closers.push(() => database.close());
     ({ adminUrl } = database);

@@ -7,6 +7,7 @@ import type { DemoOutcome } from "../../src/demo/run-demo.ts";
 import { FederationError } from "../../src/errors.ts";
 import type { FederatedPage } from "../../src/source/home-queries.ts";
 import { bold, createOutput, dim, green, red } from "../output.ts";
+import { onStopSignal } from "../stop-signal.ts";
 import { pageForPeople } from "./query.ts";
 
 /** `mosaic demo` */
@@ -20,11 +21,10 @@ export function demoCommand(): Command {
       const output = createOutput(options.json);
       const folder = mkdtempSync(join(tmpdir(), "mosaic-demo-"));
       const interruption = new AbortController();
-      const onSignal = (): void => {
+      const ignoreSignals = onStopSignal(() => {
         output.progress("stopping after this step");
         interruption.abort(new FederationError("USAGE", "the demo was interrupted"));
-      };
-      process.once("SIGINT", onSignal).once("SIGTERM", onSignal);
+      });
       output.progress("making two gateways; this takes some seconds");
       let kept = false;
       try {
@@ -46,7 +46,7 @@ export function demoCommand(): Command {
           throw new FederationError("INTERNAL", "a step of the demo did not come out as it should");
         }
       } finally {
-        process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
+        ignoreSignals();
         if (!kept) {
           rmSync(folder, { recursive: true, force: true });
         }

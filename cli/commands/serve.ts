@@ -6,6 +6,7 @@ import type { Worker } from "../../worker/run.ts";
 import { bold } from "../output.ts";
 import type { CommonOptions } from "../command.ts";
 import { common, gatewayCommand, logLevelOption } from "../command.ts";
+import { onStopSignal } from "../stop-signal.ts";
 
 /** `mosaic serve` */
 export function serveCommand(): Command {
@@ -18,10 +19,9 @@ export function serveCommand(): Command {
     .action(async (options: CommonOptions & { logLevel: string; worker: boolean }) => {
       const { directory, output } = common(options);
       const signal = Promise.withResolvers<undefined>();
-      const onSignal = (): void => {
+      onStopSignal(() => {
         signal.resolve(undefined);
-      };
-      process.once("SIGINT", onSignal).once("SIGTERM", onSignal);
+      });
       output.progress("starting");
       // In the gateway's own directory: what is run from it must be nobody else's to write.
       enableCompileCache(gatewayPaths(directory).compileCache);

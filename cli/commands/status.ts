@@ -5,6 +5,7 @@ import { FederationError } from "../../src/errors.ts";
 import { useDatabase } from "../../src/setup/use-database.ts";
 import type { CommonOptions } from "../command.ts";
 import { common, gatewayCommand, integerOption } from "../command.ts";
+import { onStopSignal } from "../stop-signal.ts";
 import { bold, dim, green, red, Styled, table, yellow } from "../output.ts";
 
 interface PeerStatus {
@@ -74,7 +75,7 @@ export function statusCommand(): Command {
         return;
       }
       const ended = new AbortController();
-      process.once("SIGINT", () => {
+      onStopSignal(() => {
         ended.abort();
       });
       while (!ended.signal.aborted) {

@@ -7,6 +7,7 @@ import { jobDependencies } from "../../src/setup/job-dependencies.ts";
 import { useDatabase } from "../../src/setup/use-database.ts";
 import type { CommonOptions } from "../command.ts";
 import { common, gatewayCommand, logLevelOption } from "../command.ts";
+import { onStopSignal } from "../stop-signal.ts";
 
 /** `mosaic worker` */
 export function workerCommand(): Command {
@@ -19,10 +20,9 @@ export function workerCommand(): Command {
     .action(async (options: CommonOptions & { logLevel: string }) => {
       const { directory, output } = common(options);
       const signal = Promise.withResolvers<undefined>();
-      const onSignal = (): void => {
+      onStopSignal(() => {
         signal.resolve(undefined);
-      };
-      process.once("SIGINT", onSignal).once("SIGTERM", onSignal);
+      });
       await useDatabase(directory, async (used) => {
         const { adminUrl, config, paths } = used;
         const log = createLog(options.logLevel);

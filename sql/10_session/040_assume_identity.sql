@@ -1,19 +1,12 @@
 -- Guarantees: policies that an application brought along see the subject in the settings they read, for this transaction only.
 -- Relies on: federation_resources.identity_settings, checked by federation.check_identity_settings at registration. The function is written from these
 -- rows, and again whenever they change: each request calls it.
-create or replace function federation.rebuild_assume_identity() returns void
-language plpgsql
-volatile
-security definer -- the function it writes must belong to federation_owner
+create or replace function federation.assume_identity_body() returns text
+language sql
+stable
 set search_path = ''
 as $$
-declare
-  body text;
-begin
-  -- Two registrations at once would write it at once, each without the other's settings.
-  perform pg_advisory_xact_lock(hashtext('federation.assume_identity'));
   select concat('declare ignored text; begin ', string_agg(format('ignored := set_config(%L, %s, true); ', s.key, s.value), '' order by s.key, s.value), 'end')
-  into body
   from (
     select distinct
       s.key,
@@ -24,14 +17,38 @@ begin
     from federation.federation_resources r
     cross join lateral jsonb_each(r.identity_settings -> 'settings') as s
   ) as s;
-  if body is distinct from (select p.prosrc from pg_proc p where p.oid = to_regprocedure('federation.assume_identity(text)')) then
+$$;
+revoke all on function federation.assume_identity_body() from public;
+comment on function federation.assume_identity_body() is 'What assume_identity does, from the identity settings of all resources.';
+
+create or replace function federation.assume_identity_is_stale() returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+  select federation.assume_identity_body() is distinct from (select p.prosrc from pg_proc p where p.oid = to_regprocedure('federation.assume_identity(text)'));
+$$;
+revoke all on function federation.assume_identity_is_stale() from public;
+comment on function federation.assume_identity_is_stale() is 'Whether assume_identity is another than the resources that there are make it.';
+
+create or replace function federation.rebuild_assume_identity() returns void
+language plpgsql
+volatile
+security definer -- the function it writes must belong to federation_owner
+set search_path = ''
+as $$
+begin
+  -- Two registrations at once would write it at once, each without the other's settings. Whoever has not changed a resource asks whether it is stale
+  -- before: the lock is held by each registration to its end, and one that comes to it from another side than registrations do could lock them both up.
+  perform pg_advisory_xact_lock(hashtext('federation.assume_identity'));
+  if federation.assume_identity_is_stale() then
     execute format(
       $f$create or replace function federation.assume_identity(subject text) returns void
         language plpgsql
         volatile
         set search_path = ''
         as %L$f$,
-      body
+      federation.assume_identity_body()
     );
     revoke all on function federation.assume_identity(text) from public;
     comment on function federation.assume_identity(text) is
@@ -56,9 +73,13 @@ revoke all on function federation.tg_federation_resources__assume_identity() fro
 comment on function federation.tg_federation_resources__assume_identity() is 'Who is registered is whose settings are written.';
 
 create or replace trigger _400_assume_identity
-after insert or update or delete or truncate on federation.federation_resources
+after insert or update or delete on federation.federation_resources
+for each row execute function federation.tg_federation_resources__assume_identity();
+create or replace trigger _400_assume_identity_truncate
+after truncate on federation.federation_resources
 for each statement execute function federation.tg_federation_resources__assume_identity();
--- Also for rows that replication or a restore brings.
+-- Also for rows that replication or a restore brings, for which no trigger of a statement runs.
 alter table federation.federation_resources enable always trigger _400_assume_identity;
+alter table federation.federation_resources enable always trigger _400_assume_identity_truncate;
 
-select federation.rebuild_assume_identity();
+select federation.rebuild_assume_identity() where federation.assume_identity_is_stale();

@@ -159,7 +159,7 @@ volatile
 security definer -- administrators cannot read the catalogue of resources
 set search_path = ''
 as $$
-  select federation.rebuild_assume_identity();
+  select federation.rebuild_assume_identity() where federation.assume_identity_is_stale();
   select p.name, p.reason
   from (
     select r.name, federation.prepare_resource(r.name) as reason
@@ -198,6 +198,8 @@ comment on function federation.tg_federation_resources__prepare() is 'Prepared f
 create or replace trigger _500_prepare
 after update or delete on federation.federation_resources
 for each row execute function federation.tg_federation_resources__prepare();
+-- Also for rows that replication brings: a column that is hidden there is to be hidden here.
+alter table federation.federation_resources enable always trigger _500_prepare;
 
 -- By this release, whichever wrote them before.
 delete from federation.federation_prepared_resources;

@@ -3,8 +3,10 @@ import type { ChildProcess } from "node:child_process";
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { Client } from "pg";
+import { Client as UndiciClient } from "undici";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { freePorts } from "../../src/demo/gateway-process.ts";
 import { openEmptyDatabase } from "../harness/database.ts";
@@ -267,6 +269,47 @@ describe("two gateways on one directory", () => {
     const again = await serve();
     again.child.kill("SIGTERM");
     expect(await ended(again.child)).toBe(0);
+  });
+});
+
+describe("a gateway that is asked to end", () => {
+  const enrollments = async (): Promise<number> => {
+    const { stdout } = await runMosaic([
+      ...["federation", "audit", "list", "--verb", "enroll", "--json", "--dir", directory],
+    ]);
+    return (JSON.parse(stdout) as unknown[]).length;
+  };
+
+  test.each(["SIGINT", "SIGTERM"] as const)(
+    "by %s writes the audit row of what it has just answered",
+    async (signal) => {
+      const before = await enrollments();
+      const { child, printed } = await serve();
+      // Whose certificate the answer comes by is nothing to the row.
+      const client = new UndiciClient(String(printed["publicUrl"]), { connect: { rejectUnauthorized: false } });
+      const { statusCode, body } = await client.request({
+        ...{ method: "POST", path: "/enroll", headers: { "content-type": "application/json" }, body: "{}" },
+      });
+      await body.dump();
+      child.kill(signal);
+      expect([statusCode, await ended(child)]).toEqual([400, 0]);
+      await client.destroy();
+      expect(await enrollments()).toBe(before + 1);
+    },
+  );
+
+  test("while it starts ends as it would by itself, and keeps nobody from starting", async () => {
+    for (const ms of [200, 500, 900, 1_400]) {
+      const child = spawn(MOSAIC[0], [MOSAIC[1], "serve", "--dir", directory], { stdio: "ignore" });
+      children.push(child);
+      await sleep(ms);
+      child.kill("SIGTERM");
+      const code = await ended(child);
+      expect([ms, code === null || code === 0]).toEqual([ms, true]);
+    }
+    const { child } = await serve();
+    child.kill("SIGTERM");
+    expect(await ended(child)).toBe(0);
   });
 });
 

@@ -1,5 +1,5 @@
 import type { PoolClient } from "pg";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, inject, test } from "vitest";
 import { openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
 import { activeGrant, asPeer, seedPeople } from "./actors.ts";
@@ -42,7 +42,20 @@ test("each setting of each resource is written, with the subject in its place, a
   });
 });
 
-test("rows that come by replication change what is written for the next request", async () => {
+test.runIf(inject("template").kind === "postgres")(
+  "a start waits for no registration: it asks for the lock that each holds to its end only where there is something to write",
+  async () => {
+    await database.transaction(async (registering) => {
+      await registering.query("select federation.rebuild_assume_identity()");
+      await database.transaction(async (starting) => {
+        await starting.query("set local lock_timeout = '2s'");
+        expect((await starting.query("select * from federation.prepare_resources()")).rows).toEqual([]);
+      });
+    });
+  },
+);
+
+test("rows that come as by replication change what is written for the next request", async () => {
   await database.transaction(async (client) => {
     await client.query("set local session_replication_role = replica");
     await client.query(change({ "app.replicated": "{subject}" }));

@@ -1083,6 +1083,20 @@ create function federation.assume_identity(subject text)
   as sha256 c8103b53d60c2e5e716d36f2401a88eecb354d0511ea48330f0d18eb2d1acb39; -- owner federation_owner
 comment on function federation.assume_identity(text) is 'Writes the identity settings of every resource, "{subject}" replaced, for the rest of the transaction. Written by federation.rebuild_assume_identity.';
 
+create function federation.assume_identity_body()
+  returns text
+  language sql stable
+  set search_path=""
+  as sha256 18f70b8c05b1beaf6110ea1639dee78a370ba08521df3dbd3bd0797fc660cab2; -- owner federation_owner
+comment on function federation.assume_identity_body() is 'What assume_identity does, from the identity settings of all resources.';
+
+create function federation.assume_identity_is_stale()
+  returns boolean
+  language sql stable
+  set search_path=""
+  as sha256 73054881882cde68fdd17350f729c0fd2f2000a6d53a5fc348fa2572b317ebf0; -- owner federation_owner
+comment on function federation.assume_identity_is_stale() is 'Whether assume_identity is another than the resources that there are make it.';
+
 create function federation.audit_hash(previous_hash bytea, entry federation.federation_audit_log)
   returns bytea
   language sql stable
@@ -1976,7 +1990,7 @@ create function federation.prepare_resources()
   returns TABLE(resource text, reason text)
   language sql volatile security definer rows 1000
   set search_path=""
-  as sha256 1bb6e8af88209747b396f72f066ab187c10c0d9e53e88cfab0b488db532a6f2c; -- owner federation_owner
+  as sha256 b20ff8a1523a0a24cbc705e28095a421c978bda1917bf5516becab583c37207c; -- owner federation_owner
 comment on function federation.prepare_resources() is 'Writes beforehand what is missing or out of date, of all resources; returns those of which it cannot, and why.';
 
 create function federation.prepared_functions(resource text, OUT list text, OUT get text)
@@ -2136,7 +2150,7 @@ create function federation.rebuild_assume_identity()
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 6f95041754c7bd41fa60d2b02af5c253674616c2467858181222e55e1afa4b31; -- owner federation_owner
+  as sha256 2645522b9e44459e78dfd848a13b9e9015809661985bfa6594f31746486f88d6; -- owner federation_owner
 comment on function federation.rebuild_assume_identity() is 'Writes assume_identity from the identity settings of all resources.';
 
 create function federation.rebuild_identity_functions()
@@ -3243,9 +3257,11 @@ CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federat
 
 CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_peers DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('peer', '{sealed_key,root_certificate_der,certificate_chain_der,trusted_roots_der}');
 
-CREATE TRIGGER _400_assume_identity AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON federation.federation_resources FOR EACH STATEMENT EXECUTE FUNCTION federation.tg_federation_resources__assume_identity(); -- A
+CREATE TRIGGER _400_assume_identity AFTER INSERT OR DELETE OR UPDATE ON federation.federation_resources FOR EACH ROW EXECUTE FUNCTION federation.tg_federation_resources__assume_identity(); -- A
 
-CREATE TRIGGER _500_prepare AFTER DELETE OR UPDATE ON federation.federation_resources FOR EACH ROW EXECUTE FUNCTION federation.tg_federation_resources__prepare();
+CREATE TRIGGER _400_assume_identity_truncate AFTER TRUNCATE ON federation.federation_resources FOR EACH STATEMENT EXECUTE FUNCTION federation.tg_federation_resources__assume_identity(); -- A
+
+CREATE TRIGGER _500_prepare AFTER DELETE OR UPDATE ON federation.federation_resources FOR EACH ROW EXECUTE FUNCTION federation.tg_federation_resources__prepare(); -- A
 
 CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_resources DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('resource', '{}');
 
