@@ -286,7 +286,9 @@ describe("a gateway that is asked to end", () => {
       const before = await enrollments();
       const { child, printed } = await serve();
       // Whose certificate the answer comes by is nothing to the row.
-      const client = new UndiciClient(String(printed["publicUrl"]), { connect: { rejectUnauthorized: false } });
+      const client = new UndiciClient(`https://127.0.0.1:${new URL(String(printed["publicUrl"])).port}`, {
+        connect: { rejectUnauthorized: false },
+      });
       const { statusCode, body } = await client.request({
         ...{ method: "POST", path: "/enroll", headers: { "content-type": "application/json" }, body: "{}" },
       });
@@ -302,9 +304,10 @@ describe("a gateway that is asked to end", () => {
     for (const ms of [200, 500, 900, 1_400]) {
       const child = spawn(MOSAIC[0], [MOSAIC[1], "serve", "--dir", directory], { stdio: "ignore" });
       children.push(child);
+      const end = ended(child);
       await sleep(ms);
       child.kill("SIGTERM");
-      const code = await ended(child);
+      const code = await end;
       expect([ms, code === null || code === 0]).toEqual([ms, true]);
     }
     const { child } = await serve();
