@@ -46,7 +46,16 @@ try {
   });
   const main = join(import.meta.dirname, "../cli/main.ts");
   const stage = await openStage({
-    options: { quick: true, rows: [ROWS], requests, only: [], json: false, rounds: 1, mostSeconds: 10 },
+    options: {
+      quick: true,
+      rows: [ROWS],
+      requests,
+      only: [],
+      json: false,
+      rounds: 1,
+      mostSeconds: 10,
+      mostSurveySeconds: 10,
+    },
     ...{ log, signal: stopping.signal, closers, settings: COUNTING },
     mosaic: [process.execPath, "--cpu-prof", "--cpu-prof-interval=200", `--cpu-prof-dir=${folder}`, main],
     mosaicBuilt: [process.execPath, main],

@@ -58,11 +58,13 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
 
     // What serves takes most of a second to load, and the embedded database to start, on a thread of its own.
     const opening = openDatabase(config, paths);
-    const loading = import("./serve-database.ts");
-    const graphile = Promise.all([import("./graphile/verb-schema.ts"), import("./listeners/open-home.ts")]);
+    const loading = Promise.all([
+      import("./serve-database.ts"),
+      import("./graphile/verb-schema.ts"),
+      import("./listeners/open-home.ts"),
+    ]);
     // What cannot be loaded is said when its turn comes.
     loading.catch(() => undefined);
-    graphile.catch(() => undefined);
     const database = await opening;
     closers.push(() => database.close());
     ({ adminUrl } = database);
@@ -70,8 +72,7 @@ export async function startGateway(directory: string, log: Logger): Promise<Gate
       fault.reject(new FederationError("UNAVAILABLE", "the embedded database has ended"));
     });
 
-    await graphile;
-    const { serveDatabase } = await loading;
+    const [{ serveDatabase }] = await loading;
     ({ refreshCrl } = await serveDatabase({ directory, config, paths, keyring, database, closers, log }));
   } catch (error) {
     await stop();

@@ -32,7 +32,7 @@ export function pgbench(stage: Stage): Contender {
         statements: [
           STATEMENTS.begin,
           STATEMENTS.session.replace("$1", ":subject").replace("$2", ":teams"),
-          asked(STATEMENTS[question.verb], question),
+          asked(question.verb),
           STATEMENTS.commit,
         ],
         variables: {
@@ -61,7 +61,7 @@ export function postgresFdw(stage: Stage): Contender {
 }
 
 function foreignQuery(question: Question): string {
-  return asked(STATEMENTS[question.verb], question).replace("app.tasks", foreignTable(question.teams));
+  return asked(question.verb).replace("app.tasks", foreignTable(question.teams));
 }
 
 /** Parameters of each verb's statement, in their order. */
@@ -71,8 +71,8 @@ const PARAMETERS = { list: [":rows"], get: [":id"], search: [":words", ":rows"] 
 >;
 
 /** A verb's statement with pgbench's variables for its parameters. */
-function asked(statement: string, { verb }: Question): string {
-  return statement
+function asked(verb: Question["verb"]): string {
+  return STATEMENTS[verb]
     .replace(/\$(\d)/g, (_, place: string) => PARAMETERS[verb][Number(place) - 1] ?? "")
     .replaceAll("\n", " ");
 }

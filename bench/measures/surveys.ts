@@ -30,12 +30,8 @@ function everybody(stage: Stage): Contender[] {
   return [...servers(stage), postgresFdw(stage), pgbench(stage), sameBytes(stage, gatewayContender(stage))];
 }
 
-/** A survey has no target, and many runs: the longest that one is measured, s. */
-const SURVEY_SECONDS = 2;
-
 function surveyLoad(stage: Stage, connections: number): Load {
-  const load = loadOf(stage, connections);
-  return { ...load, mostSeconds: Math.min(load.mostSeconds, SURVEY_SECONDS) };
+  return { ...loadOf(stage, connections), mostSeconds: stage.options.mostSurveySeconds };
 }
 
 /** The same contenders in one setting after another. */
@@ -56,22 +52,26 @@ async function inTurn(
   return surveyed;
 }
 
-/** Everything side by side. */
-export const SURVEYS: readonly Survey[] = [
-  {
-    name: "by-connections",
-    what: `list of 50 rows at the smallest size, ${TEAMS} teams in scope, by connections`,
+function byConnections(name: string, verb: Question["verb"], what: string): Survey {
+  return {
+    name,
+    what: `${what} at the smallest size, ${TEAMS} teams in scope, by connections`,
     make: (stage) =>
       inTurn(
         stage,
         CONNECTIONS.map((connections) => ({
           setting: `${connections} connections`,
-          question: { verb: "list", rows: smallest(stage), teams: TEAMS },
+          question: { verb, rows: smallest(stage), teams: TEAMS },
           connections,
         })),
         everybody,
       ),
-  },
+  };
+}
+
+/** Everything side by side. */
+export const SURVEYS: readonly Survey[] = [
+  byConnections("by-connections", "list", "list of 50 rows"),
   {
     name: "by-scope",
     what: `list of 50 rows at the smallest size, ${USUAL_CONNECTIONS} connections, by teams in scope`,
@@ -101,34 +101,8 @@ export const SURVEYS: readonly Survey[] = [
         everybody,
       ),
   },
-  {
-    name: "get-by-connections",
-    what: `get at the smallest size, ${TEAMS} teams in scope, by connections`,
-    make: (stage) =>
-      inTurn(
-        stage,
-        CONNECTIONS.map((connections) => ({
-          setting: `${connections} connections`,
-          question: { verb: "get", rows: smallest(stage), teams: TEAMS },
-          connections,
-        })),
-        everybody,
-      ),
-  },
-  {
-    name: "search-by-connections",
-    what: `search for one row by its words at the smallest size, ${TEAMS} teams in scope, by connections`,
-    make: (stage) =>
-      inTurn(
-        stage,
-        CONNECTIONS.map((connections) => ({
-          setting: `${connections} connections`,
-          question: { verb: "search", rows: smallest(stage), teams: TEAMS },
-          connections,
-        })),
-        everybody,
-      ),
-  },
+  byConnections("get-by-connections", "get", "get"),
+  byConnections("search-by-connections", "search", "search for one row by its words"),
   {
     name: "fixed-rate",
     what: `list at a fixed arrival rate, ${USUAL_CONNECTIONS} connections: latency counts from when a request was due`,

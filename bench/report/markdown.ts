@@ -36,7 +36,7 @@ export function renderMarkdown(report: Report): string {
             .map(([teams, count]) => `${number(count)} with ${teams} teams`)
             .join(", ")}`,
       ),
-      `${options.rounds} runs of each contender, one after the other's; of each at most ${number(options.requests)} requests and ${options.mostSeconds} s, in surveys 2 s; ${Math.round(report.seconds / 60)} minutes in all`,
+      `${options.rounds} runs of each contender, one after the other's; of each at most ${number(options.requests)} requests and ${options.mostSeconds} s, in surveys by connections, teams and rows ${options.mostSurveySeconds} s; ${Math.round(report.seconds / 60)} minutes in all`,
     ]),
     "## Commands",
     "```sh\n" +
