@@ -27,7 +27,7 @@ export const START: Measure = {
     return {
       value: median(samples.gateway),
       samples,
-      notes: ["Whether it is ready is looked at every 50 ms."],
+      notes: ["Whether it is ready is looked at every 10 ms."],
     };
   },
 };

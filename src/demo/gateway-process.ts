@@ -60,7 +60,7 @@ export async function startGatewayProcess(command: readonly string[], directory:
         `a gateway did not start: ${readFileSync(logFile, "utf8").slice(-2_000)}`,
       );
     }
-    await sleep(50);
+    await sleep(10);
   }
 }
 

@@ -34,13 +34,15 @@ export function remoteSpan(header: string | string[] | undefined): SpanContext |
     : { traceId, spanId, traceFlags: Number.parseInt(flags, 16) & SAMPLED, isRemote: true };
 }
 
+function newContext(): Omit<SpanContext, "isRemote"> {
+  // Drawn at once: each drawing has its price.
+  const ids = randomBytes(24).toString("hex");
+  return { traceId: ids.slice(0, 32), spanId: ids.slice(32), traceFlags: SAMPLED };
+}
+
 /** A span that nobody records: it keeps the caller's trace together, or begins one, so that logs and audit rows have its id. */
 export function unrecordedSpan(parent?: SpanContext): Span {
-  const ids = parent ?? {
-    traceId: randomBytes(16).toString("hex"),
-    spanId: randomBytes(8).toString("hex"),
-    traceFlags: SAMPLED,
-  };
+  const ids = parent ?? newContext();
   const span: Span = {
     traceId: ids.traceId,
     traceparent: traceparentOf(ids),

@@ -1,10 +1,8 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 
 /** SHA-256 over the parameters with their keys in order, so that equal queries have equal hashes; hex. */
 export function queryHash(variables: unknown): string {
-  return createHash("sha256")
-    .update(JSON.stringify(normalised(variables)))
-    .digest("hex");
+  return hash("sha256", JSON.stringify(normalised(variables)));
 }
 
 function normalised(value: unknown): unknown {

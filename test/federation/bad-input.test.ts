@@ -186,6 +186,7 @@ describe("the verbs", () => {
       '{"documentId":"list","variables":{"resource":"tasks","filter":{"__proto__":{"eq":1}}}}',
       '{"documentId":"list","variables":{"resource":"tasks","filter":{"title":{"__proto__":1}}}}',
       '{"documentId":"list","variables":{"resource":"tasks","\\u005f_proto__":1}}',
+      '{"documentId":"list","variables":{"resource":"tasks","filter":{"__pr\\u006Fto__":{"eq":1}}}}',
     ]) {
       expect((await post(client, "/federation", body)).status).toBe(400);
     }
