@@ -1,21 +1,25 @@
 -- Guarantees: a grant that is not active at this statement, or a certificate that is revoked, superseded or past its end, yields no row.
 -- Every policy and verb learns of the grant by these views, inside its own transaction. Policies ask several times a query, so the views become
 -- part of the plan of whichever function reads them, and these functions are in plpgsql, which keeps their plans.
-create or replace view federation.active_grants as
--- A column that grants come to have can only be added at the end.
-select c.serial, c.fingerprint, g.*
+
+-- Of an earlier release.
+drop view if exists federation.active_grants cascade;
+
+create or replace view federation.grants_in_force as
+select g.id, c.serial, c.fingerprint, g.subject_user_id, g.scope, least(g.expires_at, c.ends_at) as ends_at
 from federation.federation_grants g
-join federation.good_certificates c on c.grant_id = g.id
-where g.status = 'active' and (g.expires_at is null or g.expires_at > statement_timestamp());
-revoke all on federation.active_grants from public;
-comment on view federation.active_grants is 'Grants that are active at this statement, each with every certificate that is good for it.';
+join federation.certificate_ends c on c.grant_id = g.id
+where g.status = 'active' and c.revoked_at is null and least(g.expires_at, c.ends_at) > statement_timestamp();
+revoke all on federation.grants_in_force from public;
+comment on view federation.grants_in_force is
+  'Grants that are active at this statement, each with every certificate that is good for it, and until when both are if nobody ends them.';
 
 create or replace view federation.session_grant as
 select g.*
 from federation.current_session() as s (session)
 join federation.federation_grants g on g.id = (s.session ->> 'grant')::uuid
 where s.session ->> 'kind' = 'peer'
-  and exists (select from federation.active_grants a where a.id = g.id and a.serial = s.session ->> 'serial');
+  and exists (select from federation.grants_in_force a where a.id = g.id and a.serial = s.session ->> 'serial');
 revoke all on federation.session_grant from public;
 comment on view federation.session_grant is 'The active grant of this transaction''s session, read now; no row where there is none.';
 
@@ -30,12 +34,14 @@ declare
   session jsonb;
   ignored text;
 begin
-  if facts is null then
+  if facts is null or (facts ->> 'until')::timestamptz <= statement_timestamp() then
     session := federation.current_session();
     facts := case session ->> 'kind'
       when 'peer' then (
-        select jsonb_build_object('subject', a.subject_user_id, 'scope', a.scope)
-        from federation.active_grants a
+        select jsonb_build_object(
+          'subject', a.subject_user_id, 'fingerprint', a.fingerprint, 'scope', a.scope, 'until', a.ends_at
+        )
+        from federation.grants_in_force a
         where a.id = (session ->> 'grant')::uuid and a.serial = session ->> 'serial'
       )
       when 'user' then jsonb_build_object('subject', session -> 'user')
@@ -48,7 +54,8 @@ end;
 $$;
 revoke all on function federation.session_facts() from public;
 comment on function federation.session_facts() is
-  'Of the active grant its {"subject", "scope"}, of a local user the {"subject"}; {} where there is neither. Read once a statement.';
+  'Of a local user {"subject"}; of the active grant {"subject", "scope", "fingerprint", "until"}; {} where there is neither. Read once, as long as nothing '
+  'is committed and the grant has not come to its end.';
 
 create or replace function federation.current_subject() returns text
 language plpgsql

@@ -15,15 +15,14 @@ as $$
 declare
   the_grant federation.federation_grants;
   certificate federation.federation_certificates;
+  facts jsonb;
   ignored text;
 begin
-  -- Almost always all is well, and one query says so.
-  if not exists (
-    select
-    from federation.active_grants a
-    where a.id = enter_as_peer.grant_id and a.subject_user_id = enter_as_peer.subject
-      and a.serial = enter_as_peer.serial and a.fingerprint = enter_as_peer.fingerprint
-  ) or federation.subject_exists(subject) is not true then
+  -- Almost always all is well, and what the verb will go by says so. Where it is not, the session goes with what is raised.
+  ignored := federation.open_session(jsonb_build_object('kind', 'peer', 'grant', grant_id, 'serial', serial));
+  ignored := federation.assume_identity(subject);
+  facts := federation.session_facts();
+  if (facts ->> 'subject' = subject and facts ->> 'fingerprint' = fingerprint and federation.subject_exists(subject)) is not true then
     select g.* into the_grant from federation.federation_grants g where g.id = enter_as_peer.grant_id;
     if not found then
       raise exception 'No such grant.' using errcode = 'MF001';
@@ -47,8 +46,6 @@ begin
       raise exception 'The certificate has been revoked or has ended.' using errcode = 'MF007';
     end if;
   end if;
-  ignored := federation.open_session(jsonb_build_object('kind', 'peer', 'grant', grant_id, 'serial', serial));
-  ignored := federation.assume_identity(subject);
 end;
 $$;
 revoke all on function federation.enter_as_peer(uuid, text, text, text) from public;

@@ -151,7 +151,7 @@ security definer -- reads the memberships of the subject
 set search_path = ''
 as $$
 declare
-  as_of constant text := federation.as_of();
+  as_of constant text := federation.as_of_statement();
   teams text[] := federation.recall('federation.teams', as_of)::text[];
   ignored text;
 begin

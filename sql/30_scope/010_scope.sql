@@ -20,8 +20,11 @@ stable
 security definer -- reads the grant
 set search_path = ''
 as $$
+declare
+  scope constant jsonb := federation.session_facts() -> 'scope';
 begin
-  return federation.scope_names(federation.session_facts() -> 'scope', resource);
+  -- Apart, for an argument that is a call is called as often as it is named.
+  return federation.scope_names(scope, resource);
 end;
 $$;
 revoke all on function federation.scope_admits(text) from public;
@@ -49,16 +52,20 @@ security definer -- reads the grant and the memberships
 set search_path = ''
 as $$
 declare
-  as_of constant text := federation.as_of();
+  as_of constant text := federation.as_of_statement();
   teams text[] := federation.recall('federation.scope_teams', as_of)::text[];
+  facts jsonb;
   included jsonb;
   ignored text;
 begin
   if teams is null then
-    included := federation.session_facts() -> 'scope' -> 'include_teams';
+    facts := federation.session_facts();
+    included := facts -> 'scope' -> 'include_teams';
     teams := case
-      when included = '"*"' then federation.current_teams()
-      when jsonb_typeof(included) = 'array' then array(select t.team from unnest(federation.current_teams()) as t (team) where included ? t.team)
+      when included = '"*"' then federation.subject_teams(facts ->> 'subject')
+      when jsonb_typeof(included) = 'array' then array(
+        select t.team from unnest(federation.subject_teams(facts ->> 'subject')) as t (team) where included ? t.team
+      )
       else array[]::text[]
     end;
     ignored := federation.remember('federation.scope_teams', as_of, teams::text);

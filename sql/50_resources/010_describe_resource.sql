@@ -29,7 +29,7 @@ revoke all on function federation.reading_roles(regclass) from public;
 comment on function federation.reading_roles(regclass) is
   'Whose rights decide what a peer reads of a table: its own, and those of the owners of views that the policies of the table, or of tables they read, name.';
 
-create or replace function federation.resource_fingerprint(table_id regclass, native_policy oid, roles oid[]) returns text
+create or replace function federation.roles_held(roles oid[]) returns text
 language plpgsql -- whose plan is kept: each verb asks
 stable
 set search_path = ''
@@ -38,22 +38,36 @@ set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 as $$
 declare
-  held oid[] := roles;
   reached oid[] := roles;
-  step text;
-  memberships text := '';
+  next oid[];
+  attributes text;
+  memberships text;
+  held text := '';
 begin
-  -- Which policies bind whoever reads is part of a plan, and a plan that is kept does not hear of memberships: neither for the policies of this table nor
+  -- Which policies bind whoever reads is part of a plan, and a plan that is kept does not hear of memberships: neither for the policies of a table nor
   -- for those of tables they read. No role is a member of itself through others, so there is an end.
-  loop
-    select array_agg(m.roleid), string_agg(concat_ws('.', m.roleid, m.xmin, m.ctid), ',' order by m.ctid)
-    into reached, step
+  while reached is not null loop
+    select
+      (select string_agg(concat_ws('.', r.oid, r.rolinherit, r.rolsuper, r.rolbypassrls), ',' order by r.oid) from pg_roles r where r.oid = any (reached)),
+      array_agg(m.roleid), string_agg(concat_ws('.', m.roleid, m.xmin, m.ctid), ',' order by m.ctid)
+    into attributes, next, memberships
     from pg_auth_members m
     where m.member = any (reached);
-    exit when reached is null;
-    held := held || reached;
-    memberships := concat(memberships, ';', step);
+    held := concat(held, ';', attributes, ';', memberships);
+    reached := next;
   end loop;
+  return held;
+end;
+$$;
+revoke all on function federation.roles_held(oid[]) from public;
+comment on function federation.roles_held(oid[]) is 'What these roles are and are members of, for comparison only: by ids and versions.';
+
+create or replace function federation.resource_fingerprint(table_id regclass, native_policy oid, roles oid[]) returns text
+language plpgsql -- whose plan is kept
+stable
+set search_path = ''
+as $$
+begin
   return (
     select concat_ws(
       ';', c.oid::regclass, c.relrowsecurity,
@@ -77,12 +91,7 @@ begin
         from pg_constraint n
         where n.conrelid = table_id and n.contype = 'n' and not n.convalidated
       ),
-      (
-        select string_agg(concat_ws('.', r.oid, r.rolinherit, r.rolsuper, r.rolbypassrls), ',' order by r.oid)
-        from pg_roles r
-        where r.oid = any (held)
-      ),
-      memberships
+      federation.roles_held(roles)
     )
     from pg_class c
     where c.oid = table_id
@@ -99,7 +108,7 @@ returns table (
   search_path text, is_protected boolean, team_column name, team_type text, is_prepared boolean, personal_condition text
 )
 language plpgsql -- whose plan is kept: each verb asks
-stable
+volatile -- so that it sees what was committed since the statement began that asks: whatever is planned next is planned for that
 security definer -- peers and users cannot read the catalogue of resources
 rows 1
 set search_path = ''
@@ -134,30 +143,42 @@ revoke all on function federation.describe_resource(text) from public;
 grant execute on function federation.describe_resource(text) to federation_peer, federation_user, federation_admin;
 comment on function federation.describe_resource(text) is 'What a query over a resource may name, and whether row-level security and the scope policy are still on its table.';
 
-create or replace function federation.readiness(resource text) returns text
+-- Of an earlier release.
+drop function if exists federation.readiness(text);
+
+create or replace function federation.readiness(resource text, mark text) returns text
 language plpgsql
-stable
+volatile -- as describe_resource; whoever has a mark has a lock on the table
 security definer -- peers cannot read the catalogue of resources
 set search_path = ''
 as $$
 declare
   what constant text := 'federation.ready_' || md5(resource);
-  snapshot constant text := federation.snapshot_now();
-  ready text := federation.recall(what, snapshot);
+  known jsonb := federation.recall(what, mark)::jsonb;
+  ignored text;
 begin
-  if ready is null then
-    select case when d.personal_condition is null then 'whole' else 'by team' end into ready
+  if known is null then
+    -- Nothing that Postgres plans anew for has changed while the mark is the same, so once looked is enough, if it is looked after the plan was made: what
+    -- that saw, an older snapshot may not see.
+    select jsonb_build_object('kind', case when d.personal_condition is null then 'whole' else 'by team' end, 'roles', w.roles::text, 'held', federation.roles_held(w.roles))
+    into known
     from federation.describe_resource(resource) d
-    where d.is_protected and d.is_prepared;
-    perform federation.remember(what, snapshot, ready, true) where ready is not null;
+    join federation.federation_prepared_resources w on w.resource_name = d.name
+    where mark is not null and d.is_protected and d.is_prepared;
+    if known is not null and split_part(mark, ' ', 2) <> federation.transaction_mark() then
+      ignored := federation.remember(what, mark, known::text, true);
+    end if;
+  elsif federation.roles_held((known ->> 'roles')::oid[]) is distinct from known ->> 'held' then
+    return null;
   end if;
-  return ready;
+  return known ->> 'kind';
 end;
 $$;
-revoke all on function federation.readiness(text) from public;
-grant execute on function federation.readiness(text) to federation_peer;
-comment on function federation.readiness(text) is
-  'How the prepared functions of a protected resource read it as it is now: "by team" or "whole"; null where there are none or they are out of date.';
+revoke all on function federation.readiness(text, text) from public;
+grant execute on function federation.readiness(text, text) to federation_peer;
+comment on function federation.readiness(text, text) is
+  'How the prepared functions of a protected resource read it as it is now: "by team" or "whole"; null where there are none or they are out of date. The mark '
+  'is that of prepared_mark.';
 
 create or replace function federation.resource_columns(resource text)
 returns table (name name, type text, kind text, is_nullable boolean)

@@ -33,6 +33,7 @@ declare
   is_personal boolean;
   teams text[];
   statement text;
+  prepared record;
   page_rows json;
   last_keys text;
   page_teams text[];
@@ -48,7 +49,7 @@ begin
   end if;
   -- Plans are kept for the rights of one role.
   if current_user = 'federation_peer' and nullif(filter, 'null') is null and nullif("order", 'null') is null and array_position(keyset, null) is null then
-    ready := federation.readiness(resource);
+    ready := federation.readiness(resource, federation.prepared_mark(resource));
   end if;
   if ready = 'by team' then
     is_personal := federation.scope_personal();
@@ -58,9 +59,11 @@ begin
   if ready is not null then
     -- Few rows of each team fill a page. Where they are not enough of one, it is read again, with as many of each as it could take.
     foreach most in array array[4 + 5 * (page_size + 1) / (1 + coalesce(cardinality(teams), 0)), page_size + 1] loop
-      execute format('select f.* from federation_prepared.%I($1, $2, $3, $4, $5, $6) f', resource || '_list')
-      into page_rows, last_keys, page_teams
-      using null::text[], page_size, keyset, is_personal, teams, least(most, page_size + 1);
+      -- An assignment is evaluated at once; a query, of a function only, is not.
+      prepared := federation.prepared_list(resource, page_size, keyset, is_personal, teams, least(most, page_size + 1));
+      page_rows := prepared.page_rows;
+      last_keys := prepared.last_keys;
+      page_teams := prepared.page_teams;
       exit when most > page_size or not federation.has_as_many(page_teams, most);
     end loop;
   else

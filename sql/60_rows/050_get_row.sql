@@ -33,10 +33,10 @@ begin
   end if;
   -- Plans are kept for the rights of one role.
   if current_user = 'federation_peer' then
-    ready := federation.readiness(resource);
+    ready := federation.readiness(resource, federation.prepared_mark(resource));
   end if;
   if ready is not null then
-    execute format('select federation_prepared.%I($1)', resource || '_get') into found_row using id;
+    found_row := federation.prepared_get(resource, id);
   else
     select d.* into described from federation.describe_resource(resource) d;
     if not found then

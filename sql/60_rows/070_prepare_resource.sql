@@ -1,17 +1,21 @@
 -- Guarantees: what is written beforehand is what a request would be answered by otherwise, from the same place; it belongs to federation_owner, runs
 -- with the rights of whoever calls, who is a peer or nobody, and goes with its resource.
 -- Relies on: page_statement and row_statement; describe_resource, which tells when what was written is out of date.
-create or replace function federation.prepared_functions(resource text, out list text, out get text)
+-- Of an earlier release.
+drop function if exists federation.prepared_functions(text);
+
+create or replace function federation.written_functions(resource text, out list text, out get text, out mark text)
 language sql
 immutable
 set search_path = ''
 as $$
   select
     format('federation_prepared.%I(text[], integer, text[], boolean, text[], integer)', resource || '_list'),
-    format('federation_prepared.%I(text)', resource || '_get');
+    format('federation_prepared.%I(text)', resource || '_get'),
+    format('federation_prepared.%I()', resource || '_mark');
 $$;
-revoke all on function federation.prepared_functions(text) from public;
-comment on function federation.prepared_functions(text) is 'What the functions that are written for a resource are called, with the types of what they take.';
+revoke all on function federation.written_functions(text) from public;
+comment on function federation.written_functions(text) is 'What the functions that are written for a resource are called, with the types of what they take.';
 
 create or replace function federation.forget_prepared(resource text) returns void
 language plpgsql
@@ -20,10 +24,11 @@ security definer -- the functions belong to federation_owner
 set search_path = ''
 as $$
 declare
-  named constant record := federation.prepared_functions(resource);
+  named constant record := federation.written_functions(resource);
 begin
   execute format('drop function if exists %s', named.list);
   execute format('drop function if exists %s', named.get);
+  execute format('drop function if exists %s', named.mark);
 end;
 $$;
 revoke all on function federation.forget_prepared(text) from public;
@@ -35,7 +40,7 @@ volatile
 set search_path = ''
 as $$
 declare
-  named constant record := federation.prepared_functions(resource);
+  named constant record := federation.written_functions(resource);
   registered federation.federation_resources;
   sorted record;
   key_type text;
@@ -48,6 +53,7 @@ declare
   the_path text;
   write_list text;
   write_get text;
+  write_mark text;
 begin
   select r.* into registered from federation.federation_resources r where r.name = resource;
   if not found or not exists (select from pg_class c where c.oid = registered.table_id) then
@@ -109,17 +115,36 @@ begin
     )
   );
 
+  write_mark := format(
+    $f$create or replace function federation_prepared.%I() returns pg_catalog.text
+      language plpgsql
+      stable
+      set search_path from current
+      as %L$f$,
+    resource || '_mark',
+    format(
+      -- Another table may have the name by now, or none.
+      e'begin\n  return (select coalesce((select null::pg_catalog.text from %s where false), federation.plan_mark()));\n'
+      'exception\n  when undefined_table or insufficient_privilege then\n    return null;\nend',
+      registered.table_id
+    )
+  );
+
   -- As list_rows and get_row have it; a function that is made "from current" keeps it. Whoever may create in a schema of this path could put a function
   -- of their own before a built-in one (format takes any types, theirs may take just these), and it would run as federation_owner: while the path is
   -- theirs, nothing is called by a name without its schema.
   perform pg_catalog.set_config('search_path', the_path, true);
   execute write_list;
   execute write_get;
+  execute write_mark;
   perform pg_catalog.set_config('search_path', '', true);
-  execute format('revoke all on function %s, %s from public', named.list, named.get);
-  execute format('grant execute on function %s, %s to federation_peer', named.list, named.get);
+  execute format('revoke all on function %s, %s, %s from public', named.list, named.get, named.mark);
+  execute format('grant execute on function %s, %s, %s to federation_peer', named.list, named.get, named.mark);
   execute format('comment on function %s is %L', named.list, 'A page in the order of the resource. Written by federation.prepare_resource.');
   execute format('comment on function %s is %L', named.get, 'A row by its key. Written by federation.prepare_resource.');
+  execute format(
+    'comment on function %s is %L', named.mark, 'The mark of the plan for the table and its policies. Written by federation.prepare_resource.'
+  );
   insert into federation.federation_prepared_resources (resource_name, fingerprint, personal_condition, native_policy, roles)
   values (
     resource, federation.resource_fingerprint(registered.table_id, personal.native_policy, roles), personal.condition, personal.native_policy, roles
@@ -165,11 +190,12 @@ as $$
     select r.name, federation.prepare_resource(r.name) as reason
     from federation.federation_resources r
     left join federation.federation_prepared_resources w on w.resource_name = r.name
-    cross join lateral federation.prepared_functions(r.name) as n
+    cross join lateral federation.written_functions(r.name) as n
     where w.fingerprint is distinct from federation.resource_fingerprint(r.table_id, w.native_policy, w.roles)
       or w.roles is distinct from federation.reading_roles(r.table_id)
       or to_regprocedure(n.get) is null
       or to_regprocedure(n.list) is null
+      or to_regprocedure(n.mark) is null
   ) as p
   where p.reason is not null;
 $$;
@@ -204,3 +230,4 @@ alter table federation.federation_resources enable always trigger _500_prepare;
 -- By this release, whichever wrote them before.
 delete from federation.federation_prepared_resources;
 select federation.prepare_resources();
+select federation.rebuild_read_prepared();

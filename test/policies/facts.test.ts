@@ -43,10 +43,14 @@ function asPeerOf(grant: Grant, work: (client: PoolClient) => Promise<void>): Pr
 async function remembered(client: PoolClient): Promise<Record<string, string>> {
   const { rows: found } = await client.query<{ name: string; value: string }>(
     `select n.name, current_setting(n.name, true) as value
-     from unnest(array['federation.facts', 'federation.teams', 'federation.scope_teams']) as r (what)
-     cross join lateral unnest(array[r.what, r.what || '_as_of', r.what || '_code']) as n (name)`,
+     from unnest(array['federation.facts', 'federation.teams', 'federation.scope_teams']) as n (name)`,
   );
   return Object.fromEntries(found.map(({ name, value }) => [name, value]));
+}
+
+/** The facts in what is remembered: behind a head, before a code. */
+function factsIn(remembers = ""): Record<string, unknown> {
+  return JSON.parse(remembers.slice(remembers.indexOf('{"scope'), -64)) as Record<string, unknown>;
 }
 
 async function set(client: PoolClient, settings: Record<string, string>): Promise<void> {
@@ -59,8 +63,8 @@ test("a statement remembers what it has read of the grant", async () => {
   await asPeerOf(olgas, async (client) => {
     expect(await visibleIds(client, "tasks")).toEqual([rows.personal, rows.team].sort());
     const found = await remembered(client);
-    expect(JSON.parse(found["federation.facts"] ?? "")).toMatchObject({ subject: "olga" });
-    expect(found["federation.scope_teams"]).toBe("{t1}");
+    expect(factsIn(found["federation.facts"])).toMatchObject({ subject: "olga" });
+    expect(found["federation.scope_teams"]).toMatch(/\{t1\}[0-9a-f]{64}$/);
   });
 });
 
@@ -135,20 +139,68 @@ test("facts that were written by hand, or changed, or come from another grant's 
     await set(client, others);
     expect(await visibleIds(client, "tasks")).toEqual(mine);
     const own = await remembered(client);
+    const remembers = own["federation.facts"] ?? "";
+    const facts = JSON.stringify(factsIn(remembers));
+    expect(remembers.replaceAll(": ", ":").replaceAll(", ", ",")).toContain(facts);
+    const [before, code] = [remembers.slice(0, remembers.indexOf('{"scope')), remembers.slice(-64)];
+    expect(before).toMatch(/^federation\.facts \d+ /);
     const wider = JSON.stringify({ subject: "mia", scope: { resources: ["tasks"], include_personal: true } });
-    await set(client, { ...own, "federation.facts": wider });
-    expect(await visibleIds(client, "tasks")).toEqual(mine);
-    // As it would have to be to count for the statement that reads: the code is over it all.
-    for (const code of ["", "0".repeat(64), own["federation.facts_code"] ?? ""]) {
-      const { rows: found } = await client.query<{ id: string }>(
-        `select t.id from app.tasks t
-         where (select set_config('federation.facts', $1, true) || set_config('federation.facts_code', $2, true)) is not null
-         order by t.id`,
-        [wider, code],
-      );
-      expect(found.map(({ id }) => id)).toEqual(mine);
+    // As it would have to be to count: the code is over it all.
+    for (const forged of ["", "0".repeat(64), code]) {
+      await set(client, { "federation.facts": `${before}${wider}${forged}` });
+      expect(await visibleIds(client, "tasks")).toEqual(mine);
     }
+    // What was remembered of something else is nothing of this.
+    await set(client, { "federation.facts": own["federation.scope_teams"] ?? "", "federation.scope_teams": remembers });
+    expect(await visibleIds(client, "tasks")).toEqual(mine);
   });
+});
+
+test("facts hold no longer than the grant, also where nothing is committed meanwhile", async () => {
+  await database.committed((client) =>
+    client.query(
+      "update federation.federation_grants set expires_at = clock_timestamp() + interval '1.5 seconds' where id = $1",
+      [olgas.id],
+    ),
+  );
+  await asPeerOf(olgas, async (client) => {
+    expect(await visibleIds(client, "tasks")).toEqual([rows.personal, rows.team].sort());
+    await client.query("select pg_sleep(2)");
+    expect(await visibleIds(client, "tasks")).toEqual([]);
+    expect(await refusal(list(client, "tasks"))).toBe("GRANT_EXPIRED");
+  });
+});
+
+test("a session and its facts, kept by code that runs as a peer, are nothing to the next transaction, even where nothing was committed since", async () => {
+  const settings = ["federation.session", "federation.facts", "federation.scope_teams"];
+  const kept: Record<string, string> = {};
+  const client = await database.pool.connect();
+  try {
+    await client.query("begin read only");
+    await enterAsPeer(client, mias);
+    await client.query("set local role federation_peer");
+    expect(await visibleIds(client, "tasks")).toEqual([rows.mia]);
+    for (const name of settings) {
+      const { rows: found } = await client.query<{ value: string }>("select current_setting($1, true) as value", [
+        name,
+      ]);
+      kept[name] = only(found).value;
+    }
+    await client.query("commit");
+    for (const grant of [olgas, undefined]) {
+      await client.query("begin read only");
+      if (grant !== undefined) {
+        await enterAsPeer(client, grant);
+      }
+      await client.query("set local role federation_peer");
+      await set(client, kept);
+      expect(await visibleIds(client, "tasks")).toEqual([]);
+      expect(await refusal(list(client, "tasks"))).toBe("GRANT_UNKNOWN");
+      await client.query("rollback");
+    }
+  } finally {
+    client.release(true);
+  }
 });
 
 test("another session in the same transaction is read anew", async () => {

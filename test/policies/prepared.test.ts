@@ -283,6 +283,7 @@ describe("what is written beforehand", () => {
       expect((await client.query<{ name: string }>(FUNCTIONS)).rows.map(({ name }) => name)).toEqual([
         "odd_get",
         "odd_list",
+        "odd_mark",
       ]);
       await client.query("select federation.unregister_resource('odd')");
       expect((await client.query(FUNCTIONS)).rows).toEqual([]);

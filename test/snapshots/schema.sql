@@ -646,47 +646,48 @@ comment on table federation.federation_user_tokens is 'Bearer tokens of local us
 
 -- views
 
-create view federation.active_grants as
+create view federation.certificate_ends as
  SELECT c.serial,
+    c.grant_id,
     c.fingerprint,
-    g.id,
-    g.subject_user_id,
-    g.peer_host,
-    g.scope,
-    g.status,
-    g.created_at,
-    g.created_by,
-    g.activated_at,
-    g.expires_at,
-    g.ended_at,
-    g.end_reason,
-    g.requests_per_minute,
-    g.burst,
-    g.audit_mode
-   FROM federation.federation_grants g
-     JOIN federation.good_certificates c ON c.grant_id = g.id
-  WHERE g.status = 'active'::text AND (g.expires_at IS NULL OR g.expires_at > statement_timestamp()); -- owner federation_owner
-comment on view federation.active_grants is 'Grants that are active at this statement, each with every certificate that is good for it.';
+    c.revoked_at,
+    LEAST(c.not_after, n.superseded_at) AS ends_at
+   FROM federation.federation_certificates c
+     CROSS JOIN LATERAL ( SELECT min(n_1.confirmed_at) + federation.certificate_overlap() AS superseded_at
+           FROM federation.federation_certificates n_1
+          WHERE n_1.renewed_from = c.serial) n; -- owner federation_owner
+comment on view federation.certificate_ends is 'Until when each certificate is good, unless it is revoked: its own end, or that of the overlap with a successor that was confirmed.';
 
 create view federation.good_certificates as
- SELECT serial,
-    grant_id,
-    fingerprint,
-    not_before,
-    not_after,
-    issued_at,
-    renewed_from,
-    revoked_at,
-    revocation_reason,
-    authority_id,
-    confirmed_at,
-    revocation_epoch,
-    enrollment
+ SELECT c.serial,
+    c.grant_id,
+    c.fingerprint,
+    c.not_before,
+    c.not_after,
+    c.issued_at,
+    c.renewed_from,
+    c.revoked_at,
+    c.revocation_reason,
+    c.authority_id,
+    c.confirmed_at,
+    c.revocation_epoch,
+    c.enrollment
    FROM federation.federation_certificates c
-  WHERE revoked_at IS NULL AND not_after > statement_timestamp() AND NOT (EXISTS ( SELECT
-           FROM federation.federation_certificates n
-          WHERE n.renewed_from = c.serial AND n.confirmed_at <= (statement_timestamp() - federation.certificate_overlap()))); -- owner federation_owner
+     JOIN federation.certificate_ends e ON e.serial = c.serial
+  WHERE c.revoked_at IS NULL AND e.ends_at > statement_timestamp(); -- owner federation_owner
 comment on view federation.good_certificates is 'Certificates that are good at this statement: not revoked, not past their end, and superseded no longer than the overlap ago.';
+
+create view federation.grants_in_force as
+ SELECT g.id,
+    c.serial,
+    c.fingerprint,
+    g.subject_user_id,
+    g.scope,
+    LEAST(g.expires_at, c.ends_at) AS ends_at
+   FROM federation.federation_grants g
+     JOIN federation.certificate_ends c ON c.grant_id = g.id
+  WHERE g.status = 'active'::text AND c.revoked_at IS NULL AND LEAST(g.expires_at, c.ends_at) > statement_timestamp(); -- owner federation_owner
+comment on view federation.grants_in_force is 'Grants that are active at this statement, each with every certificate that is good for it, and until when both are if nobody ends them.';
 
 create view federation.session_grant as
  SELECT g.id,
@@ -706,7 +707,7 @@ create view federation.session_grant as
    FROM federation.current_session() s(session)
      JOIN federation.federation_grants g ON g.id = ((s.session ->> 'grant'::text)::uuid)
   WHERE (s.session ->> 'kind'::text) = 'peer'::text AND (EXISTS ( SELECT
-           FROM federation.active_grants a
+           FROM federation.grants_in_force a
           WHERE a.id = g.id AND a.serial = (s.session ->> 'serial'::text))); -- owner federation_owner
 comment on view federation.session_grant is 'The active grant of this transaction''s session, read now; no row where there is none.';
 
@@ -1073,8 +1074,14 @@ comment on function federation.are_text(regclass,name[]) is 'Whether the columns
 create function federation.as_of()
   returns text
   language sql stable
-  as sha256 201bfb4fb3696aef95d3cc15da479a5cd1a88fd0edb5a2312a221952c2dd014f; -- owner federation_owner
-comment on function federation.as_of() is 'What a stable function may read once and give again for: the session, the statement and the snapshot. Null where this transaction has written.';
+  as sha256 0c3e0cf44fe56c1324816acb7befd437313eb47c2c6f0f7adcc4cad7f981fd4b; -- owner federation_owner
+comment on function federation.as_of() is 'As of what a session reads: by its whole setting, this transaction, whatever that setting says of one, and the snapshot.';
+
+create function federation.as_of_statement()
+  returns text
+  language sql stable
+  as sha256 3cbcef31017fd396923917f22bd500487e8f58756bdb1d93660898f23a46d593; -- owner federation_owner
+comment on function federation.as_of_statement() is 'The same, of one statement: for what holds as long as a grant does, which can end while nothing is committed.';
 
 create function federation.assume_identity(subject text)
   returns void
@@ -1368,7 +1375,7 @@ create function federation.current_teams()
   returns text[]
   language plpgsql stable security definer
   set search_path=""
-  as sha256 c26901e3333f64c02fc3b1064f7df10b49ab51a8a45d6b5d570a9b65de39a406; -- owner federation_owner
+  as sha256 aea1cd77812af8ee9bcb588716704d60e67aff1da235475d502a8e85e4355444; -- owner federation_owner
 comment on function federation.current_teams() is 'The teams of the current subject, read now.';
 
 create function federation.cursor_context(resource text, filter jsonb, "order" jsonb)
@@ -1394,7 +1401,7 @@ comment on function federation.describe_capabilities() is 'The answer of the ver
 
 create function federation.describe_resource(resource text)
   returns TABLE(name text, table_id regclass, key_column name, columns name[], text_columns name[], time_column name, order_by jsonb, search_path text, is_protected boolean, team_column name, team_type text, is_prepared boolean, personal_condition text)
-  language plpgsql stable security definer rows 1
+  language plpgsql volatile security definer rows 1
   set search_path=""
   as sha256 4ac933ff5d75197290e51fce11a2497f228edb0e5cfc372d70c0da050e005bf6; -- owner federation_owner
 comment on function federation.describe_resource(text) is 'What a query over a resource may name, and whether row-level security and the scope policy are still on its table.';
@@ -1459,7 +1466,7 @@ create function federation.enter_as_peer(grant_id uuid, subject text, serial tex
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 74f717a50d1a6686fe66c6df12cb3c71f4369e980fa38bbc161b7b750cd20f63; -- owner federation_owner
+  as sha256 54552b15f8650c4720a9295ac854250493ad0290375ad96c7e71bcb129c9d6a8; -- owner federation_owner
 comment on function federation.enter_as_peer(uuid,text,text,text) is 'Opens a peer''s session for the rest of the transaction, by the serial and the SHA-256 of its certificate. Raises MF001 to MF007, MF021 and MF401.';
 
 create function federation.enter_as_person(session_hash bytea, background boolean DEFAULT false)
@@ -1546,6 +1553,12 @@ create function federation.expression_type(table_id regclass, expression text)
   as sha256 b8717aaae8ab5071f577ba708bfe2bb5526354cb9686aaac5e949fb525aa4e48; -- owner federation_owner
 comment on function federation.expression_type(regclass,text) is 'The type of a SQL expression over a row of a table. Raises MF022.';
 
+create function federation.facts_head(what text, as_of text)
+  returns text
+  language sql immutable
+  as sha256 36ecf0c4e9c7a641ea2eebdb2ca40dfb9bc75cac27f03632ce430c7b8905e644; -- owner federation_owner
+comment on function federation.facts_head(text,text) is 'What stands before remembered facts, under the same code; it begins as no session does.';
+
 create function federation.filter_conditions(resource text, filter jsonb, OUT conditions text[], OUT casts text[], OUT vals text[])
   returns record
   language plpgsql stable
@@ -1557,7 +1570,7 @@ create function federation.forget_prepared(resource text)
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 52c6f9af43773256f3772afd049f83dc857a298a218d6e951643404e95a14d26; -- owner federation_owner
+  as sha256 d4405c4b71f373416e3409dfabfea3b7878926df58d45c5509d320f56826b395; -- owner federation_owner
 comment on function federation.forget_prepared(text) is 'Drops what was written beforehand for a resource.';
 
 create function federation.forget_resource(resource text)
@@ -1581,7 +1594,7 @@ create function federation.get_row(resource text, id text)
   set IntervalStyle=postgres
   set TimeZone=UTC
   set search_path=""
-  as sha256 8ee39e7af68aa1f7276e054e235cd082995b3e450f1bff264851bdbfff1fc1b1; -- owner federation_owner
+  as sha256 0d2ed2f59841d1399575d7be030cd309a50eafc0a57cb0b7c7b15bb3b6a20bfd; -- owner federation_owner
 comment on function federation.get_row(text,text) is 'One row by its key, as JSON. Raises MF010, MF011, MF012, MF013.';
 
 create function federation.grant_alert_subject(grant_id uuid)
@@ -1646,6 +1659,13 @@ create function federation.identity_triggers(table_id regclass, what text)
   set search_path=""
   as sha256 db56aefbdb43c1f5e26ac0c73260afb29f669d0a24653a6c4d8eb433b72543e6; -- owner federation_owner
 comment on function federation.identity_triggers(regclass,text) is 'The triggers that a table of users or memberships has while it is bound: one for each way by which a row goes.';
+
+create function federation.inner_key(purpose text)
+  returns bytea
+  language plpgsql immutable strict
+  set search_path=""
+  as sha256 7d8bf7d6ff1c4bea8a77109cd42a047573004633c2533deb609855d41403ab89; -- owner federation_owner
+comment on function federation.inner_key(text) is 'The key of a purpose that is next to the message.';
 
 create function federation.install_search_triggers(name text, table_id regclass)
   returns void
@@ -1815,7 +1835,7 @@ create function federation.list_rows(resource text, filter jsonb, "order" jsonb,
   set IntervalStyle=postgres
   set TimeZone=UTC
   set search_path=""
-  as sha256 6fb2ad3a6ade21a4b4302945683bb56bdddcd248e0b6f5271fb244ef788056a7; -- owner federation_owner
+  as sha256 7423cdb413750ea49f1d53b5b75ca9714a8cadcb22722b023b5241e0331524a4; -- owner federation_owner
 comment on function federation.list_rows(text,jsonb,jsonb,integer,text,integer) is 'One page of a resource: {"rows", "nextCursor", "capped"}; 50 rows where first is null, never more than cap. Raises MF010, MF012, MF013.';
 
 create function federation.list_user_tokens()
@@ -1834,10 +1854,9 @@ comment on function federation.live_gateways() is 'The gateways that serve now, 
 
 create function federation.mac(purpose text, message text)
   returns text
-  language plpgsql stable strict
-  set search_path=""
-  as sha256 006efe89f2ef0420e6a8fad1f9a793ddb4b309280039789e2767d379a2cd0c53; -- owner federation_owner
-comment on function federation.mac(text,text) is 'Message authentication code, 64 hex digits: two keyed SHA-256 nested, with independent keys (NMAC; Bellare, Canetti, Krawczyk 1996).';
+  language sql stable
+  as sha256 57409726a71fcae0fdc5c0ab408a88ae164bb75c23b4da325245c4b0dd87a363; -- owner federation_owner
+comment on function federation.mac(text,text) is 'The code of a message under the keys of a purpose.';
 
 create function federation.make_embedding_index(table_id regclass, embedding_column name)
   returns void
@@ -1874,6 +1893,12 @@ create function federation.needed_privileges(table_id regclass, columns name[], 
   as sha256 1121370cdf182bc5b67c4a191d36c08f28c60dbfa67ae80c53a5637d96e1bf58; -- owner federation_owner
 comment on function federation.needed_privileges(regclass,name[],name[],name) is 'What peers and users need to read a resource under the given policies of its table.';
 
+create function federation.nested_mac(inner_key bytea, outer_key bytea, message text)
+  returns text
+  language sql stable
+  as sha256 b620519082cb54fe6c0eb7bbcecbe7c5adc9c218df79405e9d06aa040cfe2a74; -- owner federation_owner
+comment on function federation.nested_mac(bytea,bytea,text) is 'Message authentication code, 64 hex digits: two keyed SHA-256 nested, with independent keys (NMAC; Bellare, Canetti, Krawczyk 1996).';
+
 create function federation.only_keys(key_column name, ids text[])
   returns jsonb
   language sql immutable
@@ -1901,6 +1926,13 @@ create function federation.order_terms(resource text, "order" jsonb)
   set search_path=""
   as sha256 ae2e13bed6d2f351f6f7c30b34df48ccc283a48526721825cfbb3f2d28e9ab6e; -- owner federation_owner
 comment on function federation.order_terms(text,jsonb) is 'The terms of an order, the key last. Raises MF012.';
+
+create function federation.outer_key(purpose text)
+  returns bytea
+  language plpgsql immutable strict
+  set search_path=""
+  as sha256 382a2af697d80cdc29473326b6447658038c22396256bf085076617322bc3825; -- owner federation_owner
+comment on function federation.outer_key(text) is 'The key of a purpose that is around the code of the other.';
 
 create function federation.page_keys(page jsonb, key_column name)
   returns text[]
@@ -1972,6 +2004,13 @@ create function federation.plainly(condition text)
   as sha256 69c532679937b66969e8a206e9124f597bc3fd26a1383c5acaa8f9eba7ca61ea; -- owner federation_owner
 comment on function federation.plainly(text) is 'A condition without casts, parentheses and space, for comparison with one of ours.';
 
+create function federation.plan_mark()
+  returns text
+  language plpgsql immutable
+  set search_path=""
+  as sha256 51e88ad5caefb3a4a557a012977568a7584262c008db554193abe32955371ba5; -- owner federation_owner
+comment on function federation.plan_mark() is 'A word by which a plan is known, and the transaction in which it was made.';
+
 create function federation.policies_as_peer(resource text, images text[], known name[])
   returns jsonb
   language plpgsql volatile security definer
@@ -1990,15 +2029,29 @@ create function federation.prepare_resources()
   returns TABLE(resource text, reason text)
   language sql volatile security definer rows 1000
   set search_path=""
-  as sha256 b20ff8a1523a0a24cbc705e28095a421c978bda1917bf5516becab583c37207c; -- owner federation_owner
+  as sha256 846af2680ed3252a8f361610817dba71265c3a74756f06c9113154e17960d326; -- owner federation_owner
 comment on function federation.prepare_resources() is 'Writes beforehand what is missing or out of date, of all resources; returns those of which it cannot, and why.';
 
-create function federation.prepared_functions(resource text, OUT list text, OUT get text)
-  returns record
-  language sql immutable
+create function federation.prepared_get(resource text, id text)
+  returns json
+  language plpgsql stable
   set search_path=""
-  as sha256 aad5f60260199d0c246049cd56176bb990c1cb3d58216562ba97d7bf8f50bb7b; -- owner federation_owner
-comment on function federation.prepared_functions(text) is 'What the functions that are written for a resource are called, with the types of what they take.';
+  as sha256 490c572607c8b9300302abb40f1b896b123ebd4cc8c827016ced67d31567ac18; -- owner federation_owner
+comment on function federation.prepared_get(text,text) is 'A row of a prepared resource, as its function in federation_prepared reads it. Written by federation.rebuild_read_prepared.';
+
+create function federation.prepared_list(resource text, page_size integer, keyset text[], is_personal boolean, teams text[], most integer, OUT page_rows json, OUT last_keys text, OUT page_teams text[])
+  returns record
+  language plpgsql stable
+  set search_path=""
+  as sha256 3029f2abdc5d5f7627f3289ff5377b99741ac373da0ad4a5872d3ea43d36b99c; -- owner federation_owner
+comment on function federation.prepared_list(text,integer,text[],boolean,text[],integer) is 'A page of a prepared resource, as its function in federation_prepared reads it. Written by federation.rebuild_read_prepared.';
+
+create function federation.prepared_mark(resource text)
+  returns text
+  language plpgsql stable
+  set search_path=""
+  as sha256 5c5f2f808683d059d9bf824ee7745b77724de66b0f7b05c6d312804a863a85f4; -- owner federation_owner
+comment on function federation.prepared_mark(text) is 'The mark of the plan that this backend has for a resource''s table and policies; null for one that is not prepared. Written by federation.rebuild_read_prepared.';
 
 create function federation.preview_resource(grant_id uuid, resource text, before jsonb, after jsonb)
   returns jsonb
@@ -2125,12 +2178,26 @@ create function federation.read_hits(resource text, keys text[], query text, sta
   as sha256 1ac38e877b67abba052f0e89ebb722745f61b658efaf286eef625ba3448a4f58; -- owner federation_owner
 comment on function federation.read_hits(text,text[],text,text) is 'Rows by their keys, as JSON, each with its snippet.';
 
-create function federation.readiness(resource text)
-  returns text
-  language plpgsql stable security definer
+create function federation.read_prepared_bodies(OUT mark text, OUT list text, OUT get text)
+  returns record
+  language sql stable
   set search_path=""
-  as sha256 4d125dd5c2e7262ac0a84981b9f0343e68afc47f0f9691dc6d058ad1db094791; -- owner federation_owner
-comment on function federation.readiness(text) is 'How the prepared functions of a protected resource read it as it is now: "by team" or "whole"; null where there are none or they are out of date.';
+  as sha256 597cb3adea221822c943b92c6698d4bc0cc071028d8a21b9e86757132fa0b2a1; -- owner federation_owner
+comment on function federation.read_prepared_bodies() is 'What prepared_mark, prepared_list and prepared_get do, from the resources that are prepared.';
+
+create function federation.read_prepared_is_stale()
+  returns boolean
+  language sql stable
+  set search_path=""
+  as sha256 a45800a367df50224fca00a3da14d53578b8421495eff7341c3bcac3e116affa; -- owner federation_owner
+comment on function federation.read_prepared_is_stale() is 'Whether prepared_mark, prepared_list and prepared_get are others than the resources that are prepared make them.';
+
+create function federation.readiness(resource text, mark text)
+  returns text
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 f25fd4d9bb675955c62299106b981ba06a6968b6ad0cf01f3a66db6e1a9a17aa; -- owner federation_owner
+comment on function federation.readiness(text,text) is 'How the prepared functions of a protected resource read it as it is now: "by team" or "whole"; null where there are none or they are out of date. The mark is that of prepared_mark.';
 
 create function federation.reading_roles(table_id regclass)
   returns oid[]
@@ -2160,11 +2227,17 @@ create function federation.rebuild_identity_functions()
   as sha256 14e538e472ec6f47cc6e5f6bf86e915ac5468ef80de0be2c8563d6a983a29ed9; -- owner federation_owner
 comment on function federation.rebuild_identity_functions() is 'Writes subject_exists, subject_key and subject_teams from the bound identity.';
 
+create function federation.rebuild_read_prepared()
+  returns void
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 1183b7c62204062304b1f1778f90dd9f54174555edda9768b955025b0aa4e285; -- owner federation_owner
+comment on function federation.rebuild_read_prepared() is 'Writes prepared_mark, prepared_list and prepared_get from the resources that are prepared.';
+
 create function federation.recall(what text, as_of text)
   returns text
-  language plpgsql stable
-  set search_path=""
-  as sha256 8616c26c76d14e3efb34f2d10b441b7b113a3e4140d9bcfbef76ef2f58571764; -- owner federation_owner
+  language sql stable
+  as sha256 7d35f52028a8e8d36019edd484087545f5ff3a912810baedca45d3139d88d851; -- owner federation_owner
 comment on function federation.recall(text,text) is 'What was remembered under this name as of now; null where nothing was.';
 
 create function federation.record_certificate(serial text, grant_id uuid, fingerprint text, not_before timestamp with time zone, not_after timestamp with time zone, renewed_from text DEFAULT NULL::text, enrollment_token text DEFAULT NULL::text)
@@ -2227,7 +2300,7 @@ create function federation.remember(what text, as_of text, facts text, beyond_tr
   returns void
   language plpgsql stable
   set search_path=""
-  as sha256 8fdb45dd60e8e351a81d96bd90ad0a5124d27b54f288c587edc429fdb640117d; -- owner federation_owner
+  as sha256 8a6a94220a66a6cd9ff2463e6f24ea0bb10604eb2012f329b029feb2cfd8bef6; -- owner federation_owner
 comment on function federation.remember(text,text,text,boolean) is 'Remembers facts as of now, with a code that nobody else can make.';
 
 create function federation.remove_administrator(name text)
@@ -2394,10 +2467,8 @@ comment on function federation.resource_columns(text) is 'The columns of a resou
 create function federation.resource_fingerprint(table_id regclass, native_policy oid, roles oid[])
   returns text
   language plpgsql stable
-  set enable_seqscan=off
-  set plan_cache_mode=force_generic_plan
   set search_path=""
-  as sha256 b3d93109c0b7d316daf265a4583170a62f59ec3091d23418cc4cb90a1626dd71; -- owner federation_owner
+  as sha256 4db424a4fe3276f3bd1743304be435b15212e9b2f4ac396a0c395399ee57fc94; -- owner federation_owner
 comment on function federation.resource_fingerprint(regclass,oid,oid[]) is 'Name, columns and policies of a table, and what roles hold, for comparison only: by ids and versions, so a copy of a database has others.';
 
 create function federation.resource_stage(grant_id uuid, resource text, scope jsonb)
@@ -2477,6 +2548,15 @@ create function federation.revoked_certificates()
   as sha256 48021be477ab3a6de9b4a1e6f3b808c09e37eddd3a1400816cd6bd280b975398; -- owner federation_owner
 comment on function federation.revoked_certificates() is 'The revoked certificates that have not ended: what a CRL lists (RFC 5280 §5). Those that a restored database only knows to be revoked have no grant.';
 
+create function federation.roles_held(roles oid[])
+  returns text
+  language plpgsql stable
+  set enable_seqscan=off
+  set plan_cache_mode=force_generic_plan
+  set search_path=""
+  as sha256 c323b52f1af930dad30d0b7d427f154cba1dca40c146241aa9e48dc9ae489f6d; -- owner federation_owner
+comment on function federation.roles_held(oid[]) is 'What these roles are and are members of, for comparison only: by ids and versions.';
+
 create function federation.roll_audit(hot interval DEFAULT '90 days'::interval)
   returns TABLE(action text, partition text)
   language plpgsql volatile security definer rows 1000
@@ -2518,7 +2598,7 @@ create function federation.scope_admits(resource text)
   returns boolean
   language plpgsql stable security definer
   set search_path=""
-  as sha256 bf1fc4fe97cccbdc2476d3096a4e5ff835045ac8be769296aef456215491e3d9; -- owner federation_owner
+  as sha256 5d69b6656b0843c37e596b422214fea56767ae0d2c114502f70a384e37be1e42; -- owner federation_owner
 comment on function federation.scope_admits(text) is 'Whether the active grant''s scope names the resource and does not exclude it; excluding wins.';
 
 create function federation.scope_cap()
@@ -2565,7 +2645,7 @@ create function federation.scope_teams()
   returns text[]
   language plpgsql stable security definer
   set search_path=""
-  as sha256 68eadabc04b35dcb6812b2971611199c26ed08a419152b65bfaeaaca53952688; -- owner federation_owner
+  as sha256 e5e7d59f9fff1579f4936ebd28ccf00527f50c411932f3a02593813529ec87c4; -- owner federation_owner
 comment on function federation.scope_teams() is 'The teams in scope: those that the scope includes and the subject is a member of now; none where the scope is silent.';
 
 create function federation.scope_widenings(before jsonb, after jsonb)
@@ -2588,12 +2668,6 @@ create function federation.scoped_words(prefixes text[], document tsvector)
   set search_path=""
   as sha256 0b9a1b234f84460ed34dd9634384101868ab5e93dd5514ee977f5b0c6174ae6c; -- owner federation_owner
 comment on function federation.scoped_words(text[],tsvector) is 'Each word of a row behind each of its prefixes.';
-
-create function federation.sealed_facts(what text, as_of text, facts text)
-  returns text
-  language sql immutable
-  as sha256 0f7ceb66247c2679eeceb14d61508657d827042533a7469a293fcf12a7745570; -- owner federation_owner
-comment on function federation.sealed_facts(text,text,text) is 'What the code of remembered facts is over; it begins as no session does.';
 
 create function federation.sealed_values()
   returns TABLE(kind text, id uuid, sealed bytea)
@@ -2712,8 +2786,8 @@ create function federation.session_facts()
   returns jsonb
   language plpgsql stable
   set search_path=""
-  as sha256 3ec9431aa7ead673b0a84c5c428d911d315b0d651177143bf4b669f43839bce8; -- owner federation_owner
-comment on function federation.session_facts() is 'Of the active grant its {"subject", "scope"}, of a local user the {"subject"}; {} where there is neither. Read once a statement.';
+  as sha256 af6e16780c300b717b805c189d97de186b3c81cb7199cb56dd525741954a13f6; -- owner federation_owner
+comment on function federation.session_facts() is 'Of a local user {"subject"}; of the active grant {"subject", "scope", "fingerprint", "until"}; {} where there is neither. Read once, as long as nothing is committed and the grant has not come to its end.';
 
 create function federation.session_prefixes(resource text)
   returns text[]
@@ -2972,6 +3046,13 @@ create function federation.tg_federation_grants__notify()
   as sha256 297cbedb9c38301c10124090ae6c97ca6116aa6bf8d7463579ae2793151e229a; -- owner federation_owner
 comment on function federation.tg_federation_grants__notify() is 'Tells gateways that a grant has another status or, as "changed", another scope.';
 
+create function federation.tg_federation_prepared_resources__read_prepared()
+  returns trigger
+  language plpgsql volatile
+  set search_path=""
+  as sha256 004efa8d2fa9767728425f258bef2eb93cd77ca88b64d387c6deac2599d65ca9; -- owner federation_owner
+comment on function federation.tg_federation_prepared_resources__read_prepared() is 'Who is prepared is who is read by what was written beforehand.';
+
 create function federation.tg_federation_resources__assume_identity()
   returns trigger
   language plpgsql volatile
@@ -3014,6 +3095,12 @@ create function federation.tg_users__revoke_grants()
   set search_path=""
   as sha256 5601dce3af8d9f757e1ffe9f5a965815fbd96a95202d594ef7bfc08b829009e3; -- owner federation_owner
 comment on function federation.tg_users__revoke_grants() is 'Revokes every live grant whose subject is the row that goes.';
+
+create function federation.transaction_mark()
+  returns text
+  language sql stable
+  as sha256 3aab88a9153dd2f37dac269e0a98963b20a31296519342449cc98652a97ea9e3; -- owner federation_owner
+comment on function federation.transaction_mark() is 'Tells a transaction from the others of its backend.';
 
 create function federation.trigram_schema()
   returns text
@@ -3110,8 +3197,15 @@ create function federation.write_prepared(resource text)
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 02439da3b1adf573d105ddcb6276e4a54008255e64add3e01c13b37faf0e0634; -- owner federation_owner
+  as sha256 594baabc555ec52e538e2dcf4730bd8477a8fcde9b739930507359e3669aedda; -- owner federation_owner
 comment on function federation.write_prepared(text) is 'Writes the functions of a resource in federation_prepared, as whoever calls. Raises what keeps it from that.';
+
+create function federation.written_functions(resource text, OUT list text, OUT get text, OUT mark text)
+  returns record
+  language sql immutable
+  set search_path=""
+  as sha256 a9fc0f66c00eb916c3879d5b1df6280a27588f0fd2f1a69c23616e79abf2a95e; -- owner federation_owner
+comment on function federation.written_functions(text) is 'What the functions that are written for a resource are called, with the types of what they take.';
 
 create function federation_api.capabilities()
   returns jsonb
@@ -3158,6 +3252,13 @@ create function federation_prepared.credentials_list(vals text[], page_size inte
   as sha256 5717ab0b2b906d7f033f585f4799044f5a3cc9cf0177993424a95e513841e16f; -- owner federation_owner
 comment on function federation_prepared.credentials_list(text[],integer,text[],boolean,text[],integer) is 'A page in the order of the resource. Written by federation.prepare_resource.';
 
+create function federation_prepared.credentials_mark()
+  returns text
+  language plpgsql stable
+  set search_path=""
+  as sha256 ac0076a817141571d847717288bc890fa1ce6b62e96fadce68b56ac8b9da15e7; -- owner federation_owner
+comment on function federation_prepared.credentials_mark() is 'The mark of the plan for the table and its policies. Written by federation.prepare_resource.';
+
 create function federation_prepared.notes_get(id text)
   returns json
   language plpgsql stable
@@ -3174,6 +3275,13 @@ create function federation_prepared.notes_list(vals text[], page_size integer, k
   set search_path=""
   as sha256 a81d0a975aa45cf478831712efd5a0e87d6d0b8a04e610bcd927ccebf0feae50; -- owner federation_owner
 comment on function federation_prepared.notes_list(text[],integer,text[],boolean,text[],integer) is 'A page in the order of the resource. Written by federation.prepare_resource.';
+
+create function federation_prepared.notes_mark()
+  returns text
+  language plpgsql stable
+  set search_path=""
+  as sha256 457dcbf44725aabe7f09dd5fb4f66ee5e95df1df31b604d658990249a0860eb2; -- owner federation_owner
+comment on function federation_prepared.notes_mark() is 'The mark of the plan for the table and its policies. Written by federation.prepare_resource.';
 
 create function federation_prepared.projects_get(id text)
   returns json
@@ -3192,6 +3300,13 @@ create function federation_prepared.projects_list(vals text[], page_size integer
   as sha256 069c897075613ebe7cbe06b46e09d916834e02f8b268e078353c99fb89fefd52; -- owner federation_owner
 comment on function federation_prepared.projects_list(text[],integer,text[],boolean,text[],integer) is 'A page in the order of the resource. Written by federation.prepare_resource.';
 
+create function federation_prepared.projects_mark()
+  returns text
+  language plpgsql stable
+  set search_path=""
+  as sha256 fd90b28a3456db04cbf41da2904b32da738b4e328d2dce56f45b6d424dcd8108; -- owner federation_owner
+comment on function federation_prepared.projects_mark() is 'The mark of the plan for the table and its policies. Written by federation.prepare_resource.';
+
 create function federation_prepared.tasks_get(id text)
   returns json
   language plpgsql stable
@@ -3208,6 +3323,13 @@ create function federation_prepared.tasks_list(vals text[], page_size integer, k
   set search_path=""
   as sha256 7d2d75c2c240a575b95e3aea3d54677930e7be92ea873c2dc21b2747412a9bca; -- owner federation_owner
 comment on function federation_prepared.tasks_list(text[],integer,text[],boolean,text[],integer) is 'A page in the order of the resource. Written by federation.prepare_resource.';
+
+create function federation_prepared.tasks_mark()
+  returns text
+  language plpgsql stable
+  set search_path=""
+  as sha256 a2bd9c110a01d7f8f87626022b53ee4afb01b2dc5aa0d2b5d58beb6a1637dee9; -- owner federation_owner
+comment on function federation_prepared.tasks_mark() is 'The mark of the plan for the table and its policies. Written by federation.prepare_resource.';
 
 -- triggers
 
@@ -3256,6 +3378,8 @@ CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federat
 CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_identity DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('identity', '{}');
 
 CREATE CONSTRAINT TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON federation.federation_peers DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION federation.tg_audit_changes('peer', '{sealed_key,root_certificate_der,certificate_chain_der,trusted_roots_der}');
+
+CREATE TRIGGER _500_read_prepared AFTER INSERT OR DELETE OR UPDATE ON federation.federation_prepared_resources FOR EACH ROW EXECUTE FUNCTION federation.tg_federation_prepared_resources__read_prepared(); -- A
 
 CREATE TRIGGER _400_assume_identity AFTER INSERT OR DELETE OR UPDATE ON federation.federation_resources FOR EACH ROW EXECUTE FUNCTION federation.tg_federation_resources__assume_identity(); -- A
 
