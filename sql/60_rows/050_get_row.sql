@@ -36,8 +36,15 @@ begin
     ready := federation.readiness(resource, federation.prepared_mark(resource));
   end if;
   if ready is not null then
-    found_row := federation.prepared_get(resource, id);
-  else
+    begin
+      found_row := federation.prepared_get(resource, id);
+    exception
+      -- As in list_rows.
+      when undefined_object or undefined_function then
+        ready := null;
+    end;
+  end if;
+  if ready is null then
     select d.* into described from federation.describe_resource(resource) d;
     if not found then
       raise exception 'The resource is not available.' using errcode = 'MF010';

@@ -33,8 +33,12 @@ as $$
     concat('begin ', string_agg(format('if $1 = %L then return federation_prepared.%I(); end if; ', p.name, p.name || '_mark'), '' order by p.name), 'return null; end'),
     concat(
       'declare f record; begin ',
-      string_agg(format('if $1 = %L then f := federation_prepared.%I(null, $2, $3, $4, $5, $6); end if; ', p.name, p.name || '_list'), '' order by p.name),
-      'page_rows := f.page_rows; last_keys := f.last_keys; page_teams := f.page_teams; end'
+      string_agg(format(
+          'if $1 = %L then f := federation_prepared.%I(null, $2, $3, $4, $5, $6); '
+          'page_rows := f.page_rows; last_keys := f.last_keys; page_teams := f.page_teams; end if; ',
+          p.name, p.name || '_list'
+        ), '' order by p.name),
+      'end'
     ),
     concat('begin ', string_agg(format('if $1 = %L then return federation_prepared.%I($2); end if; ', p.name, p.name || '_get'), '' order by p.name), 'return null; end')
   from (
@@ -80,8 +84,9 @@ begin
   if not federation.read_prepared_is_stale() then
     return;
   end if;
-  -- Two at once would write them at once, each without the other's resources; whoever waited sees what was committed meanwhile.
-  perform pg_advisory_xact_lock(hashtext('federation.read_prepared'));
+  -- Two at once would write them at once, each without the other's resources; whoever waited sees what was committed meanwhile. It is the lock that
+  -- registrations have already: of two, one could be taken in another order.
+  perform pg_advisory_xact_lock(hashtext('federation.assume_identity'));
   select b.* into bodies from federation.read_prepared_bodies() b;
   execute format(
     'create or replace function federation.prepared_mark(resource text) returns text language plpgsql stable set search_path = '''' as %L', bodies.mark

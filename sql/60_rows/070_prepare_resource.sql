@@ -185,6 +185,7 @@ security definer -- administrators cannot read the catalogue of resources
 set search_path = ''
 as $$
   select federation.rebuild_assume_identity() where federation.assume_identity_is_stale();
+  select federation.rebuild_read_prepared();
   select p.name, p.reason
   from (
     select r.name, federation.prepare_resource(r.name) as reason

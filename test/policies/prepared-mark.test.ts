@@ -149,6 +149,48 @@ describe("what is committed after the backend has looked holds for its next requ
     },
   );
 
+  test("another name of the type of a key", async () => {
+    await database.committed((client) =>
+      client.query(
+        `create type app.kind as enum ('a', 'b');
+         create table app.other (kind app.kind primary key, owner_id text);
+         insert into app.other values ('a', 'olga'), ('b', 'olga');
+         select federation.register_resource(name => 'other', table_id => 'app.other', owner => 'owner_id')`,
+      ),
+    );
+    await database.committed(async (client) => {
+      grant = await activeGrant(client, "olga", { resources: ["other"], include_personal: true });
+    });
+    const first = (): Promise<{ nextCursor: string | null }> => inReading(() => list(reading, "other", { first: 1 }));
+    await first();
+    const { nextCursor } = await first();
+    await database.committed((client) => client.query("alter type app.kind rename to sort"));
+    expect((await inReading(() => list(reading, "other", { first: 1, after: nextCursor }))).rows).toMatchObject([
+      { kind: "b" },
+    ]);
+    expect(await inReading(() => get(reading, "other", "b"))).toMatchObject({ kind: "b" });
+    await database.committed((client) =>
+      client.query(
+        `select federation.revoke_grant('${grant.id}', 'no longer needed'); select federation.unregister_resource('other');
+         drop table app.other; drop type app.sort`,
+      ),
+    );
+  });
+
+  test("a row that says a resource is prepared, of which nothing is written", async () => {
+    await readTwice();
+    await database.committed((client) =>
+      client.query(
+        `select federation.forget_prepared('papers');
+         update federation.federation_prepared_resources set fingerprint = 'of another database' where resource_name = 'papers'`,
+      ),
+    );
+    expect(await served()).toEqual([1, 3]);
+    expect(await servedOne(1)).toBe(1);
+    await database.committed((client) => client.query("select federation.prepare_resources()"));
+    await readTwice();
+  });
+
   test("a dropped table, which is as one that was never registered", async () => {
     await readTwice();
     await database.committed((client) => client.query("drop table app.papers"));

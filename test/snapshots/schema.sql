@@ -1594,7 +1594,7 @@ create function federation.get_row(resource text, id text)
   set IntervalStyle=postgres
   set TimeZone=UTC
   set search_path=""
-  as sha256 0d2ed2f59841d1399575d7be030cd309a50eafc0a57cb0b7c7b15bb3b6a20bfd; -- owner federation_owner
+  as sha256 fbc0cfce4ba4c0481d7cea2f781d8037dd4368391071acd6a4feadc502e1a33c; -- owner federation_owner
 comment on function federation.get_row(text,text) is 'One row by its key, as JSON. Raises MF010, MF011, MF012, MF013.';
 
 create function federation.grant_alert_subject(grant_id uuid)
@@ -1835,7 +1835,7 @@ create function federation.list_rows(resource text, filter jsonb, "order" jsonb,
   set IntervalStyle=postgres
   set TimeZone=UTC
   set search_path=""
-  as sha256 7423cdb413750ea49f1d53b5b75ca9714a8cadcb22722b023b5241e0331524a4; -- owner federation_owner
+  as sha256 4cb11cc9679b23be98e74292c663378bd779f379e5cf0f50d61e1785d1cb83b7; -- owner federation_owner
 comment on function federation.list_rows(text,jsonb,jsonb,integer,text,integer) is 'One page of a resource: {"rows", "nextCursor", "capped"}; 50 rows where first is null, never more than cap. Raises MF010, MF012, MF013.';
 
 create function federation.list_user_tokens()
@@ -2029,7 +2029,7 @@ create function federation.prepare_resources()
   returns TABLE(resource text, reason text)
   language sql volatile security definer rows 1000
   set search_path=""
-  as sha256 846af2680ed3252a8f361610817dba71265c3a74756f06c9113154e17960d326; -- owner federation_owner
+  as sha256 3e2a28ebf88eafba8acc453c9dce689dc5b4bc3fbc3a60aa6cee4af77430e646; -- owner federation_owner
 comment on function federation.prepare_resources() is 'Writes beforehand what is missing or out of date, of all resources; returns those of which it cannot, and why.';
 
 create function federation.prepared_get(resource text, id text)
@@ -2043,7 +2043,7 @@ create function federation.prepared_list(resource text, page_size integer, keyse
   returns record
   language plpgsql stable
   set search_path=""
-  as sha256 3029f2abdc5d5f7627f3289ff5377b99741ac373da0ad4a5872d3ea43d36b99c; -- owner federation_owner
+  as sha256 ba34bf08f9b33c6744c017218f79c05111c893f572a5d20e1fb6a0ad51ffd356; -- owner federation_owner
 comment on function federation.prepared_list(text,integer,text[],boolean,text[],integer) is 'A page of a prepared resource, as its function in federation_prepared reads it. Written by federation.rebuild_read_prepared.';
 
 create function federation.prepared_mark(resource text)
@@ -2182,7 +2182,7 @@ create function federation.read_prepared_bodies(OUT mark text, OUT list text, OU
   returns record
   language sql stable
   set search_path=""
-  as sha256 597cb3adea221822c943b92c6698d4bc0cc071028d8a21b9e86757132fa0b2a1; -- owner federation_owner
+  as sha256 369287c798393ae28117296b582d060a2dfb7a05679c889b4303ef96392a6265; -- owner federation_owner
 comment on function federation.read_prepared_bodies() is 'What prepared_mark, prepared_list and prepared_get do, from the resources that are prepared.';
 
 create function federation.read_prepared_is_stale()
@@ -2231,7 +2231,7 @@ create function federation.rebuild_read_prepared()
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 1183b7c62204062304b1f1778f90dd9f54174555edda9768b955025b0aa4e285; -- owner federation_owner
+  as sha256 57be88d1be028b26d551a36a4c729287dbcd4a410e3a55c1920c122848d6034e; -- owner federation_owner
 comment on function federation.rebuild_read_prepared() is 'Writes prepared_mark, prepared_list and prepared_get from the resources that are prepared.';
 
 create function federation.recall(what text, as_of text)
