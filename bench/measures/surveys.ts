@@ -52,6 +52,8 @@ async function inTurn(
   return surveyed;
 }
 
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`;
+
 function byConnections(name: string, verb: Question["verb"], what: string): Survey {
   return {
     name,
@@ -60,7 +62,7 @@ function byConnections(name: string, verb: Question["verb"], what: string): Surv
       inTurn(
         stage,
         CONNECTIONS.map((connections) => ({
-          setting: `${connections} connections`,
+          setting: counted(connections, "connection"),
           question: { verb, rows: smallest(stage), teams: TEAMS },
           connections,
         })),
@@ -79,7 +81,7 @@ export const SURVEYS: readonly Survey[] = [
       inTurn(
         stage,
         SCOPES.map((teams) => ({
-          setting: `${teams} teams`,
+          setting: counted(teams, "team"),
           question: { verb: "list", rows: smallest(stage), teams },
           connections: USUAL_CONNECTIONS,
         })),
