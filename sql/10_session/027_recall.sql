@@ -1,24 +1,20 @@
 -- Guarantees: what is remembered is given back as of the same state only, of the same session, and to nobody who could have written it; so it is what
 -- would be read again. A statement that sees what was committed since reads anew.
 -- Relies on: federation.mac; a transaction that has written nothing, since the snapshot tells of the writings of others alone.
-create or replace function federation.snapshot_now() returns text
+create or replace function federation.as_of() returns text
 language sql -- of the standard's form, whose names are bound here: it needs no path, and becomes part of whichever function calls it
 stable
-return case when pg_current_xact_id_if_assigned() is null then pg_backend_pid() || ' ' || pg_current_snapshot() end;
-revoke all on function federation.snapshot_now() from public;
-comment on function federation.snapshot_now() is
-  'What is the same as long as nothing was committed in the whole server, by this backend or another. Null where this transaction has written.';
+return case when pg_current_xact_id_if_assigned() is null then
+  current_setting('federation.session', true) || federation.session_stamp() || ' ' || pg_current_snapshot()
+end;
+revoke all on function federation.as_of() from public;
+comment on function federation.as_of() is
+  'As of what a session reads: its whole setting, this transaction, whatever that setting says of one, and the snapshot, which is the same as long as nothing '
+  'was committed in the whole server. Null where this transaction has written.';
 
 -- Of an earlier release.
 drop function if exists federation.sealed_facts(text, text, text);
-
-create or replace function federation.as_of() returns text
-language sql -- as above
-stable
-return current_setting('federation.session', true) || federation.session_stamp() || ' ' || federation.snapshot_now();
-revoke all on function federation.as_of() from public;
-comment on function federation.as_of() is
-  'As of what a session reads: by its whole setting, this transaction, whatever that setting says of one, and the snapshot.';
+drop function if exists federation.snapshot_now();
 
 create or replace function federation.as_of_statement() returns text
 language sql -- as above

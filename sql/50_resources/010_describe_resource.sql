@@ -159,13 +159,13 @@ declare
 begin
   if known is null then
     -- Nothing that Postgres plans anew for has changed while the mark is the same, so once looked is enough, if it is looked after the plan was made: what
-    -- that saw, an older snapshot may not see.
+    -- that saw, an older snapshot may not see. A mark is a uuid, a space, and the stamp of its transaction.
     select jsonb_build_object('kind', case when d.personal_condition is null then 'whole' else 'by team' end, 'roles', w.roles::text, 'held', federation.roles_held(w.roles))
     into known
     from federation.describe_resource(resource) d
     join federation.federation_prepared_resources w on w.resource_name = d.name
     where mark is not null and d.is_protected and d.is_prepared;
-    if known is not null and split_part(mark, ' ', 2) <> federation.transaction_mark() then
+    if known is not null and substr(mark, 38) <> federation.session_stamp() then
       ignored := federation.remember(what, mark, known::text, true);
     end if;
   elsif federation.roles_held((known ->> 'roles')::oid[]) is distinct from known ->> 'held' then

@@ -1,28 +1,48 @@
 -- Guarantees: which prepared function is called for a resource is decided by statements whose plans are kept, never by a name that is put into a text.
 -- Relies on: federation_prepared_resources; like the functions themselves, these three are written from it, and again whenever resources come or go.
 
-create or replace function federation.transaction_mark() returns text
-language sql -- of the standard's form, whose names are bound here: it needs no path, and becomes part of whichever function calls it
-stable
-return extract(epoch from transaction_timestamp())::text;
-revoke all on function federation.transaction_mark() from public;
-grant execute on function federation.transaction_mark() to federation_peer;
-comment on function federation.transaction_mark() is 'Tells a transaction from the others of its backend.';
-
 -- Called "immutable", it is evaluated when a query is planned and is part of the plan: while it stays the same, nothing has changed that Postgres plans
 -- anew for. docs/decisions/0022-costs-of-a-request.md says what that is.
 create or replace function federation.plan_mark() returns text
 language plpgsql
 immutable
+security definer -- peers may not ask for a session's stamp
 set search_path = ''
 as $$
 begin
-  return gen_random_uuid() || ' ' || federation.transaction_mark();
+  return gen_random_uuid() || ' ' || federation.session_stamp();
 end;
 $$;
 revoke all on function federation.plan_mark() from public;
 grant execute on function federation.plan_mark() to federation_peer;
 comment on function federation.plan_mark() is 'A word by which a plan is known, and the transaction in which it was made.';
+
+-- Of an earlier release.
+drop function if exists federation.prepared_functions(text);
+
+create or replace function federation.written_functions(resource text, out list text, out get text, out mark text)
+language sql
+immutable
+set search_path = ''
+as $$
+  select
+    format('federation_prepared.%I(text[], integer, text[], boolean, text[], integer)', resource || '_list'),
+    format('federation_prepared.%I(text)', resource || '_get'),
+    format('federation_prepared.%I()', resource || '_mark');
+$$;
+revoke all on function federation.written_functions(text) from public;
+comment on function federation.written_functions(text) is 'What the functions that are written for a resource are called, with the types of what they take.';
+
+create or replace function federation.is_written(resource text) returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+  select to_regprocedure(n.list) is not null and to_regprocedure(n.get) is not null and to_regprocedure(n.mark) is not null
+  from federation.written_functions(resource) n;
+$$;
+revoke all on function federation.is_written(text) from public;
+comment on function federation.is_written(text) is 'Whether all functions that are written for a resource are there.';
 
 create or replace function federation.read_prepared_bodies(out mark text, out list text, out get text)
 language sql
@@ -45,12 +65,7 @@ as $$
     select w.resource_name
     from federation.federation_prepared_resources w
     -- A row may come alone, with a copy.
-    where 3 = (
-      select count(*)
-      from pg_proc f
-      where f.pronamespace = 'federation_prepared'::regnamespace
-        and f.proname in (w.resource_name || '_mark', w.resource_name || '_list', w.resource_name || '_get')
-    )
+    where federation.is_written(w.resource_name)
   ) as p (name);
 $$;
 revoke all on function federation.read_prepared_bodies() from public;

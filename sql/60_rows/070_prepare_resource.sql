@@ -1,22 +1,6 @@
 -- Guarantees: what is written beforehand is what a request would be answered by otherwise, from the same place; it belongs to federation_owner, runs
 -- with the rights of whoever calls, who is a peer or nobody, and goes with its resource.
 -- Relies on: page_statement and row_statement; describe_resource, which tells when what was written is out of date.
--- Of an earlier release.
-drop function if exists federation.prepared_functions(text);
-
-create or replace function federation.written_functions(resource text, out list text, out get text, out mark text)
-language sql
-immutable
-set search_path = ''
-as $$
-  select
-    format('federation_prepared.%I(text[], integer, text[], boolean, text[], integer)', resource || '_list'),
-    format('federation_prepared.%I(text)', resource || '_get'),
-    format('federation_prepared.%I()', resource || '_mark');
-$$;
-revoke all on function federation.written_functions(text) from public;
-comment on function federation.written_functions(text) is 'What the functions that are written for a resource are called, with the types of what they take.';
-
 create or replace function federation.forget_prepared(resource text) returns void
 language plpgsql
 volatile
@@ -191,12 +175,9 @@ as $$
     select r.name, federation.prepare_resource(r.name) as reason
     from federation.federation_resources r
     left join federation.federation_prepared_resources w on w.resource_name = r.name
-    cross join lateral federation.written_functions(r.name) as n
     where w.fingerprint is distinct from federation.resource_fingerprint(r.table_id, w.native_policy, w.roles)
       or w.roles is distinct from federation.reading_roles(r.table_id)
-      or to_regprocedure(n.get) is null
-      or to_regprocedure(n.list) is null
-      or to_regprocedure(n.mark) is null
+      or not federation.is_written(r.name)
   ) as p
   where p.reason is not null;
 $$;
@@ -231,4 +212,3 @@ alter table federation.federation_resources enable always trigger _500_prepare;
 -- By this release, whichever wrote them before.
 delete from federation.federation_prepared_resources;
 select federation.prepare_resources();
-select federation.rebuild_read_prepared();

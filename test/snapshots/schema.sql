@@ -1074,8 +1074,8 @@ comment on function federation.are_text(regclass,name[]) is 'Whether the columns
 create function federation.as_of()
   returns text
   language sql stable
-  as sha256 0c3e0cf44fe56c1324816acb7befd437313eb47c2c6f0f7adcc4cad7f981fd4b; -- owner federation_owner
-comment on function federation.as_of() is 'As of what a session reads: by its whole setting, this transaction, whatever that setting says of one, and the snapshot.';
+  as sha256 89044d432f57fedf0f1d5fcf5e286a49ddae914e4d28d33c2ffb4fa60afae13a; -- owner federation_owner
+comment on function federation.as_of() is 'As of what a session reads: its whole setting, this transaction, whatever that setting says of one, and the snapshot, which is the same as long as nothing was committed in the whole server. Null where this transaction has written.';
 
 create function federation.as_of_statement()
   returns text
@@ -1709,6 +1709,13 @@ create function federation.is_unique_key(table_id regclass, column_name name)
   as sha256 47c8e720f96451e349f3711b08797df1a9a612e1f7c1c233349df256b148a467; -- owner federation_owner
 comment on function federation.is_unique_key(regclass,name) is 'Whether one not-null column alone identifies a row.';
 
+create function federation.is_written(resource text)
+  returns boolean
+  language sql stable
+  set search_path=""
+  as sha256 9418c4f7042668990302543ef8c2e25620459bf304e44ad9e4e4d766b635b104; -- owner federation_owner
+comment on function federation.is_written(text) is 'Whether all functions that are written for a resource are there.';
+
 create function federation.key_text(key anyelement)
   returns text
   language sql stable strict
@@ -2006,9 +2013,9 @@ comment on function federation.plainly(text) is 'A condition without casts, pare
 
 create function federation.plan_mark()
   returns text
-  language plpgsql immutable
+  language plpgsql immutable security definer
   set search_path=""
-  as sha256 51e88ad5caefb3a4a557a012977568a7584262c008db554193abe32955371ba5; -- owner federation_owner
+  as sha256 11c10f6f88cc1a9cdf9ad8d55908fda932dad0bf2433b9fac5888b61971d53df; -- owner federation_owner
 comment on function federation.plan_mark() is 'A word by which a plan is known, and the transaction in which it was made.';
 
 create function federation.policies_as_peer(resource text, images text[], known name[])
@@ -2029,7 +2036,7 @@ create function federation.prepare_resources()
   returns TABLE(resource text, reason text)
   language sql volatile security definer rows 1000
   set search_path=""
-  as sha256 3e2a28ebf88eafba8acc453c9dce689dc5b4bc3fbc3a60aa6cee4af77430e646; -- owner federation_owner
+  as sha256 6cf3551adff5d1a0e8ea9966c8be50f923e117a53977e0b8a2d9a176c2c3bc53; -- owner federation_owner
 comment on function federation.prepare_resources() is 'Writes beforehand what is missing or out of date, of all resources; returns those of which it cannot, and why.';
 
 create function federation.prepared_get(resource text, id text)
@@ -2182,7 +2189,7 @@ create function federation.read_prepared_bodies(OUT mark text, OUT list text, OU
   returns record
   language sql stable
   set search_path=""
-  as sha256 369287c798393ae28117296b582d060a2dfb7a05679c889b4303ef96392a6265; -- owner federation_owner
+  as sha256 ba7d753fd5c42277d17056518a35fd8694ad92c8cb76d5abb102ab3b259cb77f; -- owner federation_owner
 comment on function federation.read_prepared_bodies() is 'What prepared_mark, prepared_list and prepared_get do, from the resources that are prepared.';
 
 create function federation.read_prepared_is_stale()
@@ -2196,7 +2203,7 @@ create function federation.readiness(resource text, mark text)
   returns text
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 f25fd4d9bb675955c62299106b981ba06a6968b6ad0cf01f3a66db6e1a9a17aa; -- owner federation_owner
+  as sha256 a1a4baab7d9c8434e20811f5041ca38bf5c9feb6589ec997cd8145e94d61a75f; -- owner federation_owner
 comment on function federation.readiness(text,text) is 'How the prepared functions of a protected resource read it as it is now: "by team" or "whole"; null where there are none or they are out of date. The mark is that of prepared_mark.';
 
 create function federation.reading_roles(table_id regclass)
@@ -2928,12 +2935,6 @@ create function federation.single_key(table_id regclass)
   as sha256 de48789c26ac27217170c1af12cf52e8384b32dd2eed3052d43a712f1b39b0fc; -- owner federation_owner
 comment on function federation.single_key(regclass) is 'The column of a primary key of one column; null where there is none.';
 
-create function federation.snapshot_now()
-  returns text
-  language sql stable
-  as sha256 1926dc18eeac030955838d7762ce51200531b0efb5841c94f67c6312dfc9a5b9; -- owner federation_owner
-comment on function federation.snapshot_now() is 'What is the same as long as nothing was committed in the whole server, by this backend or another. Null where this transaction has written.';
-
 create function federation.start_browser_session(session federation.federation_browser_sessions)
   returns jsonb
   language plpgsql volatile
@@ -3095,12 +3096,6 @@ create function federation.tg_users__revoke_grants()
   set search_path=""
   as sha256 5601dce3af8d9f757e1ffe9f5a965815fbd96a95202d594ef7bfc08b829009e3; -- owner federation_owner
 comment on function federation.tg_users__revoke_grants() is 'Revokes every live grant whose subject is the row that goes.';
-
-create function federation.transaction_mark()
-  returns text
-  language sql stable
-  as sha256 3aab88a9153dd2f37dac269e0a98963b20a31296519342449cc98652a97ea9e3; -- owner federation_owner
-comment on function federation.transaction_mark() is 'Tells a transaction from the others of its backend.';
 
 create function federation.trigram_schema()
   returns text
