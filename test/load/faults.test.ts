@@ -117,9 +117,19 @@ const queries = (source: string): string[] => [
   `{ answer: search(query: "${anyOf(["plan", "certificate", "dentist"])}", source: "${source}") { hits ${PAGE} } }`,
 ];
 
+/** How long a client waits: it may hang up early, and may set the request a deadline. */
+interface Patience {
+  hangsUp: boolean;
+  timeoutMs?: number;
+}
+
+const anyPatience = (): Patience => ({
+  hangsUp: random() < 0.1,
+  ...(random() < 0.3 ? { timeoutMs: 30 + Math.floor(random() * 2 * PEER_MS) } : {}),
+});
+
 /** Asks home something; what came of it: a code, `OK`, or `gone` where the client hung up. */
-async function ask(client: Pool): Promise<string> {
-  const hangsUp = random() < 0.1;
+async function ask(client: Pool, { hangsUp, timeoutMs }: Patience): Promise<string> {
   const body = JSON.stringify({ query: anyOf(queries(anyOf(["all", SOURCE]))) });
   try {
     const response = await client.request({
@@ -129,7 +139,7 @@ async function ask(client: Pool): Promise<string> {
         "content-type": "application/json",
         authorization: `Bearer ${token}`,
         "mosaic-session": `session-${Math.floor(random() * 20)}`,
-        ...(random() < 0.3 ? { "mosaic-timeout-ms": String(30 + Math.floor(random() * 2 * PEER_MS)) } : {}),
+        ...(timeoutMs === undefined ? {} : { "mosaic-timeout-ms": String(timeoutMs) }),
       },
       body,
       // Long after every deadline: what takes longer hangs.
@@ -163,7 +173,7 @@ async function askMany(count: number): Promise<Record<string, number>> {
     Array.from({ length: AT_ONCE }, async () => {
       while (left > 0) {
         left -= 1;
-        const code = await ask(client);
+        const code = await ask(client, anyPatience());
         codes[code] = (codes[code] ?? 0) + 1;
       }
     }),
@@ -242,8 +252,8 @@ test("10 000 requests while faults come and go leave no connection, timer, state
   expect(Object.keys(codes)).toEqual(expect.arrayContaining(expected));
   const allowed = [...expected, "NOT_FOUND", "DEADLINE_EXCEEDED"];
   expect(Object.keys(codes).filter((code) => !allowed.includes(code))).toEqual([]);
-  // Both serve as before.
+  // Both serve as before, once connections that were let go of are there again: on a busy machine that takes longer than a peer may.
   const client = new Pool(home.homeUrl);
-  expect(await ask(client)).toMatch(/^(OK|NOT_FOUND|gone)$/);
+  await expect.poll(() => ask(client, { hangsUp: false }), { timeout: 20_000 }).toMatch(/^(OK|NOT_FOUND)$/);
   await client.destroy();
 }, 900_000);
