@@ -97,6 +97,29 @@ revoke all on function federation.peers_of_current_user() from public;
 grant execute on function federation.peers_of_current_user() to federation_user;
 comment on function federation.peers_of_current_user() is 'The peers of the local user of this session, with their sealed keys, for the gateway to open connections with.';
 
+create or replace function federation.holder_of_token(token text)
+returns table (user_id text, peer federation.federation_peers)
+language plpgsql -- whose plan is kept: each request of a local user asks
+stable strict
+security definer -- the gateway has no right on tokens and peers
+set search_path = ''
+as $$
+declare
+  holder constant text := federation.user_of_token(token);
+begin
+  return query
+    select holder, p
+    from (select holder) as h (id)
+    left join federation.federation_peers p on p.owner_user_id = h.id
+    where h.id is not null
+    order by p.host;
+end;
+$$;
+revoke all on function federation.holder_of_token(text) from public;
+grant execute on function federation.holder_of_token(text) to federation_gateway;
+comment on function federation.holder_of_token(text) is
+  'The local user of a live bearer token with each of their peers, one row with none where they have none; no row where the token is none.';
+
 create or replace function federation.set_peer_state(peer_id uuid, serial text, state text) returns void
 language sql
 volatile

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { SpanKind } from "@opentelemetry/api";
 import type { Logger } from "pino";
+import type { LocalUser } from "../auth/authenticate.ts";
 import { startDeadline, timeoutOf, TIMEOUT_HEADER } from "../deadline.ts";
 import { FederationError } from "../errors.ts";
 import type { Tracing } from "../observability/tracing.ts";
@@ -23,7 +24,7 @@ const SESSION_HEADER = "mosaic-session";
 export function askedOf(
   request: IncomingMessage,
   response: ServerResponse,
-  userId: string,
+  { userId, peers }: LocalUser,
   options: { mostMs: number; tracing: Tracing; signals: Signals; log: Pick<Logger, "error">; requestId: string },
 ): Asked {
   const session = sessionOf(request, userId);
@@ -42,6 +43,7 @@ export function askedOf(
   });
   const asked: Asked = {
     userId,
+    peers,
     deadline,
     span,
     signals: [],

@@ -3,6 +3,7 @@ import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Logger } from "pino";
 import { z } from "zod";
+import { bearerOf } from "../auth/authenticate.ts";
 import type { Authenticate } from "../auth/authenticate.ts";
 import { asFederationError, FederationError } from "../errors.ts";
 import type { HomeExecutor } from "../graphile/home-schema.ts";
@@ -81,17 +82,18 @@ export function createHomeListener(options: HomeListenerOptions): Server {
       options.metrics.serve(request, response);
       return;
     }
-    const userId = await options.authenticate(request.headers.authorization);
+    const token = bearerOf(request.headers.authorization);
     if (request.url !== "/graphql" && request.url !== "/stream") {
       throw new FederationError("NOT_FOUND", "There is nothing at this path; GraphQL is at /graphql.");
     }
     if (request.method !== "POST") {
       throw new FederationError("METHOD_NOT_ALLOWED", "Requests are sent by POST.");
     }
-    const asked = askedOf(request, response, userId, { ...options, requestId });
+    const body = await readJsonBody(request, { bytes: MAX_BODY_BYTES, ms: 10_000 });
+    // After the body, which may take its time: the user and their peers are as they are when the question is there.
+    const asked = askedOf(request, response, await options.authenticate(token), { ...options, requestId });
     traceOf.set(request, asked.span.traceId);
     asked.deadline.signal.throwIfAborted();
-    const body = await readJsonBody(request, { bytes: MAX_BODY_BYTES, ms: 10_000 });
     if (request.url === "/stream") {
       await streamAnswers(response, body, asked, options.queries);
       return;

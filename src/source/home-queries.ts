@@ -78,9 +78,8 @@ export function createHomeQueries(access: PeerAccess): HomeQueries {
     if (selector !== "all" && !selector.startsWith("federated:")) {
       throw new FederationError("BAD_REQUEST", "A source is local, federated:<host> or all.");
     }
-    const peers = (await peersOfUser(sessions, asked.userId, asked.deadline)).map((peer) =>
-      createPeerSource(peer, access, asked),
-    );
+    const known = asked.peers ?? (await peersOfUser(sessions, asked.userId, asked.deadline));
+    const peers = known.map((peer) => createPeerSource(peer, access, asked));
     if (selector === "all") {
       return [local, ...peers];
     }

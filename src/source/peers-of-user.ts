@@ -20,9 +20,22 @@ interface PeerRow {
   cache_ttl_seconds: number | null;
 }
 
-const PEERS = `select id, host, federation_url, public_url, grant_id, root_certificate_der, trusted_roots_der, certificate_chain_der,
-    certificate_serial, certificate_not_after, certificate_not_after <= now() as certificate_ended, sealed_key, state, cache_ttl_seconds
-  from federation.peers_of_current_user()`;
+const COLUMNS = `p.id, p.host, p.federation_url, p.public_url, p.grant_id, p.root_certificate_der, p.trusted_roots_der, p.certificate_chain_der,
+    p.certificate_serial, p.certificate_not_after, p.certificate_not_after <= now() as certificate_ended, p.sealed_key, p.state, p.cache_ttl_seconds`;
+const PEERS = `select ${COLUMNS} from federation.peers_of_current_user() p`;
+
+/** Who holds a bearer token, and their remote gateways: the database shows those to nobody else. Undefined where the token is none, or not any more. */
+export async function holderOfToken(
+  sessions: Sessions,
+  token: string,
+): Promise<{ userId: string; peers: Peer[] } | undefined> {
+  const { rows } = await sessions.asGatewayOnce<PeerRow & { user_id: string; id: string | null }>({
+    text: `select h.user_id, ${COLUMNS} from federation.holder_of_token($1) h cross join lateral (select (h.peer).*) p`,
+    values: [token],
+  });
+  const userId = rows[0]?.user_id;
+  return userId === undefined ? undefined : { userId, peers: rows.filter(({ id }) => id !== null).map(peerOf) };
+}
 
 /** The remote gateways of a local user, read in that user's session: the database leaves out everybody else's. */
 export async function peersOfUser(sessions: Sessions, userId: string, deadline?: Deadline): Promise<Peer[]> {
@@ -37,7 +50,7 @@ export async function peerOfUser(
   id: string,
   deadline: Deadline,
 ): Promise<Peer | undefined> {
-  const { rows } = await sessions.asUser<PeerRow>(userId, { text: `${PEERS} where id = $1`, values: [id] }, deadline);
+  const { rows } = await sessions.asUser<PeerRow>(userId, { text: `${PEERS} where p.id = $1`, values: [id] }, deadline);
   return rows.map(peerOf)[0];
 }
 
