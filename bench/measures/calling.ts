@@ -4,6 +4,7 @@ import type { Measure } from "../measure.ts";
 import type { Load, Sample, Target } from "../load/job.ts";
 import type { Stage } from "../stage.ts";
 import { neighbours } from "../world/neighbours.ts";
+import type { Neighbours } from "../world/neighbours.ts";
 
 const PEERS = 10;
 const PEERS_QUICK = 2;
@@ -13,6 +14,18 @@ const FAR_MS = 20;
 const REQUESTS = 60;
 /** The same of one question. */
 const REPEATED = 1_000;
+/** Requests of all peers before any is measured: a gateway that has just started compiles its code, and plans, for the first of them. */
+const WARM_UP = 150;
+
+/** The gateways, used to being asked; once for all measures of theirs. */
+function peers(stage: Stage): Promise<Neighbours> {
+  return stage.once("neighbours", async () => {
+    const all = await neighbours(stage, stage.options.quick ? PEERS_QUICK : PEERS);
+    const warmUp = load(stage, WARM_UP);
+    await stage.generator.run(all.fresh("all", questions(warmUp)), warmUp);
+    return all;
+  });
+}
 
 /** @throws unless every source that was asked answered, with rows */
 async function requireAnswered(target: Target, sources: number): Promise<void> {
@@ -27,8 +40,8 @@ async function requireAnswered(target: Target, sources: number): Promise<void> {
 }
 
 /** As many as are measured, and as many again that are asked before. */
-function questions(stage: Stage): number {
-  return 2 * load(stage).requests + 10;
+function questions({ requests }: Load): number {
+  return 2 * requests + 10;
 }
 
 function load({ options }: Stage, most = REQUESTS): Load {
@@ -41,13 +54,13 @@ const cache = (name: string, latencyMs: number, where: string): Measure => ({
   unit: "ratio",
   target: { atMost: 0.05 },
   make: async (stage) => {
-    const all = await neighbours(stage, stage.options.quick ? PEERS_QUICK : PEERS);
+    const all = await peers(stage);
     await all.setLatency(latencyMs);
     const [source = ""] = all.sources;
     await requireAnswered(all.same(source), 1);
     const samples = await interleave(stage, {
       hit: () => stage.generator.run(all.same(source), load(stage, REPEATED)),
-      miss: () => stage.generator.run(all.fresh(source, questions(stage)), load(stage)),
+      miss: () => stage.generator.run(all.fresh(source, questions(load(stage))), load(stage)),
     });
     return {
       value: p50(samples.hit) / p50(samples.miss),
@@ -63,11 +76,11 @@ const fanOut = (name: string, latencyMs: number, where: string): Measure => ({
   unit: "ratio",
   target: { atMost: 1.2 },
   make: async (stage) => {
-    const all = await neighbours(stage, stage.options.quick ? PEERS_QUICK : PEERS);
+    const all = await peers(stage);
     await all.setLatency(latencyMs);
     await requireAnswered(all.same("all"), all.sources.length);
     const run = (source: string) => (): Promise<Sample> =>
-      stage.generator.run(all.fresh(source, questions(stage)), load(stage));
+      stage.generator.run(all.fresh(source, questions(load(stage))), load(stage));
     const samples = await interleave<string, Sample>(stage, {
       all: run("all"),
       ...Object.fromEntries(all.sources.map((source) => [source, run(source)])),

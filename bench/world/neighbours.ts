@@ -28,52 +28,50 @@ const QUERY = `query ($source: String!, $filter: JSON) {
   list(resource: "tasks", source: $source, filter: $filter) { rows nextCursor sources { source status error { code } } }
 }`;
 
-/** Starts so many gateways and the one that asks them, once. */
-export function neighbours(stage: Stage, count: number): Promise<Neighbours> {
-  return stage.once(`neighbours ${count}`, async () => {
-    const url = (database: string): string => stage.server.url(database);
-    const home = join(stage.folder, "home");
-    await onDatabase(url("postgres"), async (client) => {
-      await client.query("drop database if exists bench_home with (force)");
-      await client.query("create database bench_home");
-    });
-    mkdirSync(home, { recursive: true });
-    const config = await benchConfig("home.localhost");
-    await initGateway({ directory: home, config, databaseUrl: url("bench_home"), sample: true, log: () => undefined });
-    await onDatabase(url("bench_home"), (client) =>
-      client.query("insert into app.users (id, name, email) values ($1, 'Alice', 'alice@home.localhost')", [HOME_USER]),
-    );
-    const proxies: FaultProxy[] = [];
-    for (let number = 0; number < count; number += 1) {
-      stage.signal.throwIfAborted();
-      proxies.push(await startNeighbour(stage, home, number));
-    }
-    const token = await createToken(home, HOME_USER);
-    const gateway = await startGatewayProcess(stage.mosaic, home);
-    stage.closers.add(() => gateway.stop());
-    // A filter that all rows pass makes a question of its own.
-    let asked = 0;
-    const target = (source: string, questions: readonly number[]): Target => ({
-      origin: gateway.homeUrl,
-      path: "/graphql",
-      headers: { authorization: `Bearer ${token}` },
-      bodies: questions.map((n) =>
-        JSON.stringify({ query: QUERY, variables: { source, filter: { priority: { gt: -n } } } }),
-      ),
-    });
-    return {
-      sources: proxies.map((_, number) => `federated:${nameOf(number)}.localhost`),
-      same: (source) => target(source, [0]),
-      fresh: (source, questions) =>
-        target(
-          source,
-          Array.from({ length: questions }, () => (asked += 1)),
-        ),
-      setLatency: async (ms) => {
-        await Promise.all(proxies.map((proxy) => proxy.set(ms === 0 ? { kind: "none" } : { kind: "latency", ms })));
-      },
-    };
+/** Starts so many gateways and the one that asks them. */
+export async function neighbours(stage: Stage, count: number): Promise<Neighbours> {
+  const url = (database: string): string => stage.server.url(database);
+  const home = join(stage.folder, "home");
+  await onDatabase(url("postgres"), async (client) => {
+    await client.query("drop database if exists bench_home with (force)");
+    await client.query("create database bench_home");
   });
+  mkdirSync(home, { recursive: true });
+  const config = await benchConfig("home.localhost");
+  await initGateway({ directory: home, config, databaseUrl: url("bench_home"), sample: true, log: () => undefined });
+  await onDatabase(url("bench_home"), (client) =>
+    client.query("insert into app.users (id, name, email) values ($1, 'Alice', 'alice@home.localhost')", [HOME_USER]),
+  );
+  const proxies: FaultProxy[] = [];
+  for (let number = 0; number < count; number += 1) {
+    stage.signal.throwIfAborted();
+    proxies.push(await startNeighbour(stage, home, number));
+  }
+  const token = await createToken(home, HOME_USER);
+  const gateway = await startGatewayProcess(stage.mosaic, home);
+  stage.closers.add(() => gateway.stop());
+  // A filter that all rows pass makes a question of its own.
+  let asked = 0;
+  const target = (source: string, questions: readonly number[]): Target => ({
+    origin: gateway.homeUrl,
+    path: "/graphql",
+    headers: { authorization: `Bearer ${token}` },
+    bodies: questions.map((n) =>
+      JSON.stringify({ query: QUERY, variables: { source, filter: { priority: { gt: -n } } } }),
+    ),
+  });
+  return {
+    sources: proxies.map((_, number) => `federated:${nameOf(number)}.localhost`),
+    same: (source) => target(source, [0]),
+    fresh: (source, questions) =>
+      target(
+        source,
+        Array.from({ length: questions }, () => (asked += 1)),
+      ),
+    setLatency: async (ms) => {
+      await Promise.all(proxies.map((proxy) => proxy.set(ms === 0 ? { kind: "none" } : { kind: "latency", ms })));
+    },
+  };
 }
 
 function nameOf(number: number): string {

@@ -29,12 +29,14 @@ export async function holderOfToken(
   sessions: Sessions,
   token: string,
 ): Promise<{ userId: string; peers: Peer[] } | undefined> {
-  const { rows } = await sessions.asGatewayOnce<PeerRow & { user_id: string; id: string | null }>({
+  const { rows } = await sessions.asGatewayOnce<{ user_id: string } & (PeerRow | { id: null })>({
     text: `select h.user_id, ${COLUMNS} from federation.holder_of_token($1) h cross join lateral (select (h.peer).*) p`,
     values: [token],
   });
   const userId = rows[0]?.user_id;
-  return userId === undefined ? undefined : { userId, peers: rows.filter(({ id }) => id !== null).map(peerOf) };
+  return userId === undefined
+    ? undefined
+    : { userId, peers: rows.flatMap((row) => (row.id === null ? [] : [peerOf(row)])) };
 }
 
 /** The remote gateways of a local user, read in that user's session: the database leaves out everybody else's. */

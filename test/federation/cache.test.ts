@@ -1,5 +1,10 @@
+import { once } from "node:events";
+import { request } from "node:http";
+import type { IncomingMessage } from "node:http";
+import { json } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { addPeer } from "../../src/demo/actors.ts";
+import { addPeer, createToken } from "../../src/demo/actors.ts";
 import { HOME, WORK } from "../../src/demo/world.ts";
 import { auditRows, createGrant, enrollGrant, homeQuery, openTestGateway } from "../harness/gateway.ts";
 import type { TestGateway, TestGrant } from "../harness/gateway.ts";
@@ -191,5 +196,34 @@ describe("acceptance 3: what is in memory", () => {
 
     await home.pool.query("select federation.remove_peer('alice-at-home', 'work.localhost')");
     await expect(list()).rejects.toThrow("PEER_UNKNOWN");
+  });
+
+  test.each([
+    [
+      "the token was revoked",
+      "select federation.revoke_user_token(token_id) from federation.list_user_tokens() where revoked_at is null",
+      "UNAUTHENTICATED",
+    ],
+    ["the peer was removed", "select federation.remove_peer('alice-at-home', 'work.localhost')", "PEER_UNKNOWN"],
+  ])("is not served where %s while the question was on its way", async (_what, statement, code) => {
+    await list();
+    const body = JSON.stringify({ query: `{ list(resource: "tasks", source: "${SOURCE}") { rows } }` });
+    const slowly = request(`${home.gateway.homeUrl}/graphql`, {
+      method: "POST",
+      headers: {
+        "content-type": "application/json",
+        "content-length": body.length,
+        authorization: `Bearer ${await createToken(home.directory, "alice-at-home")}`,
+        expect: "100-continue",
+      },
+    });
+    slowly.flushHeaders();
+    await once(slowly, "continue");
+    // What is looked up before the body is there would have been looked up by now.
+    await sleep(200);
+    await home.pool.query(statement);
+    slowly.end(body);
+    const [response] = (await once(slowly, "response")) as [IncomingMessage];
+    expect(await json(response)).toMatchObject({ errors: [{ extensions: { code } }] });
   });
 });

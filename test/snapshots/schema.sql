@@ -1639,6 +1639,13 @@ create function federation.health_of_my_peers()
   as sha256 575f986f622c24bc2abb58e983d5234e10b56285388b65f40459ef2f41578b58; -- owner federation_owner
 comment on function federation.health_of_my_peers() is 'How the peers of the local user of this session did when they were last asked.';
 
+create function federation.holder_of_token(token text)
+  returns TABLE(user_id text, peer federation.federation_peers)
+  language plpgsql stable strict security definer rows 1000
+  set search_path=""
+  as sha256 f26c116d8340217ef74b2981c6f17ee86a3ea2aed9ec8a8297b8eef0af518301; -- owner federation_owner
+comment on function federation.holder_of_token(text) is 'The local user of a live bearer token with each of their peers, one row with none where they have none; no row where the token is none.';
+
 create function federation.identity_columns(users_table regclass, user_columns name[], memberships_table regclass, member_columns name[])
   returns TABLE(table_id regclass, column_name name)
   language sql immutable rows 1000
