@@ -111,8 +111,7 @@ begin
     select holder, p
     from (select holder) as h (id)
     left join federation.federation_peers p on p.owner_user_id = h.id
-    where h.id is not null
-    order by p.host;
+    where h.id is not null;
 end;
 $$;
 revoke all on function federation.holder_of_token(text) from public;

@@ -1,6 +1,7 @@
 import type { Config } from "../config/schema.ts";
 import type { Sessions } from "../database/session.ts";
 import type { Peer } from "../client/peer.ts";
+import type { Deadline } from "../deadline.ts";
 import { FederationError } from "../errors.ts";
 import { holderOfToken } from "../source/peers-of-user.ts";
 import { createJwtVerifier } from "./jwt.ts";
@@ -27,16 +28,16 @@ export function bearerOf(authorization: string | undefined): string {
 /**
  * Finds the local user whose a bearer token is.
  *
- * @throws FederationError UNAUTHENTICATED, with no hint at what was wrong
+ * @throws FederationError UNAUTHENTICATED, with no hint at what was wrong; DEADLINE_EXCEEDED, CANCELLED
  */
-export type Authenticate = (token: string) => Promise<LocalUser>;
+export type Authenticate = (token: string, deadline: Deadline) => Promise<LocalUser>;
 
 /** By a token made by `federation.create_user_token` or, where one is configured, a JWT of the configured issuer. */
 export async function createAuthenticator(sessions: Sessions, config: Config): Promise<Authenticate> {
   const verifyJwt = config.jwt === undefined ? undefined : await createJwtVerifier(config.jwt);
-  return async (token) => {
+  return async (token, deadline) => {
     if (token.startsWith("mosaic_")) {
-      const holder = await holderOfToken(sessions, token);
+      const holder = await holderOfToken(sessions, token, deadline);
       if (holder !== undefined) {
         return holder;
       }

@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { SpanKind } from "@opentelemetry/api";
 import type { Logger } from "pino";
-import type { LocalUser } from "../auth/authenticate.ts";
 import { startDeadline, timeoutOf, TIMEOUT_HEADER } from "../deadline.ts";
+import type { Deadline } from "../deadline.ts";
 import { FederationError } from "../errors.ts";
 import type { Tracing } from "../observability/tracing.ts";
 import { whenClosed } from "./http.ts";
@@ -14,36 +14,46 @@ import type { Signals } from "../source/signals.ts";
 const SESSION_HEADER = "mosaic-session";
 
 /**
- * What comes along with a local user's request: until when it is waited for, the trace and the session that it is part of. It ends when the
- * client hangs up.
+ * Until when a local user's request is waited for. It ends when the client hangs up.
  *
- * @param options.mostMs what a request may take, whatever it asks for
+ * @param mostMs what a request may take, whatever it asks for
+ * @throws FederationError BAD_REQUEST where the header is malformed
+ */
+export function deadlineOf(request: IncomingMessage, response: ServerResponse, mostMs: number): Deadline {
+  const deadline = startDeadline(timeoutOf(request.headers[TIMEOUT_HEADER], mostMs));
+  whenClosed(response, () => {
+    if (!response.writableFinished) {
+      deadline.cancel();
+    }
+    deadline.end();
+  });
+  return deadline;
+}
+
+/**
+ * What comes along with a local user's request: the trace and the session that it is part of.
+ *
  * @param options.requestId of the request, in the log and in its answer
  * @throws FederationError BAD_REQUEST where a header is malformed
  */
 export function askedOf(
   request: IncomingMessage,
   response: ServerResponse,
-  { userId, peers }: LocalUser,
-  options: { mostMs: number; tracing: Tracing; signals: Signals; log: Pick<Logger, "error">; requestId: string },
+  userId: string,
+  options: { deadline: Deadline; tracing: Tracing; signals: Signals; log: Pick<Logger, "error">; requestId: string },
 ): Asked {
   const session = sessionOf(request, userId);
-  const deadline = startDeadline(timeoutOf(request.headers[TIMEOUT_HEADER], options.mostMs));
+  const { deadline } = options;
   const span = options.tracing.start("home.request", SpanKind.SERVER, request.headers["traceparent"]);
   if (span.traceresponse !== undefined) {
     response.setHeader("traceresponse", span.traceresponse);
   }
   whenClosed(response, () => {
-    if (!response.writableFinished) {
-      deadline.cancel();
-    }
-    deadline.end();
     span.set({ "http.response.status_code": response.statusCode });
     span.end();
   });
   const asked: Asked = {
     userId,
-    peers,
     deadline,
     span,
     signals: [],

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { setImmediate } from "node:timers/promises";
 import type { Logger } from "pino";
 import { z } from "zod";
 import { bearerOf } from "../auth/authenticate.ts";
@@ -11,7 +12,7 @@ import type { Metrics } from "../observability/metrics.ts";
 import type { Tracing } from "../observability/tracing.ts";
 import type { HomeQueries } from "../source/home-queries.ts";
 import type { Signals } from "../source/signals.ts";
-import { askedOf } from "./asked.ts";
+import { askedOf, deadlineOf } from "./asked.ts";
 import { readJsonBody, sendError, sendJson } from "./http.ts";
 import { requireLoopbackName } from "./pages/origin.ts";
 import type { Pages } from "./pages/pages.ts";
@@ -89,11 +90,17 @@ export function createHomeListener(options: HomeListenerOptions): Server {
     if (request.method !== "POST") {
       throw new FederationError("METHOD_NOT_ALLOWED", "Requests are sent by POST.");
     }
-    const body = await readJsonBody(request, { bytes: MAX_BODY_BYTES, ms: 10_000 });
-    // After the body, which may take its time: the user and their peers are as they are when the question is there.
-    const asked = askedOf(request, response, await options.authenticate(token), { ...options, requestId });
+    const deadline = deadlineOf(request, response, options.mostMs);
+    // What came along with the headers has been read by then.
+    await setImmediate();
+    const isThere = request.complete;
+    const found = await options.authenticate(token, deadline);
+    const asked = askedOf(request, response, found.userId, { ...options, deadline, requestId });
     traceOf.set(request, asked.span.traceId);
-    asked.deadline.signal.throwIfAborted();
+    deadline.signal.throwIfAborted();
+    const body = await readJsonBody(request, { bytes: MAX_BODY_BYTES, ms: 10_000 });
+    // A token may have been revoked, or a peer removed, while a body took its time: what counts is how they are when the question is there.
+    asked.peers = (isThere ? found : await options.authenticate(token, deadline)).peers;
     if (request.url === "/stream") {
       await streamAnswers(response, body, asked, options.queries);
       return;

@@ -28,11 +28,15 @@ const PEERS = `select ${COLUMNS} from federation.peers_of_current_user() p`;
 export async function holderOfToken(
   sessions: Sessions,
   token: string,
+  deadline: Deadline,
 ): Promise<{ userId: string; peers: Peer[] } | undefined> {
-  const { rows } = await sessions.asGatewayOnce<{ user_id: string } & (PeerRow | { id: null })>({
-    text: `select h.user_id, ${COLUMNS} from federation.holder_of_token($1) h cross join lateral (select (h.peer).*) p`,
-    values: [token],
-  });
+  const { rows } = await sessions.asGatewayOnce<{ user_id: string } & (PeerRow | { id: null })>(
+    {
+      text: `select h.user_id, ${COLUMNS} from federation.holder_of_token($1) h cross join lateral (select (h.peer).*) p order by p.host`,
+      values: [token],
+    },
+    deadline,
+  );
   const userId = rows[0]?.user_id;
   return userId === undefined
     ? undefined

@@ -1643,7 +1643,7 @@ create function federation.holder_of_token(token text)
   returns TABLE(user_id text, peer federation.federation_peers)
   language plpgsql stable strict security definer rows 1000
   set search_path=""
-  as sha256 f26c116d8340217ef74b2981c6f17ee86a3ea2aed9ec8a8297b8eef0af518301; -- owner federation_owner
+  as sha256 8276eb1fcec676002d34450b9fa84def2210d5bf43b90094de78923f39a82e3c; -- owner federation_owner
 comment on function federation.holder_of_token(text) is 'The local user of a live bearer token with each of their peers, one row with none where they have none; no row where the token is none.';
 
 create function federation.identity_columns(users_table regclass, user_columns name[], memberships_table regclass, member_columns name[])
