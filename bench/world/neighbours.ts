@@ -42,14 +42,15 @@ export async function neighbours(stage: Stage, count: number): Promise<Neighbour
   await onDatabase(url("bench_home"), (client) =>
     client.query("insert into app.users (id, name, email) values ($1, 'Alice', 'alice@home.localhost')", [HOME_USER]),
   );
+  const token = await createToken(home, HOME_USER);
+  // Before the others look for ports that are free.
+  const gateway = await startGatewayProcess(stage.mosaic, home);
+  stage.closers.add(() => gateway.stop());
   const proxies: FaultProxy[] = [];
   for (let number = 0; number < count; number += 1) {
     stage.signal.throwIfAborted();
     proxies.push(await startNeighbour(stage, home, number));
   }
-  const token = await createToken(home, HOME_USER);
-  const gateway = await startGatewayProcess(stage.mosaic, home);
-  stage.closers.add(() => gateway.stop());
   // A filter that all rows pass makes a question of its own.
   let asked = 0;
   const target = (source: string, questions: readonly number[]): Target => ({

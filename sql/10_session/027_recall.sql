@@ -5,7 +5,7 @@ create or replace function federation.as_of() returns text
 language sql -- of the standard's form, whose names are bound here: it needs no path, and becomes part of whichever function calls it
 stable
 return case when pg_current_xact_id_if_assigned() is null then
-  current_setting('federation.session', true) || federation.session_stamp() || ' ' || pg_current_snapshot()
+  federation.session_stamp() || ' ' || pg_current_snapshot() || ' ' || current_setting('federation.session', true)
 end;
 revoke all on function federation.as_of() from public;
 comment on function federation.as_of() is

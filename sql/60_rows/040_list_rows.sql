@@ -49,26 +49,25 @@ begin
   end if;
   -- Plans are kept for the rights of one role.
   if current_user = 'federation_peer' and nullif(filter, 'null') is null and nullif("order", 'null') is null and array_position(keyset, null) is null then
-    ready := federation.readiness(resource, federation.prepared_mark(resource));
-  end if;
-  if ready = 'by team' then
-    is_personal := federation.scope_personal();
-    teams := federation.scope_teams();
-  end if;
-
-  if ready is not null then
     begin
-      -- Few rows of each team fill a page. Where they are not enough of one, it is read again, with as many of each as it could take.
-      foreach most in array array[4 + 5 * (page_size + 1) / (1 + coalesce(cardinality(teams), 0)), page_size + 1] loop
-        -- An assignment is evaluated at once; a query, of a function only, is not.
-        prepared := federation.prepared_list(resource, page_size, keyset, is_personal, teams, least(most, page_size + 1));
-        page_rows := prepared.page_rows;
-        last_keys := prepared.last_keys;
-        page_teams := prepared.page_teams;
-        exit when most > page_size or not federation.has_as_many(page_teams, most);
-      end loop;
+      ready := federation.readiness(resource, federation.prepared_mark(resource));
+      if ready = 'by team' then
+        is_personal := federation.scope_personal();
+        teams := federation.scope_teams();
+      end if;
+      if ready is not null then
+        -- Few rows of each team fill a page. Where they are not enough of one, it is read again, with as many of each as it could take.
+        foreach most in array array[4 + 5 * (page_size + 1) / (1 + coalesce(cardinality(teams), 0)), page_size + 1] loop
+          -- An assignment is evaluated at once; a query, of a function only, is not.
+          prepared := federation.prepared_list(resource, page_size, keyset, is_personal, teams, least(most, page_size + 1));
+          page_rows := prepared.page_rows;
+          last_keys := prepared.last_keys;
+          page_teams := prepared.page_teams;
+          exit when most > page_size or not federation.has_as_many(page_teams, most);
+        end loop;
+      end if;
     exception
-      -- A type or a collation that has another name by now, of which a plan does not hear.
+      -- What is written for the resource has gone, or names a type or a collation that has another name by now, of which a plan does not hear.
       when undefined_object or undefined_function then
         ready := null;
     end;

@@ -33,11 +33,11 @@ begin
   end if;
   -- Plans are kept for the rights of one role.
   if current_user = 'federation_peer' then
-    ready := federation.readiness(resource, federation.prepared_mark(resource));
-  end if;
-  if ready is not null then
     begin
-      found_row := federation.prepared_get(resource, id);
+      ready := federation.readiness(resource, federation.prepared_mark(resource));
+      if ready is not null then
+        found_row := federation.prepared_get(resource, id);
+      end if;
     exception
       -- As in list_rows.
       when undefined_object or undefined_function then

@@ -55,12 +55,13 @@ as $$
       'declare f record; begin ',
       string_agg(format(
           'if $1 = %L then f := federation_prepared.%I(null, $2, $3, $4, $5, $6); '
-          'page_rows := f.page_rows; last_keys := f.last_keys; page_teams := f.page_teams; end if; ',
+          'page_rows := f.page_rows; last_keys := f.last_keys; page_teams := f.page_teams; return; end if; ',
           p.name, p.name || '_list'
         ), '' order by p.name),
-      'end'
+      -- A resource that is not there any more has no page, which is another answer than an empty one.
+      'raise undefined_function; end'
     ),
-    concat('begin ', string_agg(format('if $1 = %L then return federation_prepared.%I($2); end if; ', p.name, p.name || '_get'), '' order by p.name), 'return null; end')
+    concat('begin ', string_agg(format('if $1 = %L then return federation_prepared.%I($2); end if; ', p.name, p.name || '_get'), '' order by p.name), 'raise undefined_function; end')
   from (
     select w.resource_name
     from federation.federation_prepared_resources w

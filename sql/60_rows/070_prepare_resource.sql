@@ -42,6 +42,7 @@ begin
   select r.* into registered from federation.federation_resources r where r.name = resource;
   if not found or not exists (select from pg_class c where c.oid = registered.table_id) then
     perform federation.forget_prepared(resource);
+    delete from federation.federation_prepared_resources w where w.resource_name = resource;
     return;
   end if;
   select array_agg(o.name) as names, array_agg(o.type) as types, array_agg(o.is_nullable) as nullables, array_agg(o.descending) as descendings

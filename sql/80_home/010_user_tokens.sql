@@ -72,6 +72,6 @@ begin
 end;
 $$;
 revoke all on function federation.user_of_token(text) from public;
--- Gateways of an earlier release call it.
-grant execute on function federation.user_of_token(text) to federation_gateway;
+-- Of an earlier release.
+revoke execute on function federation.user_of_token(text) from federation_gateway;
 comment on function federation.user_of_token(text) is 'The local user of a live bearer token; null otherwise.';

@@ -198,17 +198,34 @@ describe("acceptance 3: what is in memory", () => {
     await expect(list()).rejects.toThrow("PEER_UNKNOWN");
   });
 
+  const graphql = { path: "/graphql", body: { query: `{ list(resource: "tasks", source: "${SOURCE}") { rows } }` } };
+  const stream = { path: "/stream", body: { verb: "list", source: SOURCE, variables: { resource: "tasks" } } };
   test.each([
-    [
-      "the token was revoked",
-      "select federation.revoke_user_token(token_id) from federation.list_user_tokens() where revoked_at is null",
-      "UNAUTHENTICATED",
-    ],
-    ["the peer was removed", "select federation.remove_peer('alice-at-home', 'work.localhost')", "PEER_UNKNOWN"],
-  ])("is not served where %s while the question was on its way", async (_what, statement, code) => {
+    {
+      what: "the token was revoked",
+      ...{ statement: "select federation.revoke_user_token(token_id) from federation.list_user_tokens()" },
+      ...{ code: "UNAUTHENTICATED", question: graphql },
+    },
+    {
+      what: "the token has come to its end",
+      ...{ statement: "update federation.federation_user_tokens set expires_at = now()", code: "UNAUTHENTICATED" },
+      question: stream,
+    },
+    {
+      what: "the grant was ended",
+      statement: "select federation.set_peer_state(id, certificate_serial, 'revoked') from federation.federation_peers",
+      ...{ code: "GRANT_REVOKED", question: graphql },
+    },
+    {
+      what: "the peer was removed",
+      ...{ statement: "select federation.remove_peer('alice-at-home', 'work.localhost')", code: "PEER_UNKNOWN" },
+      question: stream,
+    },
+  ])("is not served where $what while the question was on its way", async ({ statement, code, question }) => {
     await list();
-    const body = JSON.stringify({ query: `{ list(resource: "tasks", source: "${SOURCE}") { rows } }` });
-    const slowly = request(`${home.gateway.homeUrl}/graphql`, {
+    expect(isFresh(await list())).toBe(false);
+    const body = JSON.stringify(question.body);
+    const slowly = request(`${home.gateway.homeUrl}${question.path}`, {
       method: "POST",
       headers: {
         "content-type": "application/json",

@@ -50,9 +50,11 @@ async function sendToWork(headers: Record<string, string> = {}): Promise<TLSSock
   return socket;
 }
 
-/** The same to home's listener, as Alice. */
-async function sendToHome(headers: Record<string, string> = {}, source = "local"): Promise<Socket> {
-  const token = await createToken(home.directory, "alice-at-home");
+const tokenOfAlice = (): Promise<string> => createToken(home.directory, "alice-at-home");
+
+/** The same to home's listener, as Alice, by a token of hers or a new one. */
+async function sendToHome(headers: Record<string, string> = {}, source = "local", known?: string): Promise<Socket> {
+  const token = known ?? (await tokenOfAlice());
   const { hostname: host, port } = new URL(home.gateway.homeUrl);
   const socket = connectPlain({ host, port: Number(port) });
   socket.on("error", () => undefined);
@@ -95,7 +97,7 @@ const codesAtWork = async (): Promise<[verb: string, outcome: string, code: stri
     .filter(({ verb }) => verb === "list" || verb === "unknown")
     .map(({ verb, outcome, code }) => [verb, outcome, code]);
 
-/** Statements that read tasks and wait for a lock now. */
+/** Statements that wait for a lock now. */
 async function waitingAt(gateway: TestGateway): Promise<number> {
   const { rows } = await gateway.pool.query<{ count: number }>(
     `select count(*)::int as count from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
@@ -116,10 +118,11 @@ async function soon<T>(look: () => Promise<T>, is: (value: T) => boolean, ms = 5
 }
 
 let locker: PoolClient | undefined;
-async function lockTasks(gateway: TestGateway): Promise<void> {
+async function lockTable(gateway: TestGateway, table: string): Promise<void> {
   locker = await gateway.pool.connect();
-  await locker.query("begin; lock table app.tasks in access exclusive mode");
+  await locker.query(`begin; lock table ${table} in access exclusive mode`);
 }
+const lockTasks = (gateway: TestGateway): Promise<void> => lockTable(gateway, "app.tasks");
 async function unlock(): Promise<void> {
   await locker?.query("rollback");
   locker?.release();
@@ -229,6 +232,33 @@ describe.runIf(hasBackends)("on a server with a process for each connection", ()
       ),
     ).toBe(0);
   });
+
+  test.each(["federation.federation_user_tokens", "federation.federation_peers"])(
+    "a local user waits for %s no longer than they say, and whoever hangs up frees the connection",
+    async (table) => {
+      const token = await tokenOfAlice();
+      await lockTable(home, table);
+      expect(await answerOn(await sendToHome({ "mosaic-timeout-ms": "300" }, "local", token))).toEqual({
+        status: 504,
+        code: "DEADLINE_EXCEEDED",
+      });
+      const socket = await sendToHome({}, "local", token);
+      expect(
+        await soon(
+          () => waitingAt(home),
+          (count) => count === 1,
+        ),
+      ).toBe(1);
+      socket.destroy();
+      expect(
+        await soon(
+          () => waitingAt(home),
+          (count) => count === 0,
+          STATEMENT_MS / 2,
+        ),
+      ).toBe(0);
+    },
+  );
 
   test("a local user who hangs up frees the connection at the peer, too", async () => {
     await lockTasks(work);

@@ -76,6 +76,16 @@ async function state(serial: string): Promise<unknown> {
 
 // The embedded database has one backend: no two transactions of it are open at once.
 describe.skipIf(inject("template").kind === "pglite")("of transactions that are open at once", () => {
+  test("one that prepares resources and one that removes a resource do not deadlock: both are done", async () => {
+    await together(2, async (preparing, removing) => {
+      await preparing.query("select pg_advisory_xact_lock(hashtext('federation.assume_identity'))");
+      const { done } = await waiting(removing, "select federation.unregister_resource($1)", ["notes"]);
+      await preparing.query("lock table app.notes in access share mode");
+      await preparing.query("rollback");
+      await done;
+    });
+  });
+
   test("one that revokes a grant and one that spends its token do not deadlock: the token is spent", async () => {
     const grant: PendingGrant = await database.committed((client) => createGrant(client, subject, SCOPE));
     await together(3, async (holder, administrator, gateway) => {

@@ -196,6 +196,19 @@ describe("what is committed after the backend has looked holds for its next requ
     await database.committed((client) => client.query("drop table app.papers"));
     expect(await served()).toBe("RESOURCE_DENIED");
     expect(await servedOne(1)).toBe("RESOURCE_DENIED");
+    // As the next start of a gateway does.
+    await database.committed((client) => client.query("select federation.prepare_resources()"));
+    expect(await served()).toBe("RESOURCE_DENIED");
+    expect(await servedOne(1)).toBe("RESOURCE_DENIED");
+  });
+
+  test("functions that have gone while something still calls them", async () => {
+    await readTwice();
+    await database.committed((client) => client.query("select federation.forget_prepared('papers')"));
+    expect(await served()).toEqual([1, 3]);
+    expect(await servedOne(1)).toBe(1);
+    await database.committed((client) => client.query("select federation.prepare_resources()"));
+    await readTwice();
   });
 
   test("a column that is hidden", async () => {

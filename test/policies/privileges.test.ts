@@ -138,6 +138,7 @@ describe("functions", () => {
     "federation.visible(gen_random_uuid())": ["federation_admin"],
     "federation.explain_for_user('olga', gen_random_uuid(), 'tasks')": ["federation_gateway"],
     "federation.visible_for_user('olga', gen_random_uuid())": ["federation_gateway"],
+    "federation.holder_of_token('x')": ["federation_gateway"],
     "federation.probe('user', gen_random_uuid(), null, 'user list', 'tasks')": [],
     "federation.enter_stand_in(gen_random_uuid(), '{}')": [],
     "federation.list_as_peer('tasks', null, 1)": [],

@@ -70,11 +70,4 @@ describe("the holder of a token", () => {
       }
     });
   });
-
-  test.each(["federation_peer", "federation_user", "federation_pages"])("is told to no %s", async (role) => {
-    await database.transaction(async (client) => {
-      await client.query(`set local role ${role}`);
-      await expect(client.query("select federation.holder_of_token('x')")).rejects.toMatchObject({ code: "42501" });
-    });
-  });
 });

@@ -1074,7 +1074,7 @@ comment on function federation.are_text(regclass,name[]) is 'Whether the columns
 create function federation.as_of()
   returns text
   language sql stable
-  as sha256 89044d432f57fedf0f1d5fcf5e286a49ddae914e4d28d33c2ffb4fa60afae13a; -- owner federation_owner
+  as sha256 7e302f41631fc08a7de1de8c99efbb2277734603a2c3c9c4d9d5fc77ed0821b6; -- owner federation_owner
 comment on function federation.as_of() is 'As of what a session reads: its whole setting, this transaction, whatever that setting says of one, and the snapshot, which is the same as long as nothing was committed in the whole server. Null where this transaction has written.';
 
 create function federation.as_of_statement()
@@ -1594,7 +1594,7 @@ create function federation.get_row(resource text, id text)
   set IntervalStyle=postgres
   set TimeZone=UTC
   set search_path=""
-  as sha256 fbc0cfce4ba4c0481d7cea2f781d8037dd4368391071acd6a4feadc502e1a33c; -- owner federation_owner
+  as sha256 623895cb32b3ef7b85bffcab6af0485a39192e72457b013f116d1689ea054260; -- owner federation_owner
 comment on function federation.get_row(text,text) is 'One row by its key, as JSON. Raises MF010, MF011, MF012, MF013.';
 
 create function federation.grant_alert_subject(grant_id uuid)
@@ -1849,7 +1849,7 @@ create function federation.list_rows(resource text, filter jsonb, "order" jsonb,
   set IntervalStyle=postgres
   set TimeZone=UTC
   set search_path=""
-  as sha256 4cb11cc9679b23be98e74292c663378bd779f379e5cf0f50d61e1785d1cb83b7; -- owner federation_owner
+  as sha256 8836920f56ff05839aff4e3e27e50d9fba7caa153bb1e66cc279c209036d78f2; -- owner federation_owner
 comment on function federation.list_rows(text,jsonb,jsonb,integer,text,integer) is 'One page of a resource: {"rows", "nextCursor", "capped"}; 50 rows where first is null, never more than cap. Raises MF010, MF012, MF013.';
 
 create function federation.list_user_tokens()
@@ -2050,14 +2050,14 @@ create function federation.prepared_get(resource text, id text)
   returns json
   language plpgsql stable
   set search_path=""
-  as sha256 490c572607c8b9300302abb40f1b896b123ebd4cc8c827016ced67d31567ac18; -- owner federation_owner
+  as sha256 a39a8f484d59af02581a3620e9539538862afda995217cc7f55efb0031d2653f; -- owner federation_owner
 comment on function federation.prepared_get(text,text) is 'A row of a prepared resource, as its function in federation_prepared reads it. Written by federation.rebuild_read_prepared.';
 
 create function federation.prepared_list(resource text, page_size integer, keyset text[], is_personal boolean, teams text[], most integer, OUT page_rows json, OUT last_keys text, OUT page_teams text[])
   returns record
   language plpgsql stable
   set search_path=""
-  as sha256 ba34bf08f9b33c6744c017218f79c05111c893f572a5d20e1fb6a0ad51ffd356; -- owner federation_owner
+  as sha256 61edf4b06d916a03bff2dd5f5670a5918e0cf97fc58e50f61aadfcc24a1cbb73; -- owner federation_owner
 comment on function federation.prepared_list(text,integer,text[],boolean,text[],integer) is 'A page of a prepared resource, as its function in federation_prepared reads it. Written by federation.rebuild_read_prepared.';
 
 create function federation.prepared_mark(resource text)
@@ -2196,7 +2196,7 @@ create function federation.read_prepared_bodies(OUT mark text, OUT list text, OU
   returns record
   language sql stable
   set search_path=""
-  as sha256 ba7d753fd5c42277d17056518a35fd8694ad92c8cb76d5abb102ab3b259cb77f; -- owner federation_owner
+  as sha256 e562e7744f5ac03c73b6030bd5bc741d9e530bf3c53e916503e8daabd904ceb7; -- owner federation_owner
 comment on function federation.read_prepared_bodies() is 'What prepared_mark, prepared_list and prepared_get do, from the resources that are prepared.';
 
 create function federation.read_prepared_is_stale()
@@ -3136,7 +3136,7 @@ create function federation.unregister_resource(name text)
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 7e76a45d6e464836142aec21ad0a556e242b965defccb8b618225556b1cbc874; -- owner federation_owner
+  as sha256 90ebabd405cdcb6e50c7cdbfc78b97f9b3b6b37e6e8226816c84e14d6b330ed3; -- owner federation_owner
 comment on function federation.unregister_resource(text) is 'Drops a registration and leaves the table as it was found. Raises MF011, and MF031 while a live grant names the resource.';
 
 create function federation.update_grant(grant_id uuid, scope jsonb)
@@ -3199,7 +3199,7 @@ create function federation.write_prepared(resource text)
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 594baabc555ec52e538e2dcf4730bd8477a8fcde9b739930507359e3669aedda; -- owner federation_owner
+  as sha256 f9c84079c97098111a8f9274c184cc4c8af3a107536bb06de71861cf878e99df; -- owner federation_owner
 comment on function federation.write_prepared(text) is 'Writes the functions of a resource in federation_prepared, as whoever calls. Raises what keeps it from that.';
 
 create function federation.written_functions(resource text, OUT list text, OUT get text, OUT mark text)
