@@ -1,3 +1,4 @@
+import { types } from "pg";
 import type { Peer } from "../client/peer.ts";
 import type { Sessions } from "../database/session.ts";
 import type { Deadline } from "../deadline.ts";
@@ -9,19 +10,27 @@ interface PeerRow {
   federation_url: string;
   public_url: string;
   grant_id: string;
-  root_certificate_der: Buffer;
-  trusted_roots_der: Buffer[];
-  certificate_chain_der: Buffer[];
+  root_certificate_der: string;
+  trusted_roots_der: string;
+  certificate_chain_der: string;
   certificate_serial: string;
   certificate_not_after: Date;
   certificate_ended: boolean;
-  sealed_key: Buffer;
+  sealed_key: string;
   state: Peer["state"];
   cache_ttl_seconds: number | null;
 }
 
-const COLUMNS = `p.id, p.host, p.federation_url, p.public_url, p.grant_id, p.root_certificate_der, p.trusted_roots_der, p.certificate_chain_der,
-    p.certificate_serial, p.certificate_not_after, p.certificate_not_after <= now() as certificate_ended, p.sealed_key, p.state, p.cache_ttl_seconds`;
+// Certificates and keys are read when a connection is made: most requests find one, or an answer, and have peers that they do not ask.
+const bytesOf: (text: string) => Buffer = types.getTypeParser(types.builtins.BYTEA);
+// bytea[] (PostgreSQL catalogue, pg_type); the types of pg-types name no arrays.
+const BYTEA_ARRAY = 1001 as typeof types.builtins.BYTEA;
+const arrayOf: (text: string) => Buffer[] = types.getTypeParser(BYTEA_ARRAY);
+const pemOf = (der: Buffer): string => derToPem(der, "CERTIFICATE");
+
+const COLUMNS = `p.id, p.host, p.federation_url, p.public_url, p.grant_id, p.root_certificate_der::text,
+    p.trusted_roots_der::text, p.certificate_chain_der::text,
+    p.certificate_serial, p.certificate_not_after, p.certificate_not_after <= now() as certificate_ended, p.sealed_key::text, p.state, p.cache_ttl_seconds`;
 const PEERS = `select ${COLUMNS} from federation.peers_of_current_user() p`;
 
 /** Who holds a bearer token, and their remote gateways: the database shows those to nobody else. Undefined where the token is none, or not any more. */
@@ -67,13 +76,21 @@ function peerOf(row: PeerRow): Peer {
     federationUrl: row.federation_url,
     publicUrl: row.public_url,
     grantId: row.grant_id,
-    rootPem: derToPem(row.root_certificate_der, "CERTIFICATE"),
-    trustedRootsPem: row.trusted_roots_der.map((der) => derToPem(der, "CERTIFICATE")),
-    certificateChainPem: row.certificate_chain_der.map((der) => derToPem(der, "CERTIFICATE")),
+    get rootPem() {
+      return pemOf(bytesOf(row.root_certificate_der));
+    },
+    get trustedRootsPem() {
+      return arrayOf(row.trusted_roots_der).map(pemOf);
+    },
+    get certificateChainPem() {
+      return arrayOf(row.certificate_chain_der).map(pemOf);
+    },
     certificateSerial: row.certificate_serial,
     certificateNotAfter: row.certificate_not_after,
     certificateEnded: row.certificate_ended,
-    sealedKey: row.sealed_key,
+    get sealedKey() {
+      return bytesOf(row.sealed_key);
+    },
     state: row.state,
     cacheTtlSeconds: row.cache_ttl_seconds,
   };
