@@ -22,10 +22,10 @@ interface PeerRow {
 }
 
 // Certificates and keys are read when a connection is made: most requests find one, or an answer, and have peers that they do not ask.
-const bytesOf: (text: string) => Buffer = types.getTypeParser(types.builtins.BYTEA);
-// bytea[] (PostgreSQL catalogue, pg_type); the types of pg-types name no arrays.
-const BYTEA_ARRAY = 1001 as typeof types.builtins.BYTEA;
-const arrayOf: (text: string) => Buffer[] = types.getTypeParser(BYTEA_ARRAY);
+const parserOf = types.getTypeParser as (type: number) => (text: string) => unknown;
+/** Types of the PostgreSQL catalogue (pg_type): `bytea`, `bytea[]`. */
+const bytesOf = parserOf(17) as (text: string) => Buffer;
+const arrayOf = parserOf(1001) as (text: string) => Buffer[];
 const pemOf = (der: Buffer): string => derToPem(der, "CERTIFICATE");
 
 const COLUMNS = `p.id, p.host, p.federation_url, p.public_url, p.grant_id, p.root_certificate_der::text,
