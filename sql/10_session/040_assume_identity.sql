@@ -31,6 +31,18 @@ $$;
 revoke all on function federation.assume_identity_is_stale() from public;
 comment on function federation.assume_identity_is_stale() is 'Whether assume_identity is another than the resources that there are make it.';
 
+create or replace function federation.lock_registrations() returns void
+language sql
+volatile
+set search_path = ''
+as $$
+  select pg_advisory_xact_lock(hashtext('federation.assume_identity'));
+$$;
+revoke all on function federation.lock_registrations() from public;
+grant execute on function federation.lock_registrations() to federation_admin;
+comment on function federation.lock_registrations() is
+  'Waits for whoever writes functions from registrations, and keeps others from it to the end of the transaction. Taken before any lock of a table.';
+
 create or replace function federation.rebuild_assume_identity() returns void
 language plpgsql
 volatile
@@ -40,7 +52,7 @@ as $$
 begin
   -- Two registrations at once would write it at once, each without the other's settings. Whoever has not changed a resource asks whether it is stale
   -- before: the lock is held by each registration to its end, and one that comes to it from another side than registrations do could lock them both up.
-  perform pg_advisory_xact_lock(hashtext('federation.assume_identity'));
+  perform federation.lock_registrations();
   if federation.assume_identity_is_stale() then
     execute format(
       $f$create or replace function federation.assume_identity(subject text) returns void

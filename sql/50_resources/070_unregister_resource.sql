@@ -18,8 +18,7 @@ begin
   ) then
     raise exception 'A live grant names the resource "%": revoke it first.', name using errcode = 'MF031';
   end if;
-  -- Whoever prepares resources has this lock before any of a table.
-  perform pg_advisory_xact_lock(hashtext('federation.assume_identity'));
+  perform federation.lock_registrations();
   still_there := exists (select from pg_catalog.pg_class c where c.oid = resource.table_id);
   if still_there then
     execute format('drop policy if exists %I on %s', name || '_scope', resource.table_id);

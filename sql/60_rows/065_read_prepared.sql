@@ -61,7 +61,10 @@ as $$
       -- A resource that is not there any more has no page, which is another answer than an empty one.
       'raise undefined_function; end'
     ),
-    concat('begin ', string_agg(format('if $1 = %L then return federation_prepared.%I($2); end if; ', p.name, p.name || '_get'), '' order by p.name), 'raise undefined_function; end')
+    concat(
+      'begin ', string_agg(format('if $1 = %L then return federation_prepared.%I($2); end if; ', p.name, p.name || '_get'), '' order by p.name),
+      'raise undefined_function; end'
+    )
   from (
     select w.resource_name
     from federation.federation_prepared_resources w
@@ -102,7 +105,7 @@ begin
   end if;
   -- Two at once would write them at once, each without the other's resources; whoever waited sees what was committed meanwhile. It is the lock that
   -- registrations have already: of two, one could be taken in another order.
-  perform pg_advisory_xact_lock(hashtext('federation.assume_identity'));
+  perform federation.lock_registrations();
   select b.* into bodies from federation.read_prepared_bodies() b;
   execute format(
     'create or replace function federation.prepared_mark(resource text) returns text language plpgsql stable set search_path = '''' as %L', bodies.mark

@@ -203,22 +203,26 @@ describe("acceptance 3: what is in memory", () => {
   test.each([
     {
       what: "the token was revoked",
-      ...{ statement: "select federation.revoke_user_token(token_id) from federation.list_user_tokens()" },
-      ...{ code: "UNAUTHENTICATED", question: graphql },
+      statement: "select federation.revoke_user_token(token_id) from federation.list_user_tokens()",
+      code: "UNAUTHENTICATED",
+      question: graphql,
     },
     {
       what: "the token has come to its end",
-      ...{ statement: "update federation.federation_user_tokens set expires_at = now()", code: "UNAUTHENTICATED" },
+      statement: "update federation.federation_user_tokens set expires_at = now()",
+      code: "UNAUTHENTICATED",
       question: stream,
     },
     {
       what: "the grant was ended",
       statement: "select federation.set_peer_state(id, certificate_serial, 'revoked') from federation.federation_peers",
-      ...{ code: "GRANT_REVOKED", question: graphql },
+      code: "GRANT_REVOKED",
+      question: graphql,
     },
     {
       what: "the peer was removed",
-      ...{ statement: "select federation.remove_peer('alice-at-home', 'work.localhost')", code: "PEER_UNKNOWN" },
+      statement: "select federation.remove_peer('alice-at-home', 'work.localhost')",
+      code: "PEER_UNKNOWN",
       question: stream,
     },
   ])("is not served where $what while the question was on its way", async ({ statement, code, question }) => {

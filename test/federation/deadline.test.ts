@@ -117,6 +117,14 @@ async function soon<T>(look: () => Promise<T>, is: (value: T) => boolean, ms = 5
   }
 }
 
+/** How many statements wait for a lock, as soon as it is so many, or after a while, ms. */
+const waitingSoon = (gateway: TestGateway, wanted: number, ms?: number): Promise<number> =>
+  soon(
+    () => waitingAt(gateway),
+    (count) => count === wanted,
+    ms,
+  );
+
 let locker: PoolClient | undefined;
 async function lockTable(gateway: TestGateway, table: string): Promise<void> {
   locker = await gateway.pool.connect();
@@ -141,12 +149,7 @@ describe.runIf(hasBackends)("on a server with a process for each connection", ()
       {},
       { "mosaic-timeout-ms": "1500" },
     );
-    expect(
-      await soon(
-        () => waitingAt(work),
-        (count) => count === 1,
-      ),
-    ).toBe(1);
+    expect(await waitingSoon(work, 1)).toBe(1);
     const answer = await asking;
     expect(answer.data).toMatchObject({
       list: {
@@ -157,13 +160,7 @@ describe.runIf(hasBackends)("on a server with a process for each connection", ()
       },
     });
     // Well before the limit of a statement; the lock is still held.
-    expect(
-      await soon(
-        () => waitingAt(work),
-        (count) => count === 0,
-        STATEMENT_MS / 2,
-      ),
-    ).toBe(0);
+    expect(await waitingSoon(work, 0, STATEMENT_MS / 2)).toBe(0);
     const rows = await codesAtWork();
     expect(rows).toHaveLength(before + 1);
     expect(["DEADLINE_EXCEEDED", "CANCELLED"]).toContain(rows[0]?.[2]);
@@ -174,13 +171,7 @@ describe.runIf(hasBackends)("on a server with a process for each connection", ()
     await lockTasks(work);
     const socket = await sendToWork({ "mosaic-timeout-ms": "300" });
     expect(await answerOn(socket)).toEqual({ status: 504, code: "DEADLINE_EXCEEDED" });
-    expect(
-      await soon(
-        () => waitingAt(work),
-        (count) => count === 0,
-        STATEMENT_MS / 2,
-      ),
-    ).toBe(0);
+    expect(await waitingSoon(work, 0, STATEMENT_MS / 2)).toBe(0);
     expect((await codesAtWork())[0]).toEqual(["list", "failed", "DEADLINE_EXCEEDED"]);
   });
 
@@ -197,40 +188,18 @@ describe.runIf(hasBackends)("on a server with a process for each connection", ()
   test("a peer that hangs up frees its database connection, and the log has it", async () => {
     await lockTasks(work);
     const socket = await sendToWork();
-    expect(
-      await soon(
-        () => waitingAt(work),
-        (count) => count === 1,
-      ),
-    ).toBe(1);
+    expect(await waitingSoon(work, 1)).toBe(1);
     socket.destroy();
-    expect(
-      await soon(
-        () => waitingAt(work),
-        (count) => count === 0,
-        STATEMENT_MS / 2,
-      ),
-    ).toBe(0);
+    expect(await waitingSoon(work, 0, STATEMENT_MS / 2)).toBe(0);
     expect((await codesAtWork())[0]).toEqual(["list", "failed", "CANCELLED"]);
   });
 
   test("a local user who hangs up frees the connection at home", async () => {
     await lockTasks(home);
     const socket = await sendToHome();
-    expect(
-      await soon(
-        () => waitingAt(home),
-        (count) => count === 1,
-      ),
-    ).toBe(1);
+    expect(await waitingSoon(home, 1)).toBe(1);
     socket.destroy();
-    expect(
-      await soon(
-        () => waitingAt(home),
-        (count) => count === 0,
-        STATEMENT_MS / 2,
-      ),
-    ).toBe(0);
+    expect(await waitingSoon(home, 0, STATEMENT_MS / 2)).toBe(0);
   });
 
   test.each(["federation.federation_user_tokens", "federation.federation_peers"])(
@@ -243,40 +212,18 @@ describe.runIf(hasBackends)("on a server with a process for each connection", ()
         code: "DEADLINE_EXCEEDED",
       });
       const socket = await sendToHome({}, "local", token);
-      expect(
-        await soon(
-          () => waitingAt(home),
-          (count) => count === 1,
-        ),
-      ).toBe(1);
+      expect(await waitingSoon(home, 1)).toBe(1);
       socket.destroy();
-      expect(
-        await soon(
-          () => waitingAt(home),
-          (count) => count === 0,
-          STATEMENT_MS / 2,
-        ),
-      ).toBe(0);
+      expect(await waitingSoon(home, 0, STATEMENT_MS / 2)).toBe(0);
     },
   );
 
   test("a local user who hangs up frees the connection at the peer, too", async () => {
     await lockTasks(work);
     const socket = await sendToHome({}, SOURCE);
-    expect(
-      await soon(
-        () => waitingAt(work),
-        (count) => count === 1,
-      ),
-    ).toBe(1);
+    expect(await waitingSoon(work, 1)).toBe(1);
     socket.destroy();
-    expect(
-      await soon(
-        () => waitingAt(work),
-        (count) => count === 0,
-        STATEMENT_MS / 2,
-      ),
-    ).toBe(0);
+    expect(await waitingSoon(work, 0, STATEMENT_MS / 2)).toBe(0);
     expect((await codesAtWork())[0]).toEqual(["list", "failed", "CANCELLED"]);
   });
 
@@ -284,12 +231,7 @@ describe.runIf(hasBackends)("on a server with a process for each connection", ()
     await work.pool.query("select federation.set_grant_audit($1, 'strict')", [grant.grantId]);
     await lockTasks(work);
     const socket = await sendToWork();
-    expect(
-      await soon(
-        () => waitingAt(work),
-        (count) => count === 1,
-      ),
-    ).toBe(1);
+    expect(await waitingSoon(work, 1)).toBe(1);
     socket.destroy();
     expect((await soon(codesAtWork, ([row]) => row?.[2] === "CANCELLED"))[0]).toEqual(["list", "failed", "CANCELLED"]);
     await work.pool.query("select federation.set_grant_audit($1, 'async')", [grant.grantId]);
@@ -305,13 +247,7 @@ describe.runIf(hasBackends)("on a server with a process for each connection", ()
       ),
     ).toBeGreaterThan(0);
     sockets.forEach((socket) => socket.destroy());
-    expect(
-      await soon(
-        () => waitingAt(work),
-        (count) => count === 0,
-        STATEMENT_MS / 2,
-      ),
-    ).toBe(0);
+    expect(await waitingSoon(work, 0, STATEMENT_MS / 2)).toBe(0);
     await unlock();
     expect((await answerOn(await sendToWork())).status).toBe(200);
     expect((await codesAtWork()).filter(([, , code]) => code === "CANCELLED").length).toBeGreaterThanOrEqual(40);

@@ -78,7 +78,7 @@ async function state(serial: string): Promise<unknown> {
 describe.skipIf(inject("template").kind === "pglite")("of transactions that are open at once", () => {
   test("one that prepares resources and one that removes a resource do not deadlock: both are done", async () => {
     await together(2, async (preparing, removing) => {
-      await preparing.query("select pg_advisory_xact_lock(hashtext('federation.assume_identity'))");
+      await preparing.query("select federation.lock_registrations()");
       const { done } = await waiting(removing, "select federation.unregister_resource($1)", ["notes"]);
       await preparing.query("lock table app.notes in access share mode");
       await preparing.query("rollback");

@@ -28,7 +28,7 @@ async function tokenOf(client: PoolClient, user: string): Promise<string> {
 async function holder(client: PoolClient, token: string | null): Promise<[user: string, host: string | null][]> {
   const { rows } = await asRole(client, "federation_gateway", () =>
     client.query<{ user_id: string; host: string | null }>(
-      "select h.user_id, (h.peer).host from federation.holder_of_token($1) h",
+      "select h.user_id, (h.peer).host from federation.holder_of_token($1) h order by (h.peer).host",
       [token],
     ),
   );

@@ -1866,6 +1866,13 @@ create function federation.live_gateways()
   as sha256 988f68db02630f63c9e9b2b94255f06450aad7cc41e69c8901b009f2fdb78f49; -- owner federation_owner
 comment on function federation.live_gateways() is 'The gateways that serve now, with what each said last.';
 
+create function federation.lock_registrations()
+  returns void
+  language sql volatile
+  set search_path=""
+  as sha256 dcaeb47497f8601ee3f06be73874dbf8f4f984a8e4a3c0443a55d3f0d9998389; -- owner federation_owner
+comment on function federation.lock_registrations() is 'Waits for whoever writes functions from registrations, and keeps others from it to the end of the transaction. Taken before any lock of a table.';
+
 create function federation.mac(purpose text, message text)
   returns text
   language sql stable
@@ -2196,7 +2203,7 @@ create function federation.read_prepared_bodies(OUT mark text, OUT list text, OU
   returns record
   language sql stable
   set search_path=""
-  as sha256 e562e7744f5ac03c73b6030bd5bc741d9e530bf3c53e916503e8daabd904ceb7; -- owner federation_owner
+  as sha256 dfeb10f8f05ef89af6e4530faaca8c3026845439f0c7dbf526ff6830ffdf4423; -- owner federation_owner
 comment on function federation.read_prepared_bodies() is 'What prepared_mark, prepared_list and prepared_get do, from the resources that are prepared.';
 
 create function federation.read_prepared_is_stale()
@@ -2231,7 +2238,7 @@ create function federation.rebuild_assume_identity()
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 2645522b9e44459e78dfd848a13b9e9015809661985bfa6594f31746486f88d6; -- owner federation_owner
+  as sha256 7d68fc947c425425ec1d73ee41533ed5f1242e82b1fdb2a3be1af317002d9a8f; -- owner federation_owner
 comment on function federation.rebuild_assume_identity() is 'Writes assume_identity from the identity settings of all resources.';
 
 create function federation.rebuild_identity_functions()
@@ -2245,7 +2252,7 @@ create function federation.rebuild_read_prepared()
   returns void
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 57be88d1be028b26d551a36a4c729287dbcd4a410e3a55c1920c122848d6034e; -- owner federation_owner
+  as sha256 7918c56344ecf6b28cb6b53a991f9703d81fed1b3b5e471b46c95aae624b49c5; -- owner federation_owner
 comment on function federation.rebuild_read_prepared() is 'Writes prepared_mark, prepared_list and prepared_get from the resources that are prepared.';
 
 create function federation.recall(what text, as_of text)
@@ -3136,7 +3143,7 @@ create function federation.unregister_resource(name text)
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 90ebabd405cdcb6e50c7cdbfc78b97f9b3b6b37e6e8226816c84e14d6b330ed3; -- owner federation_owner
+  as sha256 df90c144e025db0125cbb5a3ff61317ca1d21b170dd1964c7e19a002ecc94590; -- owner federation_owner
 comment on function federation.unregister_resource(text) is 'Drops a registration and leaves the table as it was found. Raises MF011, and MF031 while a live grant names the resource.';
 
 create function federation.update_grant(grant_id uuid, scope jsonb)
