@@ -41,14 +41,19 @@ export interface Surveyed {
   samples: Record<string, Sample[]>;
 }
 
-/** Runs contenders one after the other, round by round, so that what slows the machine for a while slows all of them. */
+/**
+ * Runs contenders one after the other, round by round, so that what slows the machine for a while slows all of them.
+ *
+ * @param rounds where those that the options name are too few
+ */
 export async function interleave<K extends string, T>(
   stage: Stage,
   contenders: Record<K, (round: number) => Promise<T>>,
+  rounds = stage.options.rounds,
 ): Promise<Record<K, T[]>> {
   const entries = Object.entries(contenders) as [K, (round: number) => Promise<T>][];
   const results = Object.fromEntries(entries.map(([name]) => [name, [] as T[]])) as Record<K, T[]>;
-  for (let round = 0; round < stage.options.rounds; round += 1) {
+  for (let round = 0; round < rounds; round += 1) {
     for (const [name, run] of entries) {
       stage.signal.throwIfAborted();
       results[name].push(await run(round));
@@ -68,10 +73,12 @@ export function compare(
   contenders: readonly Contender[],
   question: Question,
   load: Load,
+  rounds?: number,
 ): Promise<Record<string, Sample[]>> {
   return interleave(
     stage,
     Object.fromEntries(contenders.map((contender) => [contender.name, () => contender.run(question, load)])),
+    rounds,
   );
 }
 

@@ -12,6 +12,8 @@ import type { Stage } from "../stage.ts";
 import { enrollPeer, loadGateway, onDatabase } from "../world/gateway.ts";
 
 const CONNECTIONS = 8;
+/** So many times the rounds of other measures: the two are closer to each other than the runs of one are. */
+const TIMES_THE_ROUNDS = 3;
 const COUNT_AUDIT = "select count(*)::integer as rows from federation.federation_audit_log where verb = 'list'";
 
 /** What admission, rate limit and audit cost. */
@@ -24,7 +26,13 @@ export const GUARD: Measure = {
     const question: Question = { verb: "list", rows: smallest(stage), teams: TEAMS };
     const [guarded, unguarded] = [gatewayContender(stage), await unguardedGateway(stage)];
     await requireSameAnswers([guarded, unguarded.contender], question);
-    const samples = await compare(stage, [guarded, unguarded.contender], question, loadOf(stage, CONNECTIONS));
+    const samples = await compare(
+      stage,
+      [guarded, unguarded.contender],
+      question,
+      loadOf(stage, CONNECTIONS),
+      TIMES_THE_ROUNDS * stage.options.rounds,
+    );
     await unguarded.stop();
     const { databaseUrl } = await stage.loaded(question.rows);
     if ((await auditRows(databaseUrl)) === 0 || (await auditRows(unguarded.databaseUrl)) > 0) {

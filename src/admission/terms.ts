@@ -22,6 +22,8 @@ export interface Terms {
 
 const KNOWN_MS = 100;
 const FRESH_MS = 50;
+/** Of the time for which terms hold, so much goes by before they are read again, so that a grant that asks all the time does not wait for that. */
+const READ_AGAIN = 0.8;
 const SWEEP_MS = 60_000;
 /** For how long the last that were known hold while they cannot be read. */
 const HOLD_MS = 60_000;
@@ -77,7 +79,8 @@ export function createTerms(sessions: Sessions, requestsPerMinute: number, log: 
       reading: undefined,
     };
     grants.set(grantId, known);
-    if (now - known.readAt <= ms) {
+    const age = now - known.readAt;
+    if (age <= ms * READ_AGAIN) {
       return known.terms;
     }
     known.reading ??= read(grantId)
@@ -98,7 +101,7 @@ export function createTerms(sessions: Sessions, requestsPerMinute: number, log: 
         known.reading = undefined;
         return known.terms;
       });
-    return known.reading;
+    return age <= ms ? known.terms : known.reading;
   };
   return {
     of: (grantId) => notOlderThan(grantId, KNOWN_MS),
