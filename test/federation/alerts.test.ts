@@ -66,9 +66,9 @@ describe("alerts", () => {
     ]);
     await home.restart();
     const metrics = async (): Promise<string> => (await fetch(`${home.gateway.homeUrl}/metrics`)).text();
-    await vi.waitFor(async () => {
-      expect(await metrics()).toMatch(/^mosaic_alerts_open\{code="TEST_ONE",severity="warning"\} 1$/m);
-    });
+    await expect
+      .poll(metrics, { timeout: 20_000 })
+      .toMatch(/^mosaic_alerts_open\{code="TEST_ONE",severity="warning"\} 1$/m);
     expect(await metrics()).not.toContain("carol");
     expect((await mosaic("alerts", "resolve", "TEST_ONE", "nobody")).code).toBe(66);
     expect((await mosaic("alerts", "resolve", "TEST_ONE", "work.example of carol")).code).toBe(0);
