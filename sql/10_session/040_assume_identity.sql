@@ -34,8 +34,11 @@ comment on function federation.assume_identity_is_stale() is 'Whether assume_ide
 create or replace function federation.lock_registrations() returns void
 language sql
 volatile
+security definer -- administrators have no rights on the table itself
 set search_path = ''
 as $$
+  -- Whoever brings a database to a release has the table for itself before it comes to the other lock.
+  lock table federation.federation_resources in row exclusive mode;
   select pg_advisory_xact_lock(hashtext('federation.assume_identity'));
 $$;
 revoke all on function federation.lock_registrations() from public;

@@ -9,6 +9,8 @@ declare
   granted record;
   still_there boolean;
 begin
+  -- First: what is looked at after it is as of then.
+  perform federation.lock_registrations();
   select r.* into resource from federation.list_resources() r where r.name = unregister_resource.name;
   if not found then
     raise exception 'There is no such resource.' using errcode = 'MF011';
@@ -18,7 +20,6 @@ begin
   ) then
     raise exception 'A live grant names the resource "%": revoke it first.', name using errcode = 'MF031';
   end if;
-  perform federation.lock_registrations();
   still_there := exists (select from pg_catalog.pg_class c where c.oid = resource.table_id);
   if still_there then
     execute format('drop policy if exists %I on %s', name || '_scope', resource.table_id);

@@ -148,6 +148,8 @@ security definer -- the functions that are written must belong to federation_own
 set search_path = ''
 as $$
 begin
+  -- Before any row of the resource: who removes it has this lock, and waits for those.
+  perform federation.lock_registrations();
   perform federation.write_prepared(resource);
   return null;
 exception

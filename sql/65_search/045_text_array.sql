@@ -1,19 +1,4 @@
--- Guarantees: a search reads declared text columns of a table that is still protected, and nothing else.
-create or replace function federation.require_protected(resource text) returns void
-language plpgsql
-stable
-set search_path = ''
-as $$
-begin
-  if not coalesce((select d.is_protected from federation.describe_resource(resource) d), false) then
-    raise exception 'The resource is not available for now.' using errcode = 'MF013';
-  end if;
-end;
-$$;
-revoke all on function federation.require_protected(text) from public;
-grant execute on function federation.require_protected(text) to federation_peer, federation_user;
-comment on function federation.require_protected(text) is 'Raises MF013 where row-level security or the scope policy was taken from a table.';
-
+-- Guarantees: a search reads declared text columns and nothing else.
 create or replace function federation.text_array(columns name[]) returns text
 language sql
 immutable

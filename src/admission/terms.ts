@@ -16,7 +16,7 @@ export interface GrantTerms extends Limits {
 export interface Terms {
   /** As they were at most 100 ms ago. */
   of(grantId: string): Promise<GrantTerms>;
-  /** As they are now, for somebody who would be refused otherwise; read at most twenty times a second. */
+  /** As they are now, for somebody who would be refused otherwise; at most 50 ms old. */
   fresh(grantId: string): Promise<GrantTerms>;
 }
 
@@ -39,7 +39,7 @@ export function createTerms(sessions: Sessions, requestsPerMinute: number, log: 
     terms: GrantTerms;
     readAt: number;
     succeededAt: number;
-    reading: Promise<GrantTerms> | undefined;
+    reading: Promise<boolean> | undefined;
   }
   const grants = new Map<string, Known>();
   let swept = performance.now();
@@ -62,6 +62,24 @@ export function createTerms(sessions: Sessions, requestsPerMinute: number, log: 
       peerHost: rows[0]?.peer_host,
     };
   };
+  /** Reads a grant's terms; says whether it could. Never rejects. */
+  const readInto = async (known: Known, grantId: string): Promise<boolean> => {
+    const begun = performance.now();
+    let isRead = true;
+    try {
+      known.terms = await read(grantId);
+      known.succeededAt = begun;
+    } catch (error) {
+      isRead = false;
+      if (performance.now() - known.succeededAt > HOLD_MS) {
+        known.terms = { ...known.terms, known: false };
+      }
+      log.debug({ err: error }, "the terms of a grant cannot be read; the last that are known hold");
+    }
+    known.readAt = begun;
+    known.reading = undefined;
+    return isRead;
+  };
   const notOlderThan = async (grantId: string, ms: number): Promise<GrantTerms> => {
     const now = performance.now();
     if (now - swept > SWEEP_MS) {
@@ -79,29 +97,20 @@ export function createTerms(sessions: Sessions, requestsPerMinute: number, log: 
       reading: undefined,
     };
     grants.set(grantId, known);
-    const age = now - known.readAt;
-    if (age <= ms * READ_AGAIN) {
+    const isTooOld = (): boolean => now - known.readAt > ms;
+    if (now - known.readAt <= ms * READ_AGAIN) {
       return known.terms;
     }
-    known.reading ??= read(grantId)
-      .then(
-        (terms) => {
-          known.terms = terms;
-          known.succeededAt = now;
-        },
-        (error: unknown) => {
-          if (performance.now() - known.succeededAt > HOLD_MS) {
-            known.terms = { ...known.terms, known: false };
-          }
-          log.debug({ err: error }, "the terms of a grant cannot be read; the last that are known hold");
-        },
-      )
-      .then(() => {
-        known.readAt = now;
-        known.reading = undefined;
-        return known.terms;
-      });
-    return age <= ms ? known.terms : known.reading;
+    known.reading ??= readInto(known, grantId);
+    if (!isTooOld()) {
+      return known.terms;
+    }
+    // A reading that was on its way long before this was asked says too little.
+    if ((await known.reading) && isTooOld()) {
+      known.reading ??= readInto(known, grantId);
+      await known.reading;
+    }
+    return known.terms;
   };
   return {
     of: (grantId) => notOlderThan(grantId, KNOWN_MS),

@@ -1,6 +1,7 @@
 import type { Config } from "../config/schema.ts";
 import type { Sessions } from "../database/session.ts";
 import type { Peer } from "../client/peer.ts";
+import { before } from "../deadline.ts";
 import type { Deadline } from "../deadline.ts";
 import { FederationError } from "../errors.ts";
 import { holderOfToken } from "../source/peers-of-user.ts";
@@ -42,7 +43,7 @@ export async function createAuthenticator(sessions: Sessions, config: Config): P
         return holder;
       }
     } else if (verifyJwt !== undefined) {
-      return { userId: await verifyJwt(token) };
+      return { userId: await before(deadline.signal, verifyJwt(token)) };
     }
     throw unauthenticated();
   };

@@ -86,6 +86,44 @@ describe.skipIf(inject("template").kind === "pglite")("of transactions that are 
     });
   });
 
+  test("one that brings the database to a release and one that removes a resource do not deadlock: both are done", async () => {
+    await together(2, async (applying, removing) => {
+      // As triggers of a release that are made again lock it.
+      await applying.query("lock table federation.federation_resources in share row exclusive mode");
+      const { done } = await waiting(removing, "select federation.unregister_resource($1)", ["notes"]);
+      await applying.query("select federation.lock_registrations()");
+      await applying.query("rollback");
+      await done;
+    });
+  });
+
+  test("one that prepares what was not prepared holds no row of it before the lock that a removal has", async () => {
+    await database.committed((client) =>
+      client.query("delete from federation.federation_prepared_resources where resource_name = 'notes'"),
+    );
+    await together(2, async (removing, preparing) => {
+      await removing.query("select federation.lock_registrations()");
+      const { done } = await waiting(preparing, "select federation.prepare_resource($1)", ["notes"]);
+      await removing.query("delete from federation.federation_resources where name = 'notes'");
+      await removing.query("rollback");
+      await done;
+    });
+    await database.committed((client) => client.query("select federation.prepare_resources()"));
+  });
+
+  test("a resource that a grant was given while its removal waited is not removed", async () => {
+    await together(2, async (other, removing) => {
+      await other.query("select federation.lock_registrations()");
+      const { done } = await waiting(removing, "select federation.unregister_resource($1)", ["notes"]);
+      const grant = await database.committed((client) =>
+        activeGrant(client, subject, { resources: ["notes"], include_personal: true }),
+      );
+      await other.query("rollback");
+      expect(await refusal(done)).toBe("CONFLICT");
+      await database.committed((client) => client.query("select federation.revoke_grant($1)", [grant.id]));
+    });
+  });
+
   test("one that revokes a grant and one that spends its token do not deadlock: the token is spent", async () => {
     const grant: PendingGrant = await database.committed((client) => createGrant(client, subject, SCOPE));
     await together(3, async (holder, administrator, gateway) => {

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { PoolClient } from "pg";
+import type { DatabaseError, PoolClient } from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from "vitest";
 import { openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
 import { activeGrant, asPeer, enterAsPeer, seedPeople } from "./actors.ts";
 import type { Grant } from "./actors.ts";
+import { search } from "./search.ts";
 import { codeOf, get, list, only } from "./verbs.ts";
 
 // Whether prepared functions are up to date is looked at once for each plan that a backend makes of a table. These tests look for a change that a plan,
@@ -36,7 +37,7 @@ beforeEach(async () => {
          begin return owner_id = current_setting('app.user_id', true); end $$;
        alter table app.papers enable row level security;
        create policy d on app.papers for select using (app.mine(owner_id) or team = any (array['A', 'B']));
-       select federation.register_resource(name => 'papers', table_id => 'app.papers', team => 'team',
+       select federation.register_resource(name => 'papers', table_id => 'app.papers', team => 'team', text_columns => '{team}',
          identity_settings => '{"settings": {"app.user_id": "{subject}"}}')`,
     );
     grant = await activeGrant(client, "olga", { resources: ["papers"], include_personal: true, include_teams: ["A"] });
@@ -202,6 +203,17 @@ describe("what is committed after the backend has looked holds for its next requ
     expect(await servedOne(1)).toBe("RESOURCE_DENIED");
   });
 
+  test("a resource of which nothing is written is one whose functions are undefined, never one without rows", async () => {
+    for (const call of [
+      "select federation.prepared_list('gone', 50, null, true, '{}', 50)",
+      "select federation.prepared_get('gone', '1')",
+    ]) {
+      expect(await inReading(() => reading.query(call).catch((error: unknown) => (error as DatabaseError).code))).toBe(
+        "42883",
+      );
+    }
+  });
+
   test("functions that have gone while something still calls them", async () => {
     await readTwice();
     await database.committed((client) => client.query("select federation.forget_prepared('papers')"));
@@ -231,20 +243,60 @@ test("what a transaction changes and takes back is not remembered beyond it", as
 
 describe.skipIf(inject("template").kind === "pglite")("while a request runs", () => {
   // The embedded database has one backend: nothing is committed there meanwhile.
-  test.each(["drop policy papers_scope on app.papers", "alter table app.papers disable row level security"])(
-    "%s is seen by what looks, as by what plans",
-    async (change) => {
+  const CHANGES = ["drop policy papers_scope on app.papers", "alter table app.papers disable row level security"];
+
+  test.each(CHANGES)("%s is seen by what looks, as by what plans", async (change) => {
+    await readTwice();
+    const asking = inReading(() =>
+      reading
+        .query<{ page: unknown }>(
+          "select federation_api.list('papers') as page from (select pg_sleep(1) offset 0) as waited where waited is not null",
+        )
+        .then(({ rows }) => only(rows).page, codeOf),
+    );
+    await sleep(400);
+    await database.committed((client) => client.query(change));
+    expect(await asking).toBe("UNAVAILABLE");
+  });
+
+  const QUESTIONS: [name: string, ask: () => Promise<unknown>][] = [
+    ["a list", () => list(reading, "papers")],
+    ["a list with a filter", () => list(reading, "papers", { filter: { id: { gt: 0 } } })],
+    ["a list in another order", () => list(reading, "papers", { order: [{ column: "team" }] })],
+    ["a get", () => get(reading, "papers", "2")],
+    ["a search", () => search(reading, "B", { resources: ["papers"] })],
+  ];
+  test.each(
+    CHANGES.flatMap((change) =>
+      QUESTIONS.flatMap(([name, ask]) => [true, false].map((isPrepared) => ({ change, name, ask, isPrepared }))),
+    ),
+  )(
+    "$change while $name waits for the table brings nothing (prepared: $isPrepared)",
+    async ({ change, ask, isPrepared }) => {
       await readTwice();
-      const asking = inReading(() =>
-        reading
-          .query<{ page: unknown }>(
-            "select federation_api.list('papers') as page from (select pg_sleep(1) offset 0) as waited where waited is not null",
-          )
-          .then(({ rows }) => only(rows).page, codeOf),
-      );
-      await sleep(400);
-      await database.committed((client) => client.query(change));
-      expect(await asking).toBe("UNAVAILABLE");
+      if (!isPrepared) {
+        await database.committed((client) =>
+          client.query("update federation.federation_prepared_resources set fingerprint = 'of another database'"),
+        );
+      }
+      const changing = await database.pool.connect();
+      try {
+        await changing.query(`begin; ${change}`);
+        const asking = inReading(() => ask().then((page) => page, codeOf));
+        await expect
+          .poll(async () => {
+            const { rows } = await changing.query<{ waits: boolean }>(
+              "select exists (select from pg_stat_activity a where pg_backend_pid() = any (pg_blocking_pids(a.pid))) as waits",
+            );
+            return only(rows).waits;
+          })
+          .toBe(true);
+        await changing.query("commit");
+        expect(await asking).toBe("UNAVAILABLE");
+      } finally {
+        changing.release();
+        await database.committed((client) => client.query("select federation.prepare_resources()"));
+      }
     },
   );
 });

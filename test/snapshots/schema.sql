@@ -1594,7 +1594,7 @@ create function federation.get_row(resource text, id text)
   set IntervalStyle=postgres
   set TimeZone=UTC
   set search_path=""
-  as sha256 623895cb32b3ef7b85bffcab6af0485a39192e72457b013f116d1689ea054260; -- owner federation_owner
+  as sha256 b0d7b7fb9d8cbe4e6a147077710c3dbad64dcf20df0d7045c61c9d181058a1b4; -- owner federation_owner
 comment on function federation.get_row(text,text) is 'One row by its key, as JSON. Raises MF010, MF011, MF012, MF013.';
 
 create function federation.grant_alert_subject(grant_id uuid)
@@ -1849,7 +1849,7 @@ create function federation.list_rows(resource text, filter jsonb, "order" jsonb,
   set IntervalStyle=postgres
   set TimeZone=UTC
   set search_path=""
-  as sha256 8836920f56ff05839aff4e3e27e50d9fba7caa153bb1e66cc279c209036d78f2; -- owner federation_owner
+  as sha256 fcefa797052b7085b80d58d6e8a061ae2498795501367f75c9e5dd07bb512265; -- owner federation_owner
 comment on function federation.list_rows(text,jsonb,jsonb,integer,text,integer) is 'One page of a resource: {"rows", "nextCursor", "capped"}; 50 rows where first is null, never more than cap. Raises MF010, MF012, MF013.';
 
 create function federation.list_user_tokens()
@@ -1868,9 +1868,9 @@ comment on function federation.live_gateways() is 'The gateways that serve now, 
 
 create function federation.lock_registrations()
   returns void
-  language sql volatile
+  language sql volatile security definer
   set search_path=""
-  as sha256 dcaeb47497f8601ee3f06be73874dbf8f4f984a8e4a3c0443a55d3f0d9998389; -- owner federation_owner
+  as sha256 fe2ae54370d49749020d350a632bec69627fd5973ba7a72126561b4fa1bc982d; -- owner federation_owner
 comment on function federation.lock_registrations() is 'Waits for whoever writes functions from registrations, and keeps others from it to the end of the transaction. Taken before any lock of a table.';
 
 create function federation.mac(purpose text, message text)
@@ -2043,7 +2043,7 @@ create function federation.prepare_resource(resource text)
   returns text
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 c0956e20df2b32acc9926554b2ca00f2f4ce736225fb83a4f4e65850c0e3c72d; -- owner federation_owner
+  as sha256 72fb4044e3a3efccca64384d5e32fff04fbcb7795ad69f69e33746bf707d77cc; -- owner federation_owner
 comment on function federation.prepare_resource(text) is 'Writes beforehand how peers read a resource; returns null, or why it cannot. Registration and each start of a gateway do; call it after a change.';
 
 create function federation.prepare_resources()
@@ -2389,7 +2389,7 @@ comment on function federation.require_person() is 'Who is signed in. Raises MF0
 
 create function federation.require_protected(resource text)
   returns void
-  language plpgsql stable
+  language plpgsql volatile
   set search_path=""
   as sha256 9087f7bac8d8cf5af3d041ae98f81c67d8f6de41b38b27f54891f7ad638d9e10; -- owner federation_owner
 comment on function federation.require_protected(text) is 'Raises MF013 where row-level security or the scope policy was taken from a table.';
@@ -2765,7 +2765,7 @@ create function federation.search_rows(query text, resources text[], first integ
   language plpgsql stable
   set extra_float_digits=1
   set search_path=""
-  as sha256 c202bdbd0d49025dd84aca0396500fc8a167dbc6b553c14f0a6c0a4b162d834f; -- owner federation_owner
+  as sha256 d3fdf28944e2653f7cb05681d0cba4b75f35ae653d1dd41032740525f6e8848e; -- owner federation_owner
 comment on function federation.search_rows(text,text[],integer,text,text,double precision[],integer) is 'A page of hits of a search: {"hits", "nextCursor", "capped"}; words as they are, else their beginnings, else words like them. Raises MF012, MF013.';
 
 create function federation.search_snippet(config regconfig, columns name[], texts text[], query text, stage text)
@@ -3143,7 +3143,7 @@ create function federation.unregister_resource(name text)
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 df90c144e025db0125cbb5a3ff61317ca1d21b170dd1964c7e19a002ecc94590; -- owner federation_owner
+  as sha256 42f1c15b998075e22f20104a83cb38bb1f208994647f07e5552576f106cde017; -- owner federation_owner
 comment on function federation.unregister_resource(text) is 'Drops a registration and leaves the table as it was found. Raises MF011, and MF031 while a live grant names the resource.';
 
 create function federation.update_grant(grant_id uuid, scope jsonb)
