@@ -12,7 +12,10 @@ as $$
     select a.code from federation.federation_alerts a where a.resolved_at is null
   ),
   lists as (
-    select max(c.next_update) as until from federation.federation_crls c
+    select
+      max(c.next_update) as until,
+      exists (select from open_alerts o where o.code in ('CRL_FAILED', 'CRL_STALE')) as failing
+    from federation.federation_crls c
   )
   select jsonb_agg(jsonb_build_object('name', s.name, 'state', s.state, 'detail', s.detail) order by s.n)
   from (
@@ -30,8 +33,10 @@ as $$
       case when g.serving = 0 then 'No gateway says that it serves.' when g.listening then 'Gateways hear of changes at once.' else 'A gateway looks for changes by itself.' end
     from gateways g
     union all
-    select 5, 'revocationList', case when l.until is null then 'degraded' when l.until > now() then 'ok' else 'down' end,
+    select 5, 'revocationList',
+      case when l.until <= now() then 'down' when l.until is null or l.failing then 'degraded' else 'ok' end,
       coalesce('Good until ' || to_char(l.until at time zone 'UTC', 'YYYY-MM-DD HH24:MI "UTC"') || '.', 'None has been made yet.')
+        || case when l.failing then ' A newer one could not be made.' else '' end
     from lists l
     union all
     select 6, 'audit', case when d.dropped = 0 then 'ok' else 'degraded' end,

@@ -118,6 +118,23 @@ describe("an administrator", () => {
     expect(overview.traffic.perMinute).toHaveLength(60);
   });
 
+  test("sees that a list of revoked certificates could not be made, while the last is still good", async () => {
+    const client = await work.pool.connect();
+    try {
+      await client.query("begin");
+      await client.query("select federation.raise_alert('warning', 'CRL_FAILED', 'work.localhost', 'as a test')");
+      const { rows } = await client.query<{ services: unknown }>("select federation.shown_services() as services");
+      expect(rows[0]?.services).toContainEqual({
+        name: "revocationList",
+        state: "degraded",
+        detail: expect.stringMatching(/^Good until .* UTC\. A newer one could not be made\.$/) as unknown,
+      });
+    } finally {
+      await client.query("rollback");
+      client.release();
+    }
+  });
+
   test("registers a table by choosing columns, and takes it back", async () => {
     await work.pool.query("create table public.rooms (id int primary key, keeper text, label text)");
     const { data } = await ask(

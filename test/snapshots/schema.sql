@@ -2897,7 +2897,7 @@ create function federation.shown_services()
   returns jsonb
   language sql stable
   set search_path=""
-  as sha256 40966425421e5c68a916db3aac2bbfee6849a79738c45dde97e47698401e6d02; -- owner federation_owner
+  as sha256 15e7adb890796ce68662bd8aac4802df803e620d83fe48dadd065bb20ee291aa; -- owner federation_owner
 comment on function federation.shown_services() is 'How the parts that the gateway stands on do: ok, degraded or down.';
 
 create function federation.shown_time(at timestamp with time zone)

@@ -5,6 +5,7 @@ import { Link, Router, useLocation } from "wouter";
 import { changeSession, signOut, usePerson } from "./api/session.ts";
 import { Pages } from "./pages.tsx";
 import { Button } from "./ui/button.tsx";
+import { Fault } from "./ui/fault.tsx";
 import { Skeleton } from "./ui/notes.tsx";
 
 const SECTIONS = [
@@ -27,12 +28,22 @@ export function Frame(): ReactElement {
         </a>
         <Side />
         <main id="page" tabIndex={-1}>
-          <Suspense fallback={<Skeleton lines={6} />}>
-            <Pages />
-          </Suspense>
+          <Shown />
         </main>
       </div>
     </Router>
+  );
+}
+
+/** The page of the moment; where one fails, the next is not affected. */
+function Shown(): ReactElement {
+  const [location] = useLocation();
+  return (
+    <Fault key={location}>
+      <Suspense fallback={<Skeleton lines={6} />}>
+        <Pages />
+      </Suspense>
+    </Fault>
   );
 }
 

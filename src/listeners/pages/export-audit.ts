@@ -1,7 +1,10 @@
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
+import { startDeadline } from "../../deadline.ts";
+import type { Deadline } from "../../deadline.ts";
 import { FederationError } from "../../errors.ts";
 import type { AskPages, PagesCaller } from "../../pages/ask.ts";
+import { whenClosed } from "../http.ts";
 
 interface Page {
   rows: Record<string, unknown>[];
@@ -41,15 +44,18 @@ const FILTERS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Sends the rows of the audit log that the caller may read, newest first, as a file.
+ * Sends the rows of the audit log that the caller may read, newest first, as a file. However long that takes: each page of it has a deadline of its
+ * own, in which it is read and the one before taken; who takes nothing for so long, hangs up or is signed out gets no more.
  *
- * @throws FederationError BAD_REQUEST where the address names what is no filter, or another format
+ * @param stepMs what each page may take, ms
+ * @throws FederationError BAD_REQUEST where the address names what is no filter, or another format; DEADLINE_EXCEEDED, CANCELLED, UNAUTHENTICATED
  */
 export async function exportAudit(
   response: ServerResponse,
   caller: PagesCaller,
   ask: AskPages,
   parameters: URLSearchParams,
+  stepMs: number,
 ): Promise<void> {
   const { format = "ndjson", ...given } = Object.fromEntries(parameters);
   if (format !== "csv" && format !== "ndjson") {
@@ -60,8 +66,8 @@ export async function exportAudit(
     throw new FederationError("BAD_REQUEST", "The address names what is no filter of the audit log.");
   }
   const filters = { ...given, ...(given["archived"] === undefined ? {} : { archived: given["archived"] === "true" }) };
-  const page = (before: string | null): Promise<Page> =>
-    ask(caller, "query", "audit", { ...filters, before, first: 1_000 }) as Promise<Page>;
+  const page = (before: string | null, deadline = caller.deadline): Promise<Page> =>
+    ask({ ...caller, deadline }, "query", "audit", { ...filters, before, first: 1_000 }) as Promise<Page>;
 
   let { rows, next } = await page(null);
   await ask(caller, "mutation", "auditExported", {});
@@ -73,17 +79,34 @@ export async function exportAudit(
   if (format === "csv") {
     response.write(`${COLUMNS.join(",")}\r\n`);
   }
+  let step: Deadline | undefined;
+  whenClosed(response, () => step?.cancel());
   for (;;) {
-    const text = rows.map((row) => (format === "csv" ? csvLine(row) : `${JSON.stringify(row)}\n`)).join("");
-    if (!response.write(text)) {
-      await once(response, "drain", { signal: caller.deadline.signal });
+    step = startDeadline(stepMs);
+    try {
+      const text = rows.map((row) => (format === "csv" ? csvLine(row) : `${JSON.stringify(row)}\n`)).join("");
+      if (!response.write(text)) {
+        await drained(response, step);
+      }
+      if (next === null) {
+        break;
+      }
+      ({ rows, next } = await page(next, step));
+    } finally {
+      step.end();
     }
-    if (next === null) {
-      break;
-    }
-    ({ rows, next } = await page(next));
   }
   response.end();
+}
+
+/** @throws the deadline's reason */
+async function drained(response: ServerResponse, { signal }: Deadline): Promise<void> {
+  try {
+    await once(response, "drain", { signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
+  }
 }
 
 function csvLine(row: Record<string, unknown>): string {

@@ -175,7 +175,7 @@ export function createPages(options: PagesOptions): Pages {
     requireOwnNavigation(asked.request);
     const caller = await admittedCallerOf(asked);
     try {
-      await exportAudit(asked.response, caller, options.ask, asked.url.searchParams);
+      await exportAudit(asked.response, caller, options.ask, asked.url.searchParams, options.mostMs);
     } catch (error) {
       if (!asked.response.headersSent) {
         throw error;

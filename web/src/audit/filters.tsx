@@ -2,6 +2,7 @@ import type { ReactElement } from "react";
 import { usePerson } from "../api/session.ts";
 import { Check, Choice } from "../ui/choice.tsx";
 import { Field } from "../ui/field.tsx";
+import { Suggest } from "../ui/suggest.tsx";
 
 /** Which rows of the audit log; what is empty is any. */
 export interface Filters {
@@ -29,7 +30,32 @@ export const NO_FILTERS: Filters = {
 };
 
 const ANY = "any";
-const VERBS = ["capabilities", "list", "get", "search", "enroll", "renew"];
+/** What peers ask; any other verb of the log may be written. */
+const VERBS = ["capabilities", "list", "get", "search", "enroll", "renew", "renew.confirm", "handshake"];
+/** What people do. */
+const CHANGES = [
+  "grant.created",
+  "grant.changed",
+  "grant.enrollment_url_made",
+  "grant.previewed",
+  "grant.viewed",
+  "grant.explained",
+  "certificate.created",
+  "certificate.changed",
+  "resource.created",
+  "resource.removed",
+  "peer.created",
+  "peer.changed",
+  "peer.removed",
+  "peer.renewal_requested",
+  "administrator.created",
+  "administrator.removed",
+  "token.created",
+  "token.changed",
+  "audit.exported",
+  "pages.signed_in",
+  "pages.signed_out",
+];
 const OUTCOMES = ["served", "denied", "failed"];
 
 /** Filters as the gateway takes them. */
@@ -81,16 +107,6 @@ export function AuditFilters({
   const change = (part: Partial<Filters>): void => {
     onChange({ ...filters, ...part });
   };
-  const choice = (label: string, name: "verb" | "outcome", all: readonly string[]): ReactElement => (
-    <Choice
-      label={label}
-      value={filters[name] === "" ? ANY : filters[name]}
-      options={[ANY, ...all].map((id) => ({ id, name: id }))}
-      onChange={(id) => {
-        change({ [name]: id === ANY ? "" : id });
-      }}
-    />
-  );
   const field = (
     label: string,
     name: Exclude<keyof Filters, "archived">,
@@ -109,8 +125,22 @@ export function AuditFilters({
     <div className="filters">
       {field("Since", "since", "datetime-local")}
       {field("Until", "until", "datetime-local")}
-      {choice("Verb", "verb", VERBS)}
-      {choice("Outcome", "outcome", OUTCOMES)}
+      <Suggest
+        label="Verb"
+        value={filters.verb}
+        suggestions={isAdministrator ? [...VERBS, ...CHANGES] : VERBS}
+        onChange={(verb) => {
+          change({ verb });
+        }}
+      />
+      <Choice
+        label="Outcome"
+        value={filters.outcome === "" ? ANY : filters.outcome}
+        options={[ANY, ...OUTCOMES].map((id) => ({ id, name: id }))}
+        onChange={(outcome) => {
+          change({ outcome: outcome === ANY ? "" : outcome });
+        }}
+      />
       {field("Code", "code", "text")}
       {field("Grant's id", "grantId", "text")}
       {isAdministrator && field("Subject", "subject", "text")}

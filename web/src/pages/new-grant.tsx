@@ -83,6 +83,7 @@ export function NewGrant(): ReactElement {
           <div className="form">
             <Suggest
               label="Speaks for"
+              required
               value={subject}
               onChange={setSubject}
               suggestions={choices.data?.choices.users ?? []}

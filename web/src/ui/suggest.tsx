@@ -8,26 +8,35 @@ interface SuggestProps {
   onChange: (value: string) => void;
   /** What is there to choose from; anything else may be written, too. */
   suggestions: readonly string[];
-  hint: string;
-  error: string | undefined;
+  required?: boolean;
+  hint?: string;
+  error?: string | undefined;
 }
 
 /** A line of text for which there are suggestions. */
-export function Suggest({ label, value, onChange, suggestions, hint, error }: SuggestProps): ReactElement {
+export function Suggest({
+  label,
+  value,
+  onChange,
+  suggestions,
+  required = false,
+  hint,
+  error,
+}: SuggestProps): ReactElement {
   const list = useId();
   return (
     <TextField
       className="field"
       value={value}
       onChange={onChange}
-      isRequired
+      isRequired={required}
       isInvalid={error !== undefined}
       validationBehavior="aria"
       autoComplete="off"
     >
       <Label>
         {label}
-        <span aria-hidden> *</span>
+        {required && <span aria-hidden> *</span>}
       </Label>
       <Input className="input" list={list} />
       <datalist id={list}>
@@ -35,9 +44,11 @@ export function Suggest({ label, value, onChange, suggestions, hint, error }: Su
           <option key={id} value={id} />
         ))}
       </datalist>
-      <Text slot="description" className="hint">
-        {hint}
-      </Text>
+      {hint !== undefined && (
+        <Text slot="description" className="hint">
+          {hint}
+        </Text>
+      )}
       <FieldError className="error">{error}</FieldError>
     </TextField>
   );
