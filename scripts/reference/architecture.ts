@@ -9,6 +9,8 @@ import { GENERATED, table } from "./markdown.ts";
 const SERVING = ["listeners", "pki", "revocation", "admission", "verbs", "graphile", "enrollment", "database", "audit"];
 /** The same for a request of a local user that goes to others. */
 const CALLING = ["listeners", "auth", "graphile", "explain", "source", "client", "database", "seal", "pki"];
+/** The same for a request of a page in a browser. */
+const ADMINISTERING = ["listeners", "pages", "auth", "graphile", "explain", "database", "audit"];
 
 /** One station needs another: so many imports of values, types apart. */
 interface Edge {
@@ -35,6 +37,10 @@ ${flowchart(SERVING, edges)}
 ## The way of a local user's request
 
 ${flowchart(CALLING, edges)}
+
+## The way of a page's request
+
+${flowchart(ADMINISTERING, edges)}
 
 ## Which folder needs which
 
