@@ -48,7 +48,7 @@ describe.skipIf(!hasChromium())("the scope editor", () => {
     return Promise.all(rows.slice(1).map((row) => row.getByRole("cell").allInnerTexts()));
   };
 
-  test("widens only after it was confirmed, and the peer's next request uses it: edit, save, next request", async () => {
+  test("5. scope editor round trip: edit, save, the peer's next request uses it; it widens only after it was confirmed", async () => {
     expect(await listed()).toEqual([task(1), task(2)]);
     await editor();
     await page.getByText("Personal rows, those of no team").click();
