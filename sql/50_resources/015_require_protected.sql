@@ -1,5 +1,6 @@
--- Guarantees: what was read of a table leaves only where row-level security and the scope policy were on it as it was read. Before the reading, that is as
--- of a moment at which somebody may have been about to take them away; after it the table is locked to the end of the transaction, and nobody does.
+-- Guarantees: what was read of a table leaves only where row-level security and the scope policy were on it as it was read, and where the registration is the
+-- one that the statement was built from. Before the reading, that is as of a moment at which somebody may have been about to take them away; after it
+-- the table is locked to the end of the transaction, and nobody does.
 create or replace function federation.require_protected(resource text) returns void
 language plpgsql
 volatile -- as describe_resource
@@ -14,3 +15,36 @@ $$;
 revoke all on function federation.require_protected(text) from public;
 grant execute on function federation.require_protected(text) to federation_peer, federation_user;
 comment on function federation.require_protected(text) is 'Raises MF013 where row-level security or the scope policy was taken from a table.';
+
+create or replace function federation.registration_now(resource text) returns text
+language plpgsql
+volatile -- so that it sees what was committed since the statement began that asks
+security definer -- peers and users cannot read the catalogue of resources
+set search_path = ''
+as $$
+begin
+  return (select concat_ws(' ', r.xmin, r.ctid) from federation.federation_resources r where r.name = resource);
+end;
+$$;
+revoke all on function federation.registration_now(text) from public;
+comment on function federation.registration_now(text) is 'Which version of a registration there is, for comparison only; null where there is none.';
+
+create or replace function federation.require_as_read(resource text) returns void
+language plpgsql
+stable -- sees what its statement sees, as whatever said which columns there are
+security definer -- peers and users cannot read the catalogue of resources
+set search_path = ''
+as $$
+begin
+  -- By the same name another table may be registered by now, or fewer columns.
+  if federation.registration_now(resource)
+    is distinct from (select concat_ws(' ', r.xmin, r.ctid) from federation.federation_resources r where r.name = resource) then
+    raise exception 'The resource is not available for now.' using errcode = 'MF013';
+  end if;
+  perform federation.require_protected(resource);
+end;
+$$;
+revoke all on function federation.require_as_read(text) from public;
+grant execute on function federation.require_as_read(text) to federation_peer, federation_user;
+comment on function federation.require_as_read(text) is
+  'After a reading: raises MF013 unless the table is protected, and the registration the one that the statement sees.';

@@ -32,6 +32,8 @@ declare
   indexed boolean;
   config text;
 begin
+  -- In the order of a removal, and of who brings the database to a release.
+  perform federation.lock_registrations();
   if name is null or name !~ '^[a-z][a-z0-9_]{0,49}$' then
     raise exception 'A resource name has up to 50 lower-case letters, digits and underscores.' using errcode = 'MF022';
   end if;

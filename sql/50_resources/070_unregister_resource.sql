@@ -1,4 +1,19 @@
 -- Guarantees: the table is left as it was found: our policies go, and row-level security, privileges, triggers and index where registration brought them.
+create or replace function federation.require_no_live_grant(resource text) returns void
+language plpgsql
+volatile -- so that it sees what was committed since the statement began that asks
+set search_path = ''
+as $$
+begin
+  if exists (select from federation.list_grants() g where g.ended_at is null and g.scope -> 'resources' ? resource) then
+    raise exception 'A live grant names the resource "%": revoke it first.', resource using errcode = 'MF031';
+  end if;
+end;
+$$;
+revoke all on function federation.require_no_live_grant(text) from public;
+grant execute on function federation.require_no_live_grant(text) to federation_admin;
+comment on function federation.require_no_live_grant(text) is 'Raises MF031 while a live grant names the resource.';
+
 create or replace function federation.unregister_resource(name text) returns void
 language plpgsql
 volatile
@@ -15,11 +30,7 @@ begin
   if not found then
     raise exception 'There is no such resource.' using errcode = 'MF011';
   end if;
-  if exists (
-    select from federation.list_grants() g where g.ended_at is null and g.scope -> 'resources' ? unregister_resource.name
-  ) then
-    raise exception 'A live grant names the resource "%": revoke it first.', name using errcode = 'MF031';
-  end if;
+  perform federation.require_no_live_grant(name);
   still_there := exists (select from pg_catalog.pg_class c where c.oid = resource.table_id);
   if still_there then
     execute format('drop policy if exists %I on %s', name || '_scope', resource.table_id);
@@ -40,6 +51,8 @@ begin
       execute federation.privilege_statement('revoke', granted.role_name, granted.object_kind, granted.object_id, granted.column_number);
     end if;
   end loop;
+  -- One may have been made while the table was waited for.
+  perform federation.require_no_live_grant(name);
 end;
 $$;
 revoke all on function federation.unregister_resource(text) from public;

@@ -102,7 +102,7 @@ begin
     perform pg_catalog.set_config('search_path', described.search_path, true);
     execute statement into page_rows, last_keys, page_teams using filtered.vals, page_size, keyset, is_personal, teams, page_size + 1;
     perform pg_catalog.set_config('search_path', '', true);
-    perform federation.require_protected(resource);
+    perform federation.require_as_read(resource);
   end if;
 
   if last_keys is not null then

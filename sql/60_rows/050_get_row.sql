@@ -58,7 +58,7 @@ begin
     perform pg_catalog.set_config('search_path', described.search_path, true);
     execute statement into found_row using id;
     perform pg_catalog.set_config('search_path', '', true);
-    perform federation.require_protected(resource);
+    perform federation.require_as_read(resource);
   end if;
   if found_row is null then
     raise exception 'There is no such row.' using errcode = 'MF011';

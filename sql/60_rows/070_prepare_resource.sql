@@ -148,16 +148,19 @@ security definer -- the functions that are written must belong to federation_own
 set search_path = ''
 as $$
 begin
-  -- Before any row of the resource: who removes it has this lock, and waits for those.
+  -- Before any row of the resource: who removes it has this lock, and waits for those. Outside of what is caught, with which it would be let go.
   perform federation.lock_registrations();
-  perform federation.write_prepared(resource);
-  return null;
-exception
-  -- A table that is no longer as it was registered (a column of its order has another name) keeps no other from being prepared, and no gateway from starting.
-  when others then
-    perform federation.forget_prepared(resource);
-    delete from federation.federation_prepared_resources w where w.resource_name = resource;
-    return sqlerrm;
+  begin
+    perform federation.write_prepared(resource);
+    return null;
+  exception
+    -- A table that is no longer as it was registered (a column of its order has another name) keeps no other from being prepared, and no gateway from
+    -- starting.
+    when others then
+      perform federation.forget_prepared(resource);
+      delete from federation.federation_prepared_resources w where w.resource_name = resource;
+      return sqlerrm;
+  end;
 end;
 $$;
 revoke all on function federation.prepare_resource(text) from public;

@@ -57,8 +57,8 @@ begin
     ) k
     cross join lateral federation.read_hits(k.resource, k.keys, query, stage) h
   ) r on r.resource = f.hit ->> 0 and r.row_key = f.hit ->> 1;
-  perform federation.require_protected(h.resource)
-  from (select distinct e.hit ->> 0 as resource from jsonb_array_elements(found) as e (hit)) as h;
+  -- Of all that were searched: what is not among the hits decides how many there are, and whether more follow.
+  perform federation.require_as_read(r.name) from unnest(resources) as r (name);
   return jsonb_build_object(
     'hits', coalesce(hits, '[]'), 'nextCursor', next_cursor, 'capped', next_cursor is not null and coalesce(first, 20) > cap
   );

@@ -63,6 +63,7 @@ begin
   select d.* into strict described from federation.describe_resource(resource) d;
   perform set_config('search_path', described.search_path, true);
   execute format('select pg_catalog.count(*) from (select from %s t limit $1) r', described.table_id) into counted using most;
+  perform federation.require_protected(resource);
   return counted;
 end;
 $$;
@@ -91,6 +92,7 @@ begin
   )
   into keys
   using most;
+  perform federation.require_protected(resource);
   return coalesce(keys, '[]');
 end;
 $$;
@@ -127,6 +129,7 @@ begin
   select d.* into strict described from federation.describe_resource(resource) d;
   perform set_config('search_path', described.search_path, true);
   execute format('select pg_catalog.count(*) from (select from %s t limit $1) r', described.table_id) into counted using most;
+  perform federation.require_protected(resource);
   return counted;
 end;
 $$;
@@ -166,6 +169,7 @@ begin
   )
   into images
   using ids;
+  perform federation.require_protected(resource);
   return jsonb_build_object('known', known, 'images', images);
 end;
 $$;

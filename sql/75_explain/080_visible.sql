@@ -28,9 +28,11 @@ begin
   for name in select r.name from federation.federation_resources r order by r.name loop
     counted := 0;
     stage := federation.resource_stage(grant_id, name, coalesce(scope, the_grant.scope));
-    native := (federation.probe('user', grant_id, null, 'user count', name, jsonb_build_object('most', most + 1)) ->> 'answer')::integer;
+    native := coalesce((federation.probe('user', grant_id, null, 'user count', name, jsonb_build_object('most', most + 1)) ->> 'answer')::integer, 0);
     if stage -> 'passes' = 'true' then
-      counted := federation.probe(who, grant_id, coalesce(scope, the_grant.scope), 'count', name, jsonb_build_object('most', most + 1)) -> 'answer';
+      counted := coalesce(
+        (federation.probe(who, grant_id, coalesce(scope, the_grant.scope), 'count', name, jsonb_build_object('most', most + 1)) ->> 'answer')::integer, 0
+      );
     end if;
     seen := seen || jsonb_build_object(
       'resource', name, 'admitted', stage -> 'passes', 'reason', stage -> 'reason',

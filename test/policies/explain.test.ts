@@ -224,6 +224,9 @@ describe("of the way there, explain says", () => {
       const explained = await explain(client, grant.id, "tasks", { id: own });
       expect(explained).toMatchObject({ refused: "MF013", decidedBy: "resource", rows: [] });
       expect(explained.stages.at(-1)).toMatchObject({ reason: "unprotected" });
+      // Nor how many rows there are of everybody.
+      const seen = await visibleTo(client, grant.id);
+      expect(seen.resources.find(({ resource }) => resource === "tasks")).toMatchObject({ rows: 0, rowsOfSubject: 0 });
     });
   });
 });

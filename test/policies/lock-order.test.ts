@@ -124,6 +124,19 @@ describe.skipIf(inject("template").kind === "pglite")("of transactions that are 
     });
   });
 
+  test("a resource that a grant was given while its removal waited for the table is not removed", async () => {
+    await together(2, async (other, removing) => {
+      await other.query("lock table app.notes in access share mode");
+      const { done } = await waiting(removing, "select federation.unregister_resource($1)", ["notes"]);
+      const grant = await database.committed((client) =>
+        activeGrant(client, subject, { resources: ["notes"], include_personal: true }),
+      );
+      await other.query("rollback");
+      expect(await refusal(done)).toBe("CONFLICT");
+      await database.committed((client) => client.query("select federation.revoke_grant($1)", [grant.id]));
+    });
+  });
+
   test("one that revokes a grant and one that spends its token do not deadlock: the token is spent", async () => {
     const grant: PendingGrant = await database.committed((client) => createGrant(client, subject, SCOPE));
     await together(3, async (holder, administrator, gateway) => {

@@ -1312,14 +1312,14 @@ create function federation.count_as_peer(resource text, most integer)
   returns integer
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 6ef410b6c166712b730b53fc3b524182517ac0d2b5c0c59a2405bbb6b4629bc7; -- owner federation_peer
+  as sha256 0aeee84a0d8eb72f09666462af08583243f0ae9530e3e69b0c5603f28a83e24b; -- owner federation_peer
 comment on function federation.count_as_peer(text,integer) is 'How many rows of a resource a peer sees, counted up to a number.';
 
 create function federation.count_as_user(resource text, most integer)
   returns integer
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 f47cfa163d5fc387172d47cad1494bfd6cbe615ac4f3a95067dcc0e3908642c5; -- owner federation_user
+  as sha256 4e8267a9cf944952e5172f35851dfa821200e514f653aed5ef6a774749a78dfc; -- owner federation_user
 comment on function federation.count_as_user(text,integer) is 'How many rows of a resource a local user sees, counted up to a number.';
 
 create function federation.create_enrollment_token(grant_id uuid)
@@ -1594,7 +1594,7 @@ create function federation.get_row(resource text, id text)
   set IntervalStyle=postgres
   set TimeZone=UTC
   set search_path=""
-  as sha256 b0d7b7fb9d8cbe4e6a147077710c3dbad64dcf20df0d7045c61c9d181058a1b4; -- owner federation_owner
+  as sha256 c97d16289e72e4f2f3b11e71d7c5a03fbc0125abd429942d2de71fbe9f7754c0; -- owner federation_owner
 comment on function federation.get_row(text,text) is 'One row by its key, as JSON. Raises MF010, MF011, MF012, MF013.';
 
 create function federation.grant_alert_subject(grant_id uuid)
@@ -1748,7 +1748,7 @@ create function federation.keys_as_peer(resource text, most integer)
   set DateStyle=ISO, MDY
   set TimeZone=UTC
   set search_path=""
-  as sha256 f7bcd2e4c217ed26d51289c4bb1413bd06ad4d9c666a8b54b32fca348ef8d637; -- owner federation_peer
+  as sha256 2ba2fb576b966aec3a5499f3a02c19385cfea1731455779ecb103ecd48761590; -- owner federation_peer
 comment on function federation.keys_as_peer(text,integer) is 'The keys of the rows of a resource that a peer sees, up to a number of them, in the order of their bytes.';
 
 create function federation.keys_in_scope(grant_id uuid, scope jsonb, resource text, key_column name, ids text[])
@@ -1849,7 +1849,7 @@ create function federation.list_rows(resource text, filter jsonb, "order" jsonb,
   set IntervalStyle=postgres
   set TimeZone=UTC
   set search_path=""
-  as sha256 fcefa797052b7085b80d58d6e8a061ae2498795501367f75c9e5dd07bb512265; -- owner federation_owner
+  as sha256 79d06b62b38f1b1f878db4118b9c04fcb44589cbe46da297611673b1dac17e3a; -- owner federation_owner
 comment on function federation.list_rows(text,jsonb,jsonb,integer,text,integer) is 'One page of a resource: {"rows", "nextCursor", "capped"}; 50 rows where first is null, never more than cap. Raises MF010, MF012, MF013.';
 
 create function federation.list_user_tokens()
@@ -2043,7 +2043,7 @@ create function federation.prepare_resource(resource text)
   returns text
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 72fb4044e3a3efccca64384d5e32fff04fbcb7795ad69f69e33746bf707d77cc; -- owner federation_owner
+  as sha256 0a24f535902bdbcb02d921b056795fd1179a3a7d58b152761be54cadeca6ad2a; -- owner federation_owner
 comment on function federation.prepare_resource(text) is 'Writes beforehand how peers read a resource; returns null, or why it cannot. Registration and each start of a gateway do; call it after a change.';
 
 create function federation.prepare_resources()
@@ -2186,7 +2186,7 @@ create function federation.read_as_user(resource text, ids text[])
   set DateStyle=ISO, MDY
   set TimeZone=UTC
   set search_path=""
-  as sha256 b83b8c6f92c0200ad347d5627101b5a7e11fe1d4c3d50189e221353149ce5246; -- owner federation_user
+  as sha256 717ec097f11ef94481ea5d2beec78119ffee0ed93a3cfa78b2ad884ed77a2969; -- owner federation_user
 comment on function federation.read_as_user(text,text[]) is 'Rows that a local user sees, as text of the table''s row type, columns that may not be read null; and which may be read.';
 
 create function federation.read_hits(resource text, keys text[], query text, stage text)
@@ -2307,7 +2307,7 @@ create function federation.register_resource(name text, table_id regclass, owner
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 74983c7b084733e89f4b31979605dedf7653064891b9a7f2bff60205cb72bae6; -- owner federation_owner
+  as sha256 6cfff19d34ee1b34375b20d309d3ee8d2cee5f0019e48242197e4f8d7f9e7c38; -- owner federation_owner
 comment on function federation.register_resource(text,regclass,text,text,name[],name,jsonb,name,name[],jsonb,name,regconfig) is 'Makes a table a resource: the scope policy; where it has no policies, the owner-or-team policy and an index of words; an HNSW index. Raises MF022, MF031.';
 
 create function federation.registered_resource(name text)
@@ -2316,6 +2316,13 @@ create function federation.registered_resource(name text)
   set search_path=""
   as sha256 ef0daa7e7ea119b34a5c33f568c17e31431782417960e669ee065947cdde54d3; -- owner federation_owner
 comment on function federation.registered_resource(text) is 'A resource as the pages show it. Raises MF040.';
+
+create function federation.registration_now(resource text)
+  returns text
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 2b1a6652e3121dbbcde9e6e1876fb01dba45b8ac67bcc89bb004f0c5b05bd6ef; -- owner federation_owner
+comment on function federation.registration_now(text) is 'Which version of a registration there is, for comparison only; null where there is none.';
 
 create function federation.remember(what text, as_of text, facts text, beyond_transaction boolean DEFAULT false)
   returns void
@@ -2379,6 +2386,20 @@ create function federation.require_administrator()
   set search_path=""
   as sha256 66fba0007d6d6b77d670354224a894524f281f0dbc152dfb284bb2bea4468528; -- owner federation_owner
 comment on function federation.require_administrator() is 'Raises MF041 unless an administrator is signed in, MF040 where nobody is.';
+
+create function federation.require_as_read(resource text)
+  returns void
+  language plpgsql stable security definer
+  set search_path=""
+  as sha256 129ccf25e2c9eddc64f2cec4f64eaeb94636357b94a055383e039422de75a679; -- owner federation_owner
+comment on function federation.require_as_read(text) is 'After a reading: raises MF013 unless the table is protected, and the registration the one that the statement sees.';
+
+create function federation.require_no_live_grant(resource text)
+  returns void
+  language plpgsql volatile
+  set search_path=""
+  as sha256 b845ff19d58f5f9da3b4122b5699af3f1f06ae601b49b5d510a0e03858b8aaa3; -- owner federation_owner
+comment on function federation.require_no_live_grant(text) is 'Raises MF031 while a live grant names the resource.';
 
 create function federation.require_person()
   returns jsonb
@@ -2765,7 +2786,7 @@ create function federation.search_rows(query text, resources text[], first integ
   language plpgsql stable
   set extra_float_digits=1
   set search_path=""
-  as sha256 d3fdf28944e2653f7cb05681d0cba4b75f35ae653d1dd41032740525f6e8848e; -- owner federation_owner
+  as sha256 acb022a10425455ab0a43762fd5bc685ae5e1a73a4190fb70b419aa6470764ef; -- owner federation_owner
 comment on function federation.search_rows(text,text[],integer,text,text,double precision[],integer) is 'A page of hits of a search: {"hits", "nextCursor", "capped"}; words as they are, else their beginnings, else words like them. Raises MF012, MF013.';
 
 create function federation.search_snippet(config regconfig, columns name[], texts text[], query text, stage text)
@@ -3143,7 +3164,7 @@ create function federation.unregister_resource(name text)
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 42f1c15b998075e22f20104a83cb38bb1f208994647f07e5552576f106cde017; -- owner federation_owner
+  as sha256 db85e5409005ef1b8d7f604b2f8c5e66a5fb6614a5fe015931e8cc8fca22238a; -- owner federation_owner
 comment on function federation.unregister_resource(text) is 'Drops a registration and leaves the table as it was found. Raises MF011, and MF031 while a live grant names the resource.';
 
 create function federation.update_grant(grant_id uuid, scope jsonb)
@@ -3192,7 +3213,7 @@ create function federation.visible_rows(grant_id uuid, scope jsonb, samples inte
   returns jsonb
   language plpgsql volatile
   set search_path=""
-  as sha256 3c228b8f37a7e5248a5de1596172c386419614c1c35db31525b91f9cafc98164; -- owner federation_owner
+  as sha256 98bf6c667212af92ca4200dcde9b0536c2a0a2ab89165d82dc066d5cf75745bc; -- owner federation_owner
 comment on function federation.visible_rows(uuid,jsonb,integer) is 'What federation.visible and federation.visible_for_user say. Raises MF012, MF020.';
 
 create function federation.watch_table(table_id regclass, what text, columns name[], call text)

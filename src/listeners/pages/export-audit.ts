@@ -66,10 +66,10 @@ export async function exportAudit(
     throw new FederationError("BAD_REQUEST", "The address names what is no filter of the audit log.");
   }
   const filters = { ...given, ...(given["archived"] === undefined ? {} : { archived: given["archived"] === "true" }) };
-  const page = (before: string | null, deadline = caller.deadline): Promise<Page> =>
-    ask({ ...caller, deadline }, "query", "audit", { ...filters, before, first: 1_000 }) as Promise<Page>;
+  const page = (from: PagesCaller, before: string | null): Promise<Page> =>
+    ask(from, "query", "audit", { ...filters, before, first: 1_000 }) as Promise<Page>;
 
-  let { rows, next } = await page(null);
+  let { rows, next } = await page(caller, null);
   await ask(caller, "mutation", "auditExported", {});
   response.writeHead(200, {
     "content-type": format === "csv" ? "text/csv; charset=utf-8" : "application/x-ndjson; charset=utf-8",
@@ -91,7 +91,9 @@ export async function exportAudit(
       if (next === null) {
         break;
       }
-      ({ rows, next } = await page(next, step));
+      // Nobody asks for these: a file that is taken slowly keeps no idle session alive.
+      const session = { ...caller.session, background: true };
+      ({ rows, next } = await page({ ...caller, session, deadline: step }, next));
     } finally {
       step.end();
     }
