@@ -3,7 +3,7 @@
 -- the table is locked to the end of the transaction, and nobody does.
 create or replace function federation.require_protected(resource text) returns void
 language plpgsql
-volatile -- as describe_resource
+stable -- what it asks sees what was committed since
 set search_path = ''
 as $$
 begin

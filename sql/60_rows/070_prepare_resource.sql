@@ -148,8 +148,10 @@ security definer -- the functions that are written must belong to federation_own
 set search_path = ''
 as $$
 begin
-  -- Before any row of the resource: who removes it has this lock, and waits for those. Outside of what is caught, with which it would be let go.
-  perform federation.lock_registrations();
+  -- Where a row of it comes or goes, before any other lock: who removes it has this one, and waits for those. What is written anew waits for nobody.
+  if not exists (select from federation.federation_prepared_resources w where w.resource_name = resource) then
+    perform federation.lock_registrations();
+  end if;
   begin
     perform federation.write_prepared(resource);
     return null;
@@ -157,6 +159,8 @@ begin
     -- A table that is no longer as it was registered (a column of its order has another name) keeps no other from being prepared, and no gateway from
     -- starting.
     when others then
+      -- What was locked in vain is let go of by now.
+      perform federation.lock_registrations();
       perform federation.forget_prepared(resource);
       delete from federation.federation_prepared_resources w where w.resource_name = resource;
       return sqlerrm;

@@ -2043,7 +2043,7 @@ create function federation.prepare_resource(resource text)
   returns text
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 0a24f535902bdbcb02d921b056795fd1179a3a7d58b152761be54cadeca6ad2a; -- owner federation_owner
+  as sha256 315729f5287a3b1ac20233c0387f2093b5162bd79e9dab4078549145c5454fcf; -- owner federation_owner
 comment on function federation.prepare_resource(text) is 'Writes beforehand how peers read a resource; returns null, or why it cannot. Registration and each start of a gateway do; call it after a change.';
 
 create function federation.prepare_resources()
@@ -2410,7 +2410,7 @@ comment on function federation.require_person() is 'Who is signed in. Raises MF0
 
 create function federation.require_protected(resource text)
   returns void
-  language plpgsql volatile
+  language plpgsql stable
   set search_path=""
   as sha256 9087f7bac8d8cf5af3d041ae98f81c67d8f6de41b38b27f54891f7ad638d9e10; -- owner federation_owner
 comment on function federation.require_protected(text) is 'Raises MF013 where row-level security or the scope policy was taken from a table.';
