@@ -97,16 +97,16 @@ export function createTerms(sessions: Sessions, requestsPerMinute: number, log: 
       reading: undefined,
     };
     grants.set(grantId, known);
-    const isTooOld = (): boolean => now - known.readAt > ms;
-    if (now - known.readAt <= ms * READ_AGAIN) {
+    const age = (): number => now - known.readAt;
+    if (age() <= ms * READ_AGAIN) {
       return known.terms;
     }
     known.reading ??= readInto(known, grantId);
-    if (!isTooOld()) {
+    if (age() <= ms) {
       return known.terms;
     }
     // A reading that was on its way long before this was asked says too little.
-    if ((await known.reading) && isTooOld()) {
+    if ((await known.reading) && age() > ms) {
       known.reading ??= readInto(known, grantId);
       await known.reading;
     }

@@ -160,7 +160,7 @@ describe.each(SITUATIONS)("$code, $when:", (situation) => {
       const { heard, traceId, before } = outcome;
       expect([heard.status, heard.code]).toEqual([status, code]);
       if (audited === "handshake") {
-        await expect.poll(() => handshakes(grantId, codesOf(situation)), { timeout: 20_000 }).toBeGreaterThan(before);
+        await expect.poll(() => handshakes(grantId, codesOf(situation)), { timeout: 5_000 }).toBeGreaterThan(before);
         // What came with the handshake may have been begun: it was not answered.
         expect((await loggedOf(traceId)).filter(({ outcome: ended }) => ended === "served")).toEqual([]);
         return;
@@ -285,7 +285,7 @@ describe("enrollment", () => {
     const heard = await sayIt();
     expect([heard.status, heard.code]).toEqual([status, code]);
     await expect
-      .poll(() => loggedOf(heard.traceId), { timeout: 20_000 })
+      .poll(() => loggedOf(heard.traceId), { timeout: 5_000 })
       .toEqual([{ verb: "enroll", outcome: "denied", code, grant_id: null, request_id: heard.requestId }]);
   });
 });

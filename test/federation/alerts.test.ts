@@ -52,6 +52,11 @@ async function runJobs(webhookUrl?: string): Promise<Worker> {
   return worker;
 }
 
+async function stopJobs(worker: Worker): Promise<void> {
+  await worker.stop();
+  workers.splice(workers.indexOf(worker), 1);
+}
+
 describe("alerts", () => {
   test("are listed and resolved by the command, and counted in the metrics without saying whom they are about", async () => {
     await raise("TEST_ONE", "work.example of carol");
@@ -66,9 +71,9 @@ describe("alerts", () => {
     ]);
     await home.restart();
     const metrics = async (): Promise<string> => (await fetch(`${home.gateway.homeUrl}/metrics`)).text();
-    await expect
-      .poll(metrics, { timeout: 20_000 })
-      .toMatch(/^mosaic_alerts_open\{code="TEST_ONE",severity="warning"\} 1$/m);
+    await vi.waitFor(async () => {
+      expect(await metrics()).toMatch(/^mosaic_alerts_open\{code="TEST_ONE",severity="warning"\} 1$/m);
+    });
     expect(await metrics()).not.toContain("carol");
     expect((await mosaic("alerts", "resolve", "TEST_ONE", "nobody")).code).toBe(66);
     expect((await mosaic("alerts", "resolve", "TEST_ONE", "work.example of carol")).code).toBe(0);
@@ -76,7 +81,7 @@ describe("alerts", () => {
     expect(JSON.parse((await mosaic("alerts", "list", "--all", "--json")).stdout)).toHaveLength(1);
   });
 
-  test("are posted to the webhook by the job, again where it did not take them, and no more once it did", async () => {
+  test("are posted to the webhook once, again where it did not take them, and hold up nothing", async () => {
     type Told = Record<"severity" | "code" | "subject" | "message" | "at", string>;
     const asked: { status: number; alert: Told }[] = [];
     const statuses = [500, 302];
@@ -91,32 +96,31 @@ describe("alerts", () => {
     }).listen(0, "127.0.0.1");
     await once(server, "listening");
     await home.pool.query("update federation.federation_alerts set delivered_at = now()");
-    const worker = await runJobs(`http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`);
+    const hook = `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`;
+    const worker = await runJobs(hook);
     await raise("TEST_TWO", "somebody");
     await raise("TEST_THREE", "somebody");
-    const undelivered = async (): Promise<number> =>
-      (await home.pool.query("select from federation.undelivered_alerts()")).rows.length;
-    // The worker runs the job each minute by itself as well, and so perhaps between two of these, or beside one.
+    // The worker runs the job each minute by itself as well, and so perhaps between two of these.
     for (const answers of [1, 2]) {
       await addJob("alerts__deliver");
       await vi.waitFor(
         () => {
           expect(asked.length).toBeGreaterThanOrEqual(answers);
         },
-        { timeout: 30_000 },
+        { timeout: 15_000 },
       );
     }
     await addJob("alerts__deliver");
     await vi.waitFor(
       async () => {
-        expect(await undelivered()).toBe(0);
+        const { rows } = await home.pool.query("select from federation.undelivered_alerts()");
+        expect(rows).toHaveLength(0);
       },
-      { timeout: 30_000 },
+      { timeout: 15_000 },
     );
-    await worker.stop();
-    workers.splice(workers.indexOf(worker), 1);
+    await stopJobs(worker);
     const answered = asked.length;
-    const again = await runJobs(`http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`);
+    const again = await runJobs(hook);
     await addJob("alerts__deliver");
     await vi.waitFor(
       async () => {
@@ -125,10 +129,9 @@ describe("alerts", () => {
         );
         expect(rows).toHaveLength(0);
       },
-      { timeout: 30_000 },
+      { timeout: 15_000 },
     );
-    await again.stop();
-    workers.splice(workers.indexOf(again), 1);
+    await stopJobs(again);
     server.close();
 
     expect(asked).toHaveLength(answered);
@@ -136,8 +139,7 @@ describe("alerts", () => {
       [500, "TEST_TWO"],
       [302, "TEST_TWO"],
     ]);
-    const taken = new Map(asked.slice(2).map(({ alert }) => [alert.code, alert]));
-    expect([...taken.values()]).toEqual(
+    expect(asked.slice(2).map(({ alert }) => alert)).toEqual(
       ["TEST_TWO", "TEST_THREE"].map((code) => ({
         severity: "warning",
         code,

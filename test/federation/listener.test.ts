@@ -351,7 +351,7 @@ describe("the public listener", () => {
     const sockets = await Promise.all(Array.from({ length: 1_020 }, open));
     const idle = (): number => sockets.filter(({ closed }) => !closed).length;
     // Sooner than the ten seconds after which those that say nothing end.
-    await expect.poll(idle, { timeout: 20_000 }).toBeLessThanOrEqual(1_000);
+    await expect.poll(idle, { timeout: 5_000 }).toBeLessThanOrEqual(1_000);
     // A gateway that asks for the list of revoked certificates may have one or another.
     expect(idle()).toBeGreaterThan(990);
     sockets.forEach((socket) => socket.destroy());

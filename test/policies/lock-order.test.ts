@@ -1,5 +1,6 @@
 import type { PoolClient } from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from "vitest";
+import { backendOf, untilBlocked } from "../harness/blocked.ts";
 import { openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
 import { fingerprintFor } from "../harness/fingerprint.ts";
@@ -41,18 +42,10 @@ async function together<T>(count: number, work: (...clients: PoolClient[]) => Pr
 
 /** Begins a statement that has to wait for another transaction's lock, and comes back once it does. */
 async function waiting(client: PoolClient, statement: string, values: unknown[]): Promise<{ done: Promise<unknown> }> {
-  const { rows } = await client.query<{ pid: number }>("select pg_backend_pid() as pid");
+  const pid = await backendOf(client);
   const done = client.query(statement, values);
   done.catch(() => undefined);
-  await expect
-    .poll(async () => {
-      const { rows: blocked } = await database.pool.query<{ blocked: boolean }>(
-        "select cardinality(pg_blocking_pids($1)) > 0 as blocked",
-        [only(rows).pid],
-      );
-      return only(blocked).blocked;
-    })
-    .toBe(true);
+  await untilBlocked(database.pool, pid);
   return { done };
 }
 
@@ -111,22 +104,12 @@ describe.skipIf(inject("template").kind === "pglite")("of transactions that are 
     await database.committed((client) => client.query("select federation.prepare_resources()"));
   });
 
-  test("a resource that a grant was given while its removal waited is not removed", async () => {
+  test.each([
+    ["its turn", "select federation.lock_registrations()"],
+    ["the table", "lock table app.notes in access share mode"],
+  ])("a resource that a grant was given while its removal waited for %s is not removed", async (_, lock) => {
     await together(2, async (other, removing) => {
-      await other.query("select federation.lock_registrations()");
-      const { done } = await waiting(removing, "select federation.unregister_resource($1)", ["notes"]);
-      const grant = await database.committed((client) =>
-        activeGrant(client, subject, { resources: ["notes"], include_personal: true }),
-      );
-      await other.query("rollback");
-      expect(await refusal(done)).toBe("CONFLICT");
-      await database.committed((client) => client.query("select federation.revoke_grant($1)", [grant.id]));
-    });
-  });
-
-  test("a resource that a grant was given while its removal waited for the table is not removed", async () => {
-    await together(2, async (other, removing) => {
-      await other.query("lock table app.notes in access share mode");
+      await other.query(lock);
       const { done } = await waiting(removing, "select federation.unregister_resource($1)", ["notes"]);
       const grant = await database.committed((client) =>
         activeGrant(client, subject, { resources: ["notes"], include_personal: true }),

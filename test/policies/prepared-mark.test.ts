@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DatabaseError, PoolClient } from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from "vitest";
+import { backendOf, untilBlocked } from "../harness/blocked.ts";
 import { openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
 import { activeGrant, asPeer, enterAsPeer, seedPeople } from "./actors.ts";
@@ -259,19 +260,20 @@ describe.skipIf(inject("template").kind === "pglite")("while a request runs", ()
     expect(await asking).toBe("UNAVAILABLE");
   });
 
-  /** Comes back once somebody waits for what a transaction holds. */
-  async function waitedFor(holder: PoolClient): Promise<void> {
-    await expect
-      .poll(
-        async () => {
-          const { rows } = await holder.query<{ waits: boolean }>(
-            "select exists (select from pg_stat_activity a where pg_backend_pid() = any (pg_blocking_pids(a.pid))) as waits",
-          );
-          return only(rows).waits;
-        },
-        { timeout: 20_000 },
-      )
-      .toBe(true);
+  /** What a request is answered with that waits for the table until a change of it is committed. */
+  async function askedBefore(change: string, ask: () => Promise<unknown>): Promise<unknown> {
+    const pid = await backendOf(reading);
+    const changing = await database.pool.connect();
+    try {
+      await changing.query(`begin; ${change}`);
+      const asking = inReading(() => ask().then((page) => page, codeOf));
+      await untilBlocked(database.pool, pid);
+      await changing.query("commit");
+      return await asking;
+    } finally {
+      await changing.query("rollback");
+      changing.release();
+    }
   }
 
   const QUESTIONS: [name: string, ask: () => Promise<unknown>][] = [
@@ -294,36 +296,17 @@ describe.skipIf(inject("template").kind === "pglite")("while a request runs", ()
           client.query("update federation.federation_prepared_resources set fingerprint = 'of another database'"),
         );
       }
-      const changing = await database.pool.connect();
-      try {
-        await changing.query(`begin; ${change}`);
-        const asking = inReading(() => ask().then((page) => page, codeOf));
-        await waitedFor(changing);
-        await changing.query("commit");
-        expect(await asking).toBe("UNAVAILABLE");
-      } finally {
-        changing.release();
-        await database.committed((client) => client.query("select federation.prepare_resources()"));
-      }
+      expect(await askedBefore(change, ask)).toBe("UNAVAILABLE");
+      await database.committed((client) => client.query("select federation.prepare_resources()"));
     },
   );
 
   test("a column that is hidden while a list with a filter waits for the table does not leave", async () => {
-    const changing = await database.pool.connect();
-    try {
-      await changing.query(
-        `begin; lock table app.papers in access exclusive mode;
-         update federation.federation_resources set columns = '{id}' where name = 'papers'`,
-      );
-      const asking = inReading(() =>
-        list(reading, "papers", { filter: { id: { gt: 0 } } }).then(({ rows }) => rows, codeOf),
-      );
-      await waitedFor(changing);
-      await changing.query("commit");
-      expect(await asking).toBe("UNAVAILABLE");
-    } finally {
-      changing.release();
-    }
+    const answer = await askedBefore(
+      "lock table app.papers in access exclusive mode; update federation.federation_resources set columns = '{id}' where name = 'papers'",
+      () => list(reading, "papers", { filter: { id: { gt: 0 } } }),
+    );
+    expect(answer).toBe("UNAVAILABLE");
     expect((await inReading(() => list(reading, "papers", { filter: { id: { gt: 0 } } }))).rows).toEqual([
       { id: 1 },
       { id: 3 },
