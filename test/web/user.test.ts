@@ -136,12 +136,16 @@ describe.skipIf(!hasChromium())("a user who is no administrator", () => {
     expect(await read("bob-at-home")).toBe("OK");
   });
 
-  test("sees their own peers, and removes one", async () => {
+  test("sees their own peers, renews the certificate of one, and removes it", async () => {
     const { page: there } = await asUser(browser, home, "bob-at-home");
     await goTo(there, home, "/peers");
     const cards = there.getByRole("region", { name: "work.localhost" });
     await cards.first().waitFor();
     expect(await cards.count()).toBe(1);
+    expect(await cards.innerText()).toContain(ofBob.enrolled.serial);
+    await cards.getByRole("button", { name: "Renew the certificate" }).click();
+    await cards.getByText("It has another certificate.").waitFor();
+    await expect.poll(() => cards.innerText()).not.toContain(ofBob.enrolled.serial);
     await cards.getByRole("button", { name: "Remove…" }).click();
     await there.getByRole("button", { name: "Remove it" }).click();
     await there.getByText("No peer yet.").waitFor();

@@ -34,14 +34,22 @@ export function useAsk<Result, Variables>(
   });
 }
 
-/** Something that a person does at the gateway; what is shown is then asked for anew. */
+/**
+ * Something that a person does at the gateway; what is shown is then asked for anew.
+ *
+ * @param done called once it is done, before that; given to `mutate` instead, it would be lost where what is asked anew takes away who called
+ */
 export function useAct<Result, Variables>(
   document: TadaDocumentNode<Result, Variables>,
+  done?: () => void,
 ): UseMutationResult<Result, Error, Variables> {
   const client = useQueryClient();
   return useMutation({
     mutationFn: (variables: Variables) => ask(document, variables),
-    onSuccess: () => client.invalidateQueries({ predicate: (query) => !query.isDisabled() }),
+    onSuccess: () => {
+      done?.();
+      return client.invalidateQueries({ predicate: (query) => !query.isDisabled() });
+    },
   });
 }
 

@@ -52,7 +52,9 @@ export function Administrators(): ReactElement {
   const query = useAsk(administratorsQuery, {});
   const person = usePerson();
   const [leaving, setLeaving] = useState<string | null>(null);
-  const remove = useAct(removeMutation);
+  const remove = useAct(removeMutation, () => {
+    setLeaving(null);
+  });
   return (
     <Page
       title="Administrators"
@@ -106,18 +108,11 @@ export function Administrators(): ReactElement {
           busy={remove.isPending}
           error={remove.error}
           onAnswer={(yes) => {
-            if (!yes) {
+            if (yes) {
+              remove.mutate({ name: leaving });
+            } else {
               setLeaving(null);
-              return;
             }
-            remove.mutate(
-              { name: leaving },
-              {
-                onSuccess: () => {
-                  setLeaving(null);
-                },
-              },
-            );
           }}
         >
           <p>Their token and every session of theirs end at once. What they did stays in the audit log.</p>
@@ -129,7 +124,9 @@ export function Administrators(): ReactElement {
 
 function Addition(): ReactElement {
   const [name, setName] = useState("");
-  const add = useAct(addMutation);
+  const add = useAct(addMutation, () => {
+    setName("");
+  });
   const added = add.data?.addAdministrator;
   return (
     <Card title="Add an administrator">
@@ -137,14 +134,7 @@ function Addition(): ReactElement {
         className="stack"
         onSubmit={(event) => {
           event.preventDefault();
-          add.mutate(
-            { name },
-            {
-              onSuccess: () => {
-                setName("");
-              },
-            },
-          );
+          add.mutate({ name });
         }}
       >
         <Field

@@ -56,9 +56,12 @@ export function GrantActions({ grant: { id, peerHost, status } }: { grant: Actio
   const { isAdministrator } = usePerson();
   const suspend = useAct(suspendMutation);
   const resume = useAct(resumeMutation);
-  const revoke = useAct(revokeMutation);
-  const renewed = useAct(urlMutation);
   const [asked, setAsked] = useState<"revoke" | "url">();
+  const answered = (): void => {
+    setAsked(undefined);
+  };
+  const revoke = useAct(revokeMutation, answered);
+  const renewed = useAct(urlMutation, answered);
   const [reason, setReason] = useState("");
   const live = isLive(status);
   const url = renewed.data?.createEnrollmentUrl;
@@ -117,16 +120,9 @@ export function GrantActions({ grant: { id, peerHost, status } }: { grant: Actio
           error={renewed.error}
           onAnswer={(yes) => {
             if (yes) {
-              renewed.mutate(
-                { grantId: id },
-                {
-                  onSuccess: () => {
-                    setAsked(undefined);
-                  },
-                },
-              );
+              renewed.mutate({ grantId: id });
             } else {
-              setAsked(undefined);
+              answered();
             }
           }}
         >
@@ -143,16 +139,9 @@ export function GrantActions({ grant: { id, peerHost, status } }: { grant: Actio
           error={revoke.error}
           onAnswer={(yes) => {
             if (yes) {
-              revoke.mutate(
-                { grantId: id, reason: reason.trim() },
-                {
-                  onSuccess: () => {
-                    setAsked(undefined);
-                  },
-                },
-              );
+              revoke.mutate({ grantId: id, reason: reason.trim() });
             } else {
-              setAsked(undefined);
+              answered();
             }
           }}
         >

@@ -103,7 +103,9 @@ const NONE = "";
 
 function Registration({ candidate }: { candidate: Candidate }): ReactElement {
   const [, go] = useLocation();
-  const register = useAct(registerMutation);
+  const register = useAct(registerMutation, () => {
+    go("/resources");
+  });
   const [name, setName] = useState(candidate.table.replace(/^.*\./, "").replaceAll(/[^a-z0-9_]/g, "_"));
   const [key, setKey] = useState(candidate.keyColumns[0] ?? NONE);
   const [owner, setOwner] = useState(NONE);
@@ -129,23 +131,16 @@ function Registration({ candidate }: { candidate: Candidate }): ReactElement {
         event.preventDefault();
         setTried(true);
         if (problem === undefined) {
-          register.mutate(
-            {
-              name,
-              table: candidate.table,
-              owner: orNull(owner),
-              team: orNull(team),
-              textColumns: text,
-              timeColumn: orNull(time),
-              keyColumn: orNull(key),
-              hiddenColumns: hidden,
-            },
-            {
-              onSuccess: () => {
-                go("/resources");
-              },
-            },
-          );
+          register.mutate({
+            name,
+            table: candidate.table,
+            owner: orNull(owner),
+            team: orNull(team),
+            textColumns: text,
+            timeColumn: orNull(time),
+            keyColumn: orNull(key),
+            hiddenColumns: hidden,
+          });
         }
       }}
     >

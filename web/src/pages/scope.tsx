@@ -77,17 +77,12 @@ function Editor({
   });
   const [asking, setAsking] = useState(false);
   const preview = useAct(previewMutation);
-  const update = useAct(updateMutation);
+  const update = useAct(updateMutation, () => {
+    go(`/grants/${id}`);
+  });
   const scope = scopeToJson(draft.scope);
   const save = (confirmWidening: boolean): void => {
-    update.mutate(
-      { grantId: id, scope, expectedScope: shown, confirmWidening },
-      {
-        onSuccess: () => {
-          go(`/grants/${id}`);
-        },
-      },
-    );
+    update.mutate({ grantId: id, scope, expectedScope: shown, confirmWidening });
   };
   const changes = preview.data?.previewScope;
   return (
