@@ -3,7 +3,6 @@ import { Pool } from "pg";
 import type { Logger } from "pino";
 import { createBucket } from "./admission/bucket.ts";
 import { createCapacity } from "./admission/capacity.ts";
-import { sayWhetherAway } from "./admission/valkey-alert.ts";
 import { createSharedBucket } from "./admission/shared-bucket.ts";
 import { connectShared } from "./admission/shared.ts";
 import { createTerms } from "./admission/terms.ts";
@@ -24,6 +23,7 @@ import { createServerIdentity, SERVER_LIFETIME_SECONDS } from "./listeners/serve
 import { showAuthorities } from "./listeners/show-authorities.ts";
 import { keepObserving } from "./observability/keep-observing.ts";
 import { createMetrics } from "./observability/metrics.ts";
+import { sayWhetherAway } from "./observability/service-alert.ts";
 import { telemetryTarget } from "./observability/telemetry-target.ts";
 import { createTracing, UNTRACED } from "./observability/tracing.ts";
 import { readPeerIdentity } from "./pki/identity.ts";
@@ -32,9 +32,11 @@ import { createRevocations } from "./revocation/revocations.ts";
 import { loadKeyring } from "./seal/keyring.ts";
 import type { Keyring } from "./seal/keyring.ts";
 import { followAuthorities } from "./setup/follow-authorities.ts";
-import { authoritiesReader } from "./setup/open-authority.ts";
+import { authoritiesReader, readStepCaRoot } from "./setup/open-authority.ts";
 import { prepareDatabase } from "./setup/prepare.ts";
 import { openPeerAccess } from "./source/peer-access.ts";
+import { createStepCaClient } from "./step-ca/client.ts";
+import { watchStepCa } from "./step-ca/watch.ts";
 
 /** What running requests and unwritten audit rows get before they are given up, ms. */
 const SHUTDOWN_MS = 10_000;
@@ -123,7 +125,7 @@ export async function serveDatabase(options: {
   const shared =
     config.tier === "federated"
       ? connectShared(readSecret(paths.valkeyUrl, SECRET_VARIABLES.valkeyUrl), config.host, log, (away) => {
-          void sayWhetherAway(sessions, directory, away, log);
+          void sayWhetherAway(sessions, { code: "VALKEY_AWAY", gateway: directory, away }, log);
         })
       : undefined;
   closers.push(() => shared?.close() ?? Promise.resolve());
@@ -205,10 +207,23 @@ export async function serveDatabase(options: {
   });
   const shown = showAuthorities({ authorities, config, first: identity, federation, open, revocations, log });
   closers.push(() => shown.close());
+  const { stepCa } = config;
+  const watched =
+    config.tier === "federated" && stepCa !== undefined
+      ? watchStepCa(createStepCaClient({ url: stepCa.url, rootPem: readStepCaRoot(stepCa, paths) }), log, (away) =>
+          sayWhetherAway(sessions, { code: "STEP_CA_AWAY", gateway: directory, away }, log),
+        )
+      : undefined;
+  closers.push(() => watched?.close() ?? Promise.resolve());
   const observing = keepObserving({
     metrics,
     sessions,
-    observed: { audit, access, certificate: () => shown.serving, capacity, shared, revocations: keeping },
+    observed: {
+      ...{ audit, access, capacity, shared },
+      certificate: () => shown.serving,
+      stepCa: watched,
+      revocations: keeping,
+    },
     log,
   });
   closers.push(() => observing.close());

@@ -25,9 +25,18 @@ as $$
       case when exists (select from open_alerts o where o.code = 'VALKEY_AWAY') then 'Away: each gateway counts requests by itself.' else 'Requests are counted together.' end
     where exists (select from federation.federation_settings t where t.name = 'tier' and t.value = 'federated')
     union all
-    select 3, 'authority', case when a.kind is null then 'down' else 'ok' end,
-      case a.kind when 'step-ca' then 'step-ca signs certificates.' when 'embedded' then 'The gateway signs certificates itself.' else 'None.' end
-    from (values (1)) as one (n) left join federation.federation_authorities a on a.id = federation.signing_authority()
+    select 3, 'authority', case when a.kind is null then 'down' when a.away then 'degraded' else 'ok' end,
+      case
+        when a.kind is null then 'None.'
+        when a.away then 'step-ca does not answer: nobody can enroll or renew.'
+        when a.kind = 'step-ca' then 'step-ca signs certificates.'
+        else 'The gateway signs certificates itself.'
+      end
+    from (
+      select
+        (select f.kind from federation.federation_authorities f where f.id = federation.signing_authority()) as kind,
+        exists (select from open_alerts o where o.code = 'STEP_CA_AWAY') as away
+    ) a
     union all
     select 4, 'notices', case when g.serving = 0 then 'down' when g.listening then 'ok' else 'degraded' end,
       case when g.serving = 0 then 'No gateway says that it serves.' when g.listening then 'Gateways hear of changes at once.' else 'A gateway looks for changes by itself.' end

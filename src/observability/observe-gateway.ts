@@ -3,6 +3,7 @@ import type { Shared } from "../admission/shared.ts";
 import type { AuditQueue } from "../audit/queue.ts";
 import type { PeerHealth } from "../client/circuit.ts";
 import type { PeerAccess } from "../source/peer-source.ts";
+import type { WatchedStepCa } from "../step-ca/watch.ts";
 import type { Metrics, Reading } from "./metrics.ts";
 
 /** What of a gateway can be seen. */
@@ -13,6 +14,8 @@ export interface Observed {
   capacity: Pick<Capacity, "waiting">;
   /** Absent where the gateway shares nothing. */
   shared: Pick<Shared, "away"> | undefined;
+  /** Absent where the gateway signs by itself. */
+  stepCa: Pick<WatchedStepCa, "away"> | undefined;
   alerts: () => Reading[];
   /** Whether changes of grants are told, and until when the newest list of revoked certificates is good; undefined where there is none. */
   revocations: { readonly listening: boolean; readonly crlUntil: Date | undefined };
@@ -20,7 +23,7 @@ export interface Observed {
 
 /** What is read of a running gateway whenever somebody asks for its metrics. */
 export function observeGateway(metrics: Metrics, of: Observed): void {
-  const { audit, access, certificate, capacity, shared, alerts, revocations } = of;
+  const { audit, access, certificate, capacity, shared, stepCa, alerts, revocations } = of;
   metrics.observe("mosaic_listening", "gauge", "Whether changes of grants are told: 1, otherwise 0.", () =>
     Number(revocations.listening),
   );
@@ -39,6 +42,11 @@ export function observeGateway(metrics: Metrics, of: Observed): void {
   if (shared !== undefined) {
     metrics.observe("mosaic_valkey_away", "gauge", "Whether Valkey does not count: 1, otherwise 0.", () =>
       Number(shared.away),
+    );
+  }
+  if (stepCa !== undefined) {
+    metrics.observe("mosaic_step_ca_away", "gauge", "Whether step-ca does not answer: 1, otherwise 0.", () =>
+      Number(stepCa.away),
     );
   }
   metrics.observe(

@@ -9,6 +9,8 @@ export interface StepCaClient {
   sign(request: { csrPem: string; token: string; lifetimeSeconds: number }): Promise<string[]>;
   /** Revokes a certificate; one that is revoked already stays so. @param request.serial decimal @param request.reasonCode RFC 5280 §5.3.1 */
   revoke(request: { serial: string; token: string; reasonCode: number }): Promise<void>;
+  /** That step-ca answers, and says that it does well. */
+  health(): Promise<void>;
   /** The current revocation list, DER. */
   crl(): Promise<Buffer>;
   /** What signs below the root, PEM. */
@@ -18,6 +20,7 @@ export interface StepCaClient {
 const TIMEOUT_MS = 5_000;
 
 const signed = z.object({ crt: z.string(), certChain: z.array(z.string()).min(1).max(8) });
+const healthy = z.object({ status: z.literal("ok") });
 const intermediates = z.object({ crts: z.array(z.string()).min(1).max(16) });
 
 /**
@@ -72,6 +75,9 @@ export function createStepCaClient(options: { url: string; rootPem: string }): S
         reason: "revoked by the gateway",
         passive: true,
       });
+    },
+    health: async () => {
+      parsed(healthy, await expectStatus(200, "/health"));
     },
     crl: () => expectStatus(200, "/crl"),
     intermediates: async () => {

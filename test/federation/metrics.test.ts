@@ -97,8 +97,8 @@ describe("the metrics of a gateway", () => {
     expect(valueOf(samples.work, "mosaic_crl_expiry_seconds")).toBeGreaterThan(23 * 3_600);
   });
 
-  test("tell of Valkey where there is one", () => {
-    expect(valueOf(samples.work, "mosaic_valkey_away")).toBe(work.gateway.config.tier === "federated" ? 0 : undefined);
+  test.each(["mosaic_valkey_away", "mosaic_step_ca_away"])("tell of a service where there is one: %s", (metric) => {
+    expect(valueOf(samples.work, metric)).toBe(work.gateway.config.tier === "federated" ? 0 : undefined);
   });
 
   test("have no label that says who asked, or for what", () => {
@@ -126,6 +126,7 @@ describe("dashboard and alert rules", () => {
       const have = served();
       if (work.gateway.config.tier !== "federated") {
         have.set("mosaic_valkey_away", new Set());
+        have.set("mosaic_step_ca_away", new Set());
       }
       // What Prometheus itself adds to every sample.
       have.set("up", new Set());

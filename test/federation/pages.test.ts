@@ -118,16 +118,18 @@ describe("an administrator", () => {
     expect(overview.traffic.perMinute).toHaveLength(60);
   });
 
-  test("sees that a list of revoked certificates could not be made, while the last is still good", async () => {
+  test.each([
+    ["CRL_FAILED", "revocationList", /^Good until .* UTC\. A newer one could not be made\.$/],
+    ["STEP_CA_AWAY", "authority", /^step-ca does not answer: nobody can enroll or renew\.$/],
+  ])("sees by an alert %s how %s does", async (code, name, detail) => {
     const client = await work.pool.connect();
     try {
       await client.query("begin");
-      await client.query("select federation.raise_alert('warning', 'CRL_FAILED', 'work.localhost', 'as a test')");
+      await client.query("select federation.raise_alert('warning', $1, 'work.localhost', 'as a test')", [code]);
       const { rows } = await client.query<{ services: unknown }>("select federation.shown_services() as services");
       expect(rows[0]?.services).toContainEqual({
-        name: "revocationList",
-        state: "degraded",
-        detail: expect.stringMatching(/^Good until .* UTC\. A newer one could not be made\.$/) as unknown,
+        ...{ name, state: "degraded" },
+        detail: expect.stringMatching(detail) as unknown,
       });
     } finally {
       await client.query("rollback");

@@ -61,6 +61,32 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 }, TIMEOUT_MS);
 
+describe("a step-ca that is away", () => {
+  const seen = async (): Promise<[state: string | undefined, alerts: number]> => {
+    const services = await of.sql<{ name: string; state: string }>(
+      work,
+      "select s ->> 'name' as name, s ->> 'state' as state from jsonb_array_elements(federation.shown_services()) s",
+    );
+    const open = await of.sql(
+      work,
+      "select from federation.federation_alerts where code = 'STEP_CA_AWAY' and resolved_at is null",
+    );
+    return [services.find(({ name }) => name === "authority")?.state, open.length];
+  };
+
+  test(
+    "is seen on the overview and among the alerts, although nobody asks for a certificate, and no more once it is back",
+    async () => {
+      await expect.poll(seen, SOON).toEqual(["ok", 0]);
+      await stepCa.kill();
+      await expect.poll(seen, SOON).toEqual(["degraded", 1]);
+      await stepCa.start();
+      await expect.poll(seen, SOON).toEqual(["ok", 0]);
+    },
+    TIMEOUT_MS,
+  );
+});
+
 const victims = { "step-ca": () => stepCa, "the gateway": () => work.gateway };
 
 describe.each(["step-ca", "the gateway"] as const)("acceptance 9: SIGKILL of %s", (name) => {

@@ -2918,7 +2918,7 @@ create function federation.shown_services()
   returns jsonb
   language sql stable
   set search_path=""
-  as sha256 15e7adb890796ce68662bd8aac4802df803e620d83fe48dadd065bb20ee291aa; -- owner federation_owner
+  as sha256 4de02075d2b30dce676beba32064fe0b009bfeff359112b99eadd2ef3aa57af5; -- owner federation_owner
 comment on function federation.shown_services() is 'How the parts that the gateway stands on do: ok, degraded or down.';
 
 create function federation.shown_time(at timestamp with time zone)

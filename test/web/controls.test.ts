@@ -1,0 +1,202 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { HOME, WORK } from "../../src/demo/world.ts";
+import { asAdministrator, goTo, hasChromium, startChromium } from "../harness/chromium.ts";
+import { enrollGrant, openTestGateway } from "../harness/gateway.ts";
+import type { TestGateway, TestGrant } from "../harness/gateway.ts";
+
+// What is beside the main way of a page: to copy, to change one's mind, and the choices that most people leave as they are.
+describe.skipIf(!hasChromium())("an administrator", () => {
+  let work: TestGateway;
+  let home: TestGateway;
+  let grant: TestGrant;
+  let browser: Browser;
+  let page: Page;
+
+  beforeAll(async () => {
+    [work, home, browser] = await Promise.all([
+      openTestGateway("work.localhost", WORK),
+      openTestGateway("home.localhost", HOME),
+      startChromium(),
+    ]);
+    grant = await enrollGrant(work, home, "alice", "alice-at-home", {
+      resources: ["tasks"],
+      include_teams: ["platform"],
+    });
+    ({ page } = await asAdministrator(browser, work, "ada", { permissions: ["clipboard-read", "clipboard-write"] }));
+  }, 180_000);
+  afterAll(async () => {
+    await browser.close();
+    await Promise.all([work.stop(), home.stop()]);
+  });
+
+  const copied = (): Promise<string> => page.evaluate<string>("navigator.clipboard.readText()");
+  const dialog = () => page.getByRole("alertdialog");
+
+  /** Answers a question with the button that leaves all as it is. */
+  async function cancel(): Promise<void> {
+    await dialog().getByRole("button", { name: "Cancel" }).click();
+    await dialog().waitFor({ state: "detached" });
+  }
+
+  test("copies a one-time URL, or is told to do it by hand where the browser does not", async () => {
+    await goTo(page, work, `/grants/${grant.grantId}`);
+    await page.getByRole("button", { name: "New one-time URL…" }).click();
+    await page.getByRole("button", { name: "Make it" }).click();
+    const shown = page.getByTestId("enrollment-url");
+    await shown.waitFor();
+    await page.getByRole("button", { name: "Copy the URL" }).click();
+    await page.getByText("Copied.").waitFor();
+    expect(await copied()).toBe((await shown.innerText()).trim());
+
+    await page.evaluate("navigator.clipboard.writeText = () => Promise.reject(new Error('not allowed'))");
+    await page.getByRole("button", { name: "Copy the URL" }).click();
+    await page.getByText("mark it and copy it by hand").waitFor();
+  });
+
+  test("copies the token of another administrator", async () => {
+    await goTo(page, work, "/administrators");
+    await page.getByLabel("Name").fill("grace");
+    await page.getByRole("button", { name: "Add them" }).click();
+    const shown = page.getByTestId("administrator-token");
+    await shown.waitFor();
+    await page.getByRole("button", { name: "Copy the token" }).click();
+    await page.getByText("Copied.").waitFor();
+    expect(await copied()).toBe((await shown.innerText()).trim());
+  });
+
+  test("changes their mind, and all is as it was", async () => {
+    const state = async (): Promise<unknown> => {
+      const { rows } = await work.pool.query(
+        `select
+           (select jsonb_agg(array[g.id::text, g.status::text] order by g.id) from federation.list_grants() g) as grants,
+           (select jsonb_agg(r.name order by r.name) from federation.list_resources() r) as resources,
+           (select jsonb_agg(a.name order by a.name) from federation.list_administrators() a) as administrators`,
+      );
+      return rows;
+    };
+    const before = await state();
+
+    await goTo(page, work, `/grants/${grant.grantId}`);
+    await page.getByRole("button", { name: "New one-time URL…" }).click();
+    await cancel();
+    await page.getByRole("button", { name: "Revoke…" }).click();
+    await page.getByLabel("Reason").fill("a slip");
+    await cancel();
+    await goTo(page, work, "/resources");
+    await page.getByRole("region", { name: "tasks" }).getByRole("button", { name: "Unregister…" }).click();
+    await cancel();
+    await goTo(page, work, "/administrators");
+    const grace = page.getByRole("row").filter({ hasText: "grace" });
+    await grace.getByRole("button", { name: "Remove…" }).click();
+    await cancel();
+
+    await goTo(page, work, "/grants/new");
+    await page.getByLabel("Speaks for").fill("bob");
+    await page.getByRole("link", { name: "Cancel" }).click();
+    await page.getByRole("heading", { name: "Grants", level: 1 }).waitFor();
+    await goTo(page, work, "/resources/new");
+    await work.pool.query("create table public.left_alone (id uuid primary key, owner_id text)");
+    await goTo(page, work, "/resources/new");
+    await page.getByRole("button", { name: /Table/ }).click();
+    await page.getByRole("option", { name: /public\.left_alone/ }).click();
+    await page.getByRole("link", { name: "Cancel" }).click();
+    await page.getByRole("heading", { name: "Resources", level: 1 }).waitFor();
+    expect(await state()).toEqual(before);
+
+    const { page: there } = await asAdministrator(browser, home, "hal");
+    await goTo(there, home, "/peers");
+    const card = there.getByRole("region", { name: "work.localhost" });
+    await card.getByRole("button", { name: "Remove…" }).click();
+    await there.getByRole("alertdialog").getByRole("button", { name: "Cancel" }).click();
+    await there.getByRole("alertdialog").waitFor({ state: "detached" });
+    expect((await home.pool.query("select from federation.list_peers()")).rowCount).toBe(1);
+    await there.context().close();
+  });
+
+  test("finds one of many teams, leaves a resource out, and has the grant end by itself", async () => {
+    await work.pool.query(
+      "insert into app.teams (id, name) select 'squad-' || n, 'squad ' || n from generate_series(1, 60) n",
+    );
+    await work.pool.query(
+      "insert into app.memberships (team_id, user_id) select 'squad-' || n, 'bob' from generate_series(1, 60) n",
+    );
+    await goTo(page, work, "/grants/new");
+    await page.getByLabel("Speaks for").fill("bob");
+    await page.getByRole("textbox", { name: "Peer" }).fill("other.localhost");
+    await page.getByLabel("Ends by itself").fill("2126-01-02T03:04");
+    await page.getByRole("group", { name: "Resources" }).getByText("tasks", { exact: true }).click();
+    await page.getByRole("group", { name: "Resources" }).getByText("notes", { exact: true }).click();
+    await page.getByRole("group", { name: "Left out in any case" }).getByText("notes", { exact: true }).click();
+    const teams = page.getByRole("group", { name: "Teams" });
+    // The first fifty by name do not reach it.
+    expect(await teams.getByText("squad-9", { exact: true }).count()).toBe(0);
+    await page.getByLabel("Find teams").fill("squad-9");
+    await teams.getByText("squad-9", { exact: true }).click();
+    await page.getByLabel("Find teams").fill("");
+    await expect.poll(() => teams.getByText("squad-1", { exact: true }).count()).toBe(1);
+    // What is chosen stays in sight, whatever is looked for.
+    expect(await teams.getByRole("checkbox", { name: "squad-9", exact: true }).isChecked()).toBe(true);
+    await page.getByRole("button", { name: "Make the grant" }).click();
+    await page.getByTestId("enrollment-url").waitFor();
+    const { rows } = await work.pool.query(
+      "select scope, expires_at from federation.federation_grants where peer_host = 'other.localhost'",
+    );
+    expect(rows).toEqual([
+      {
+        scope: { resources: ["tasks", "notes"], excluded_resources: ["notes"], include_teams: ["squad-9"] },
+        expires_at: new Date("2126-01-02T03:04:00Z"),
+      },
+    ]);
+  });
+
+  test("registers a table by another name and another of its keys", async () => {
+    await work.pool.query(
+      "create table public.desks (id uuid primary key, number int not null unique, owner_id text not null)",
+    );
+    await goTo(page, work, "/resources/new");
+    await page.getByRole("button", { name: /Table/ }).click();
+    await page.getByRole("option", { name: /public\.desks/ }).click();
+    await page.getByLabel("Name").fill("Desks!");
+    await page.getByRole("button", { name: "Register it" }).click();
+    await page.getByRole("alert").getByText("lower-case letters").waitFor();
+    await page.getByLabel("Name").fill("places");
+    await page.getByRole("button", { name: /Key/ }).click();
+    await page.getByRole("option", { name: "number" }).click();
+    await page.getByRole("button", { name: /Owner/ }).click();
+    await page.getByRole("option", { name: /owner_id/ }).click();
+    // What is asked anew once it is done comes piece by piece: the tables, of which this is none any more, before who is signed in.
+    await page.route("**/pages/session", async (route) => {
+      await sleep(1_000);
+      await route.continue();
+    });
+    await page.getByRole("button", { name: "Register it" }).click();
+    await page.getByRole("region", { name: "places" }).waitFor();
+    await page.unrouteAll({ behavior: "wait" });
+    const { rows } = await work.pool.query(
+      "select table_id::regclass::text as source_table, key_column from federation.federation_resources where name = 'places'",
+    );
+    expect(rows).toEqual([{ source_table: "desks", key_column: "number" }]);
+  });
+
+  test("looks again at what the peer sees, with as many rows as they want to see", async () => {
+    await goTo(page, work, `/grants/${grant.grantId}/explain`);
+    await page.getByRole("button", { name: /Rows to show/ }).click();
+    await page.getByRole("option", { name: "0", exact: true }).click();
+    await page.getByRole("button", { name: "Look", exact: true }).click();
+    const tasks = page.getByRole("table", { name: "What the peer sees" }).getByRole("row").filter({ hasText: "tasks" });
+    await tasks.waitFor();
+    const count = (): Promise<string> => tasks.getByRole("cell").nth(2).innerText();
+    expect(await count()).toBe("2");
+    expect(await page.getByRole("region", { name: "tasks, for example" }).count()).toBe(0);
+
+    await work.pool.query("update app.tasks set team_id = null where title ~* 'failover'");
+    await page.getByRole("button", { name: /Rows to show/ }).click();
+    await page.getByRole("option", { name: "20" }).click();
+    await page.getByRole("button", { name: "Look again" }).click();
+    await expect.poll(count).toBe("1");
+    const samples = await page.getByRole("region", { name: "tasks, for example" }).innerText();
+    expect(samples).not.toContain("failover");
+  });
+});
