@@ -21,9 +21,10 @@ import { listen, stopListening } from "./listeners/lifecycle.ts";
 import { createPublicListener } from "./listeners/public.ts";
 import { createServerIdentity, SERVER_LIFETIME_SECONDS } from "./listeners/server-identity.ts";
 import { showAuthorities } from "./listeners/show-authorities.ts";
+import { alertSubject } from "./observability/alert-subject.ts";
 import { keepObserving } from "./observability/keep-observing.ts";
 import { createMetrics } from "./observability/metrics.ts";
-import { sayWhetherAway } from "./observability/service-alert.ts";
+import { createServiceAlert } from "./observability/service-alert.ts";
 import { telemetryTarget } from "./observability/telemetry-target.ts";
 import { createTracing, UNTRACED } from "./observability/tracing.ts";
 import { readPeerIdentity } from "./pki/identity.ts";
@@ -122,11 +123,21 @@ export async function serveDatabase(options: {
   const tracing = target === undefined ? UNTRACED : createTracing(target, config.telemetry);
   closers.push(() => tracing.close());
 
+  const alerting = (code: "VALKEY_AWAY" | "STEP_CA_AWAY"): ((away: boolean) => void) => {
+    const alert = createServiceAlert({ sessions, code, subject: alertSubject(directory), log });
+    closers.push(() => alert.close());
+    return (away) => {
+      alert.say(away);
+    };
+  };
   const shared =
     config.tier === "federated"
-      ? connectShared(readSecret(paths.valkeyUrl, SECRET_VARIABLES.valkeyUrl), config.host, log, (away) => {
-          void sayWhetherAway(sessions, { code: "VALKEY_AWAY", gateway: directory, away }, log);
-        })
+      ? connectShared(
+          readSecret(paths.valkeyUrl, SECRET_VARIABLES.valkeyUrl),
+          config.host,
+          log,
+          alerting("VALKEY_AWAY"),
+        )
       : undefined;
   closers.push(() => shared?.close() ?? Promise.resolve());
 
@@ -210,8 +221,10 @@ export async function serveDatabase(options: {
   const { stepCa } = config;
   const watched =
     config.tier === "federated" && stepCa !== undefined
-      ? watchStepCa(createStepCaClient({ url: stepCa.url, rootPem: readStepCaRoot(stepCa, paths) }), log, (away) =>
-          sayWhetherAway(sessions, { code: "STEP_CA_AWAY", gateway: directory, away }, log),
+      ? watchStepCa(
+          createStepCaClient({ url: stepCa.url, rootPem: readStepCaRoot(stepCa, paths) }),
+          log,
+          alerting("STEP_CA_AWAY"),
         )
       : undefined;
   closers.push(() => watched?.close() ?? Promise.resolve());

@@ -32,14 +32,21 @@ revoke all on function federation.assume_identity_is_stale() from public;
 comment on function federation.assume_identity_is_stale() is 'Whether assume_identity is another than the resources that there are make it.';
 
 create or replace function federation.lock_registrations() returns void
-language sql
+language plpgsql
 volatile
 security definer -- administrators have no rights on the table itself
 set search_path = ''
 as $$
+begin
+  -- Whoever waited looks again at what was done meanwhile, which these alone can see.
+  if current_setting('transaction_isolation') <> 'read committed' then
+    raise exception 'Registrations are changed in transactions that see what is committed meanwhile.'
+      using errcode = 'invalid_transaction_state', hint = 'Begin with: begin isolation level read committed';
+  end if;
   -- Whoever brings a database to a release has the table for itself before it comes to the other lock.
   lock table federation.federation_resources in row exclusive mode;
-  select pg_advisory_xact_lock(hashtext('federation.assume_identity'));
+  perform pg_advisory_xact_lock(hashtext('federation.assume_identity'));
+end;
 $$;
 revoke all on function federation.lock_registrations() from public;
 grant execute on function federation.lock_registrations() to federation_admin;

@@ -16,35 +16,51 @@ revoke all on function federation.require_protected(text) from public;
 grant execute on function federation.require_protected(text) to federation_peer, federation_user;
 comment on function federation.require_protected(text) is 'Raises MF013 where row-level security or the scope policy was taken from a table.';
 
+create or replace function federation.registration_seen(resource text) returns text
+language plpgsql
+stable -- sees what its statement sees, as whatever says which columns there are
+security definer -- peers and users cannot read the catalogue of resources
+set search_path = ''
+as $$
+begin
+  -- The name is the one that the table has now, whatever the statement sees.
+  return (select concat_ws(' ', r.xmin, r.ctid, r.table_id) from federation.federation_resources r where r.name = resource);
+end;
+$$;
+revoke all on function federation.registration_seen(text) from public;
+grant execute on function federation.registration_seen(text) to federation_peer, federation_user;
+comment on function federation.registration_seen(text) is
+  'Before a reading: which version of a registration the statement sees, and what its table is called now; for require_as_read alone. Null where there is none.';
+
 create or replace function federation.registration_now(resource text) returns text
 language plpgsql
 volatile -- so that it sees what was committed since the statement began that asks
-security definer -- peers and users cannot read the catalogue of resources
 set search_path = ''
 as $$
 begin
-  return (select concat_ws(' ', r.xmin, r.ctid) from federation.federation_resources r where r.name = resource);
+  return federation.registration_seen(resource);
 end;
 $$;
 revoke all on function federation.registration_now(text) from public;
-comment on function federation.registration_now(text) is 'Which version of a registration there is, for comparison only; null where there is none.';
+comment on function federation.registration_now(text) is 'The same as of now.';
 
-create or replace function federation.require_as_read(resource text) returns void
+drop function if exists federation.require_as_read(text);
+create or replace function federation.require_as_read(resource text, seen text) returns void
 language plpgsql
-stable -- sees what its statement sees, as whatever said which columns there are
-security definer -- peers and users cannot read the catalogue of resources
+stable
+security definer -- what it asks is granted to nobody
 set search_path = ''
 as $$
 begin
-  -- By the same name another table may be registered by now, or fewer columns.
-  if federation.registration_now(resource)
-    is distinct from (select concat_ws(' ', r.xmin, r.ctid) from federation.federation_resources r where r.name = resource) then
+  -- By the same name another table may be registered by now, or fewer columns. And a statement names its table, which is resolved anew after a wait for
+  -- it: where the table still has that name, it was this one that was read, for what was read keeps its name until the transaction ends.
+  if federation.registration_now(resource) is distinct from seen then
     raise exception 'The resource is not available for now.' using errcode = 'MF013';
   end if;
   perform federation.require_protected(resource);
 end;
 $$;
-revoke all on function federation.require_as_read(text) from public;
-grant execute on function federation.require_as_read(text) to federation_peer, federation_user;
-comment on function federation.require_as_read(text) is
-  'After a reading: raises MF013 unless the table is protected, and the registration the one that the statement sees.';
+revoke all on function federation.require_as_read(text, text) from public;
+grant execute on function federation.require_as_read(text, text) to federation_peer, federation_user;
+comment on function federation.require_as_read(text, text) is
+  'After a reading: raises MF013 unless the table is protected, is still called what it was, and the registration is the one that registration_seen saw.';

@@ -25,6 +25,7 @@ set intervalstyle = 'postgres'
 as $$
 declare
   ready text;
+  seen text;
   described record;
   filtered record;
   sorted record;
@@ -73,6 +74,7 @@ begin
     end;
   end if;
   if ready is null then
+    seen := federation.registration_seen(resource);
     select d.* into described from federation.describe_resource(resource) d;
     if not found then
       raise exception 'The resource is not available.' using errcode = 'MF010';
@@ -102,7 +104,7 @@ begin
     perform pg_catalog.set_config('search_path', described.search_path, true);
     execute statement into page_rows, last_keys, page_teams using filtered.vals, page_size, keyset, is_personal, teams, page_size + 1;
     perform pg_catalog.set_config('search_path', '', true);
-    perform federation.require_as_read(resource);
+    perform federation.require_as_read(resource, seen);
   end if;
 
   if last_keys is not null then

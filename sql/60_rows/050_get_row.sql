@@ -23,6 +23,7 @@ set intervalstyle = 'postgres'
 as $$
 declare
   ready text;
+  seen text;
   described record;
   key_type text;
   statement text;
@@ -45,6 +46,7 @@ begin
     end;
   end if;
   if ready is null then
+    seen := federation.registration_seen(resource);
     select d.* into described from federation.describe_resource(resource) d;
     if not found then
       raise exception 'The resource is not available.' using errcode = 'MF010';
@@ -58,7 +60,7 @@ begin
     perform pg_catalog.set_config('search_path', described.search_path, true);
     execute statement into found_row using id;
     perform pg_catalog.set_config('search_path', '', true);
-    perform federation.require_as_read(resource);
+    perform federation.require_as_read(resource, seen);
   end if;
   if found_row is null then
     raise exception 'There is no such row.' using errcode = 'MF011';

@@ -172,7 +172,26 @@ grant execute on function federation.prepare_resource(text) to federation_admin;
 comment on function federation.prepare_resource(text) is
   'Writes beforehand how peers read a resource; returns null, or why it cannot. Registration and each start of a gateway do; call it after a change.';
 
-create or replace function federation.prepare_resources() returns table (resource text, reason text)
+create or replace function federation.unprepared_resources() returns setof text
+language sql
+stable
+security definer -- administrators cannot read the catalogue of resources
+set search_path = ''
+as $$
+  select r.name
+  from federation.federation_resources r
+  left join federation.federation_prepared_resources w on w.resource_name = r.name
+  where w.fingerprint is distinct from federation.resource_fingerprint(r.table_id, w.native_policy, w.roles)
+    or w.roles is distinct from federation.reading_roles(r.table_id)
+    or not federation.is_written(r.name)
+  order by r.name;
+$$;
+revoke all on function federation.unprepared_resources() from public;
+grant execute on function federation.unprepared_resources() to federation_admin;
+comment on function federation.unprepared_resources() is 'The resources of which what is written beforehand is missing or out of date.';
+
+drop function if exists federation.prepare_resources();
+create or replace function federation.prepare_resources(names text[] default null) returns table (resource text, reason text)
 language sql
 volatile
 security definer -- administrators cannot read the catalogue of resources
@@ -180,21 +199,24 @@ set search_path = ''
 as $$
   select federation.rebuild_assume_identity() where federation.assume_identity_is_stale();
   select federation.rebuild_read_prepared();
+  -- As prepare_resource has it, before the rows of others are locked.
+  select federation.lock_registrations()
+  where exists (
+    select from federation.federation_resources r
+    where (names is null or r.name = any (names)) and not exists (select from federation.federation_prepared_resources w where w.resource_name = r.name)
+  );
   select p.name, p.reason
   from (
-    select r.name, federation.prepare_resource(r.name) as reason
-    from federation.federation_resources r
-    left join federation.federation_prepared_resources w on w.resource_name = r.name
-    where w.fingerprint is distinct from federation.resource_fingerprint(r.table_id, w.native_policy, w.roles)
-      or w.roles is distinct from federation.reading_roles(r.table_id)
-      or not federation.is_written(r.name)
+    select u.name, federation.prepare_resource(u.name) as reason
+    from federation.unprepared_resources() as u (name)
+    where names is null or u.name = any (names)
   ) as p
   where p.reason is not null;
 $$;
-revoke all on function federation.prepare_resources() from public;
-grant execute on function federation.prepare_resources() to federation_admin;
-comment on function federation.prepare_resources() is
-  'Writes beforehand what is missing or out of date, of all resources; returns those of which it cannot, and why.';
+revoke all on function federation.prepare_resources(text[]) from public;
+grant execute on function federation.prepare_resources(text[]) to federation_admin;
+comment on function federation.prepare_resources(text[]) is
+  'Writes beforehand what is missing or out of date, of all resources or of these; returns those of which it cannot, and why.';
 
 create or replace function federation.tg_federation_resources__prepare() returns trigger
 language plpgsql

@@ -10,6 +10,7 @@ set extra_float_digits = 1
 as $$
 declare
   asked constant jsonb := jsonb_build_object('query', query, 'resources', resources, 'mode', coalesce(mode, 'keyword'), 'vector', vector);
+  seen text[];
   page_size integer;
   stages text[] := array['exact', 'prefix', 'near'];
   stage text;
@@ -19,6 +20,7 @@ declare
   next_cursor text;
 begin
   perform federation.check_search(query, first, coalesce(mode, 'keyword'), vector);
+  seen := array(select federation.registration_seen(r.name) from unnest(resources) with ordinality as r (name, n) order by r.n);
   page_size := least(coalesce(first, 20), cap);
   if after is not null then
     keyset := federation.decode_cursor('', asked, null, after);
@@ -58,7 +60,7 @@ begin
     cross join lateral federation.read_hits(k.resource, k.keys, query, stage) h
   ) r on r.resource = f.hit ->> 0 and r.row_key = f.hit ->> 1;
   -- Of all that were searched: what is not among the hits decides how many there are, and whether more follow.
-  perform federation.require_as_read(r.name) from unnest(resources) as r (name);
+  perform federation.require_as_read(r.name, r.seen) from unnest(resources, seen) as r (name, seen);
   return jsonb_build_object(
     'hits', coalesce(hits, '[]'), 'nextCursor', next_cursor, 'capped', next_cursor is not null and coalesce(first, 20) > cap
   );

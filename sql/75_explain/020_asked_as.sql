@@ -56,6 +56,7 @@ security definer -- runs as federation_peer, whose policies are asked
 set search_path = ''
 as $$
 declare
+  seen constant text := federation.registration_seen(resource);
   described record;
   counted integer;
 begin
@@ -63,7 +64,7 @@ begin
   select d.* into strict described from federation.describe_resource(resource) d;
   perform set_config('search_path', described.search_path, true);
   execute format('select pg_catalog.count(*) from (select from %s t limit $1) r', described.table_id) into counted using most;
-  perform federation.require_protected(resource);
+  perform federation.require_as_read(resource, seen);
   return counted;
 end;
 $$;
@@ -80,6 +81,7 @@ set datestyle = 'ISO, MDY'
 set timezone = 'UTC'
 as $$
 declare
+  seen constant text := federation.registration_seen(resource);
   described record;
   keys jsonb;
 begin
@@ -92,7 +94,7 @@ begin
   )
   into keys
   using most;
-  perform federation.require_protected(resource);
+  perform federation.require_as_read(resource, seen);
   return coalesce(keys, '[]');
 end;
 $$;
@@ -122,6 +124,7 @@ security definer -- runs as federation_user, whose policies are asked
 set search_path = ''
 as $$
 declare
+  seen constant text := federation.registration_seen(resource);
   described record;
   counted integer;
 begin
@@ -129,7 +132,7 @@ begin
   select d.* into strict described from federation.describe_resource(resource) d;
   perform set_config('search_path', described.search_path, true);
   execute format('select pg_catalog.count(*) from (select from %s t limit $1) r', described.table_id) into counted using most;
-  perform federation.require_protected(resource);
+  perform federation.require_as_read(resource, seen);
   return counted;
 end;
 $$;
@@ -146,6 +149,7 @@ set datestyle = 'ISO, MDY'
 set timezone = 'UTC'
 as $$
 declare
+  seen constant text := federation.registration_seen(resource);
   described record;
   known name[];
   fields text;
@@ -169,7 +173,7 @@ begin
   )
   into images
   using ids;
-  perform federation.require_protected(resource);
+  perform federation.require_as_read(resource, seen);
   return jsonb_build_object('known', known, 'images', images);
 end;
 $$;

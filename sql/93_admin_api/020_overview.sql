@@ -28,15 +28,16 @@ as $$
     select 3, 'authority', case when a.kind is null then 'down' when a.away then 'degraded' else 'ok' end,
       case
         when a.kind is null then 'None.'
-        when a.away then 'step-ca does not answer: nobody can enroll or renew.'
+        when a.away then 'A gateway does not reach step-ca: by it, nobody can enroll or renew.'
         when a.kind = 'step-ca' then 'step-ca signs certificates.'
         else 'The gateway signs certificates itself.'
       end
     from (
       select
-        (select f.kind from federation.federation_authorities f where f.id = federation.signing_authority()) as kind,
-        exists (select from open_alerts o where o.code = 'STEP_CA_AWAY') as away
-    ) a
+        (select s.kind from federation.federation_authorities s where s.id = federation.signing_authority()) as kind,
+        exists (select from open_alerts o where o.code = 'STEP_CA_AWAY') as alerted
+    ) f
+    cross join lateral (select f.kind, f.alerted and f.kind = 'step-ca' as away) a
     union all
     select 4, 'notices', case when g.serving = 0 then 'down' when g.listening then 'ok' else 'degraded' end,
       case when g.serving = 0 then 'No gateway says that it serves.' when g.listening then 'Gateways hear of changes at once.' else 'A gateway looks for changes by itself.' end

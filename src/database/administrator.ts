@@ -1,5 +1,6 @@
 import { Client, DatabaseError } from "pg";
 import { FederationError } from "../errors.ts";
+import { BEGIN } from "./begin.ts";
 import { fromDatabaseError } from "./errors.ts";
 
 /**
@@ -18,7 +19,7 @@ export async function asAdministrator<T>(
   client.on("error", () => undefined);
   try {
     await client.connect();
-    await client.query("begin");
+    await client.query(BEGIN);
     if (role === "federation_admin") {
       await client.query("set local role federation_admin");
     }

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 import type { Client } from "pg";
+import { BEGIN } from "./begin.ts";
 
 /** One file of `sql/`: its path relative to that folder, with forward slashes, and its text. */
 export interface SqlFile {
@@ -42,7 +43,7 @@ export async function isApplied(client: Client, files: readonly SqlFile[]): Prom
  * @throws the database's error, with the file's path in its message
  */
 export async function applySql(client: Client, files: readonly SqlFile[]): Promise<boolean> {
-  await client.query("begin");
+  await client.query(BEGIN);
   try {
     await client.query("set local role federation_owner");
     await client.query("set local client_min_messages = warning");
@@ -79,7 +80,7 @@ export async function applySql(client: Client, files: readonly SqlFile[]): Promi
  * @param client outside of a transaction, of a login that may be federation_owner
  */
 export async function withShippedSql<T>(client: Client, files: readonly SqlFile[], work: () => Promise<T>): Promise<T> {
-  await client.query("begin");
+  await client.query(BEGIN);
   try {
     await client.query("set local role federation_owner");
     await client.query("set local client_min_messages = warning");

@@ -4,6 +4,7 @@ import { Client, DatabaseError } from "pg";
 import { packageRoot } from "../config/package-root.ts";
 import { FederationError } from "../errors.ts";
 import { applySql, isApplied, readSqlFiles } from "./apply-sql.ts";
+import { BEGIN } from "./begin.ts";
 
 /** Any number that no application of the same database uses for its own locks; the digits spell MOSAIC on a keypad. */
 export const MIGRATION_LOCK = 667_242;
@@ -72,7 +73,7 @@ async function bindAgain(client: Client, log?: (line: string) => void): Promise<
   if (gaps.length === 0) {
     return;
   }
-  await client.query("begin");
+  await client.query(BEGIN);
   try {
     await client.query(`set local lock_timeout = ${LOCK_MS}`);
     await client.query("select federation.rebind_identity()");
@@ -89,15 +90,29 @@ async function bindAgain(client: Client, log?: (line: string) => void): Promise<
   }
 }
 
-/** Writes beforehand how peers read each resource. Those of which it cannot are read by queries that are built anew, or refused, as their tables are. */
+/**
+ * Writes beforehand how peers read each resource. Those of which it cannot are read by queries that are built anew, or refused, as their tables are.
+ *
+ * Each is a transaction of its own: one of which it cannot takes the lock of registrations last, and what was written of the others before it is what a
+ * removal, which has that lock, may wait for.
+ */
 async function prepareResources(client: Client, log?: (line: string) => void): Promise<void> {
-  const { rows } = await client.query<{ resource: string; reason: string }>(
-    "select * from federation.prepare_resources()",
+  const { rows: unprepared } = await client.query<{ name: string }>(
+    "select u.name from federation.unprepared_resources() as u (name)",
   );
-  for (const { resource, reason } of rows) {
-    log?.(
-      `the resource ${resource} cannot be prepared, and must be registered again if its table was changed: ${reason}`,
+  // With none at first: what all of them share.
+  for (const names of [[], ...unprepared.map(({ name }) => [name])]) {
+    await client.query(BEGIN);
+    const { rows } = await client.query<{ resource: string; reason: string }>(
+      "select * from federation.prepare_resources($1)",
+      [names],
     );
+    await client.query("commit");
+    for (const { resource, reason } of rows) {
+      log?.(
+        `the resource ${resource} cannot be prepared, and must be registered again if its table was changed: ${reason}`,
+      );
+    }
   }
 }
 

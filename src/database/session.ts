@@ -6,6 +6,7 @@ import { before } from "../deadline.ts";
 import type { Deadline } from "../deadline.ts";
 import { FederationError } from "../errors.ts";
 import type { PeerIdentity } from "../pki/identity.ts";
+import { BEGIN, BEGIN_READ_ONLY } from "./begin.ts";
 import { fromDatabaseError } from "./errors.ts";
 import { roundTrip } from "./round-trip.ts";
 import type { Statement } from "./round-trip.ts";
@@ -50,6 +51,8 @@ export interface Sessions {
     timeoutMs?: number,
   ): Promise<T>;
 }
+
+type Begin = typeof BEGIN | typeof BEGIN_READ_ONLY;
 
 /** How soon a server notices that the connection of a running statement was cut, ms. */
 const NOTICE_MS = 250;
@@ -96,7 +99,7 @@ export function createSessions(
       ? [{ ...named("noticing"), text: `set local client_connection_check_interval = ${NOTICE_MS}` }]
       : [];
   const commit: Statement = { ...named("commit"), text: "commit" };
-  const opening = (begin: "begin" | "begin read only", timeout: number, enter: readonly Statement[]): Statement[] => [
+  const opening = (begin: Begin, timeout: number, enter: readonly Statement[]): Statement[] => [
     { ...named(begin), text: begin },
     { text: `set local statement_timeout = ${timeout}` },
     ...noticing,
@@ -187,7 +190,7 @@ export function createSessions(
     }
   };
   const once =
-    (begin: "begin" | "begin read only", ...enter: Statement[]) =>
+    (begin: Begin, ...enter: Statement[]) =>
     <R extends QueryResultRow>(statement: Statement, deadline?: Deadline): Promise<QueryResult<R>> =>
       connected((client, timeout) => {
         const before = opening(begin, timeout, enter);
@@ -198,7 +201,7 @@ export function createSessions(
     <T>(work: (client: PoolClient) => Promise<T>, deadline?: Deadline, timeoutMs?: number): Promise<T> =>
       connected(
         async (client, timeout) => {
-          const before = opening("begin", timeout, enter);
+          const before = opening(BEGIN, timeout, enter);
           await roundTrip(client, before, before.length - 1);
           const result = await work(client);
           deadline?.signal.throwIfAborted();
@@ -212,10 +215,10 @@ export function createSessions(
   const role = (name: string): Statement => ({ text: `set local role ${name}` });
   return {
     asGateway: writing(role("federation_gateway")),
-    asGatewayOnce: once("begin", role("federation_gateway")),
+    asGatewayOnce: once(BEGIN, role("federation_gateway")),
     asPeer: ({ grantId, subjectUserId, serial, fingerprint }, statement, deadline) =>
       once(
-        "begin read only",
+        BEGIN_READ_ONLY,
         {
           ...named("enter_as_peer"),
           text: "select federation.enter_as_peer($1, $2, $3, $4)",
@@ -225,7 +228,7 @@ export function createSessions(
       )(statement, deadline),
     asUser: (userId, statement, deadline) =>
       once(
-        "begin read only",
+        BEGIN_READ_ONLY,
         { ...named("enter_as_user"), text: "select federation.enter_as_user($1)", values: [userId] },
         role("federation_user"),
       )(statement, deadline),

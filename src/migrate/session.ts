@@ -1,4 +1,5 @@
 import type { ClientBase } from "pg";
+import { BEGIN } from "../database/begin.ts";
 
 /** What both ends of a move need of a connection. */
 export type Queryable = Pick<ClientBase, "query">;
@@ -28,7 +29,7 @@ const SETTINGS: Record<string, string> = {
 
 /** Begins a transaction with the same settings at either end; they end with it. */
 export async function beginMove(client: Queryable, mode: "read only" | "read write"): Promise<void> {
-  await client.query(mode === "read only" ? "begin isolation level repeatable read read only" : "begin");
+  await client.query(mode === "read only" ? "begin isolation level repeatable read read only" : BEGIN);
   await client.query(
     `select set_config(s.key, s.value, true)
      from json_each_text($1) as s join pg_catalog.pg_settings g on lower(g.name) = s.key`,

@@ -5,21 +5,69 @@ import type { Sessions } from "../database/session.ts";
 const WITHOUT = {
   VALKEY_AWAY: "Valkey does not answer: each gateway counts requests by itself, so that a grant has a bucket at each.",
   STEP_CA_AWAY:
-    "step-ca does not answer: nobody can enroll or renew, and what is revoked comes into no list; this gateway refuses it all the same.",
+    "step-ca does not answer: by this gateway nobody can enroll or renew, and what is revoked comes into no list; it is refused all the same.",
 } as const;
 
-/** Puts an absent service into the list of what an administrator should look at, and takes it out again. */
-export async function sayWhetherAway(
-  sessions: Sessions,
-  { code, gateway, away }: { code: keyof typeof WITHOUT; gateway: string; away: boolean },
-  log: Pick<Logger, "warn">,
-): Promise<void> {
-  const [text, values] = away
-    ? ["select federation.raise_alert('warning', $1, $2, $3)", [code, gateway, WITHOUT[code]]]
-    : ["select federation.resolve_alert($1, $2)", [code, gateway]];
-  try {
-    await sessions.asGatewayOnce({ text, values });
-  } catch (error) {
-    log.warn({ err: error }, "an alert could not be written");
-  }
+/** How soon what could not be written is tried again, ms. */
+const AGAIN_MS = 5_000;
+
+/** Says whether a service is away. */
+export interface ServiceAlert {
+  /** From now on it is so. Never waits, and never fails: what cannot be written is written as soon as it can. */
+  say(away: boolean): void;
+  close(): Promise<void>;
+}
+
+/**
+ * Puts an absent service into the list of what an administrator should look at, and takes it out again.
+ *
+ * @param options.subject whose alert it is: another gateway, which may well reach the service, takes it not back
+ */
+export function createServiceAlert(options: {
+  sessions: Sessions;
+  code: keyof typeof WITHOUT;
+  subject: string;
+  log: Pick<Logger, "warn">;
+}): ServiceAlert {
+  const { sessions, code, subject, log } = options;
+  let said: boolean | undefined;
+  let written: boolean | undefined;
+  let running = Promise.resolve();
+  let again: NodeJS.Timeout | undefined;
+  let closed = false;
+
+  const write = async (): Promise<void> => {
+    const away = said;
+    if (away === written) {
+      return;
+    }
+    const [text, values] =
+      away === true
+        ? ["select federation.raise_alert('warning', $1, $2, $3)", [code, subject, WITHOUT[code]]]
+        : ["select federation.resolve_alert($1, $2)", [code, subject]];
+    try {
+      await sessions.asGatewayOnce({ text, values });
+      written = away;
+    } catch (error) {
+      log.warn({ err: error, code }, "an alert could not be written; it is tried again");
+      if (!closed) {
+        again = setTimeout(next, AGAIN_MS);
+      }
+    }
+  };
+  const next = (): void => {
+    clearTimeout(again);
+    running = running.then(write);
+  };
+  return {
+    say: (away) => {
+      said = away;
+      next();
+    },
+    close: async () => {
+      closed = true;
+      clearTimeout(again);
+      await running;
+    },
+  };
 }

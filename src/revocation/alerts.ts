@@ -1,7 +1,7 @@
-import { hostname } from "node:os";
-import { dirname, resolve } from "node:path";
+import { dirname } from "node:path";
 import type { Logger } from "pino";
 import type { Sessions } from "../database/session.ts";
+import { alertSubject } from "../observability/alert-subject.ts";
 
 /** What can be wrong with what a gateway publishes, and how bad it is. */
 const SEVERITIES = {
@@ -30,7 +30,7 @@ export function createPublishingAlerts(options: {
   log: Logger;
 }): (found: PublishingAlerts) => Promise<void> {
   const { sessions, log } = options;
-  const subject = `${hostname()}:${resolve(dirname(options.file))}`;
+  const subject = alertSubject(dirname(options.file));
   const codes = Object.keys(SEVERITIES) as (keyof typeof SEVERITIES)[];
   // A process that has ended may have left them open.
   const mayBeOpen = new Set(codes);

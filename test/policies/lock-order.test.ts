@@ -1,5 +1,6 @@
 import type { PoolClient } from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from "vitest";
+import { migrateDatabase } from "../../src/database/migrate.ts";
 import { backendOf, untilBlocked } from "../harness/blocked.ts";
 import { openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
@@ -102,6 +103,55 @@ describe.skipIf(inject("template").kind === "pglite")("of transactions that are 
       await done;
     });
     await database.committed((client) => client.query("select federation.prepare_resources()"));
+  });
+
+  test("one that prepares all, one of them for the first time, and one that removes another do not deadlock: both are done", async () => {
+    await database.committed((client) =>
+      client.query(
+        `update federation.federation_prepared_resources set fingerprint = 'of another database';
+         delete from federation.federation_prepared_resources where resource_name = 'tasks'`,
+      ),
+    );
+    await together(2, async (preparing, removing) => {
+      await removing.query("select federation.lock_registrations()");
+      const { done } = await waiting(preparing, "select federation.prepare_resources()", []);
+      await removing.query("select federation.unregister_resource('notes')");
+      await removing.query("rollback");
+      await done;
+    });
+    await database.committed((client) => client.query("select federation.prepare_resources()"));
+  });
+
+  test("a start that cannot prepare a resource holds no row of another before the lock that a removal has", async () => {
+    await database.committed((client) =>
+      client.query(
+        `create table app.worn (id integer primary key, owner_id text not null, at timestamptz not null default now());
+         select federation.register_resource(name => 'worn', table_id => 'app.worn', owner => 'owner_id', order_by => '[{"column": "at"}]');
+         alter table app.worn rename column at to made_at;
+         update federation.federation_prepared_resources set fingerprint = 'of another database'`,
+      ),
+    );
+    await together(1, async (removing) => {
+      await removing.query("select federation.lock_registrations()");
+      const starting = migrateDatabase({ connectionString: database.connectionString });
+      await expect
+        .poll(
+          async () =>
+            (
+              await database.pool.query(
+                "select from pg_locks where locktype = 'advisory' and not granted and database = (select oid from pg_database where datname = current_database())",
+              )
+            ).rowCount,
+          { timeout: 10_000 },
+        )
+        .toBe(1);
+      await removing.query("select federation.unregister_resource('tasks')");
+      await removing.query("rollback");
+      await starting;
+    });
+    await database.committed((client) =>
+      client.query("select federation.unregister_resource('worn'); drop table app.worn"),
+    );
   });
 
   test.each([

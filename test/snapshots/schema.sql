@@ -1312,14 +1312,14 @@ create function federation.count_as_peer(resource text, most integer)
   returns integer
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 0aeee84a0d8eb72f09666462af08583243f0ae9530e3e69b0c5603f28a83e24b; -- owner federation_peer
+  as sha256 1fe15c3b4e18c3cac335178cc7c638b8a39902e5c5db0088ba9f804e21b9c883; -- owner federation_peer
 comment on function federation.count_as_peer(text,integer) is 'How many rows of a resource a peer sees, counted up to a number.';
 
 create function federation.count_as_user(resource text, most integer)
   returns integer
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 4e8267a9cf944952e5172f35851dfa821200e514f653aed5ef6a774749a78dfc; -- owner federation_user
+  as sha256 f7070d621a5c43107c19498b692dbc317bdb1a4c7891257f8b5989876cf1eea2; -- owner federation_user
 comment on function federation.count_as_user(text,integer) is 'How many rows of a resource a local user sees, counted up to a number.';
 
 create function federation.create_enrollment_token(grant_id uuid)
@@ -1594,7 +1594,7 @@ create function federation.get_row(resource text, id text)
   set IntervalStyle=postgres
   set TimeZone=UTC
   set search_path=""
-  as sha256 c97d16289e72e4f2f3b11e71d7c5a03fbc0125abd429942d2de71fbe9f7754c0; -- owner federation_owner
+  as sha256 359f41dfc7cb1392ad7401c403a4f3d7413aff60b088cd5e4b3f9191192eb892; -- owner federation_owner
 comment on function federation.get_row(text,text) is 'One row by its key, as JSON. Raises MF010, MF011, MF012, MF013.';
 
 create function federation.grant_alert_subject(grant_id uuid)
@@ -1748,7 +1748,7 @@ create function federation.keys_as_peer(resource text, most integer)
   set DateStyle=ISO, MDY
   set TimeZone=UTC
   set search_path=""
-  as sha256 2ba2fb576b966aec3a5499f3a02c19385cfea1731455779ecb103ecd48761590; -- owner federation_peer
+  as sha256 a8cf46707c90a932fd079938a1904d9c889a3c21f08c0aaf1a80e20e80ef1ca0; -- owner federation_peer
 comment on function federation.keys_as_peer(text,integer) is 'The keys of the rows of a resource that a peer sees, up to a number of them, in the order of their bytes.';
 
 create function federation.keys_in_scope(grant_id uuid, scope jsonb, resource text, key_column name, ids text[])
@@ -1849,7 +1849,7 @@ create function federation.list_rows(resource text, filter jsonb, "order" jsonb,
   set IntervalStyle=postgres
   set TimeZone=UTC
   set search_path=""
-  as sha256 79d06b62b38f1b1f878db4118b9c04fcb44589cbe46da297611673b1dac17e3a; -- owner federation_owner
+  as sha256 433eade386dd6ec2a4b0e95a85060d92737687062129b01abd8d2697941e29f1; -- owner federation_owner
 comment on function federation.list_rows(text,jsonb,jsonb,integer,text,integer) is 'One page of a resource: {"rows", "nextCursor", "capped"}; 50 rows where first is null, never more than cap. Raises MF010, MF012, MF013.';
 
 create function federation.list_user_tokens()
@@ -1868,9 +1868,9 @@ comment on function federation.live_gateways() is 'The gateways that serve now, 
 
 create function federation.lock_registrations()
   returns void
-  language sql volatile security definer
+  language plpgsql volatile security definer
   set search_path=""
-  as sha256 fe2ae54370d49749020d350a632bec69627fd5973ba7a72126561b4fa1bc982d; -- owner federation_owner
+  as sha256 c306f16ac454bb9664be2d81dc4133608130aff412dea5e241f8f0c735d104ff; -- owner federation_owner
 comment on function federation.lock_registrations() is 'Waits for whoever writes functions from registrations, and keeps others from it to the end of the transaction. Taken before any lock of a table.';
 
 create function federation.mac(purpose text, message text)
@@ -2046,12 +2046,12 @@ create function federation.prepare_resource(resource text)
   as sha256 315729f5287a3b1ac20233c0387f2093b5162bd79e9dab4078549145c5454fcf; -- owner federation_owner
 comment on function federation.prepare_resource(text) is 'Writes beforehand how peers read a resource; returns null, or why it cannot. Registration and each start of a gateway do; call it after a change.';
 
-create function federation.prepare_resources()
+create function federation.prepare_resources(names text[] DEFAULT NULL::text[])
   returns TABLE(resource text, reason text)
   language sql volatile security definer rows 1000
   set search_path=""
-  as sha256 6cf3551adff5d1a0e8ea9966c8be50f923e117a53977e0b8a2d9a176c2c3bc53; -- owner federation_owner
-comment on function federation.prepare_resources() is 'Writes beforehand what is missing or out of date, of all resources; returns those of which it cannot, and why.';
+  as sha256 6090d66bff2970348dff1f17541b35b112e9a9536d2603c8557423f43c4dfe92; -- owner federation_owner
+comment on function federation.prepare_resources(text[]) is 'Writes beforehand what is missing or out of date, of all resources or of these; returns those of which it cannot, and why.';
 
 create function federation.prepared_get(resource text, id text)
   returns json
@@ -2186,7 +2186,7 @@ create function federation.read_as_user(resource text, ids text[])
   set DateStyle=ISO, MDY
   set TimeZone=UTC
   set search_path=""
-  as sha256 717ec097f11ef94481ea5d2beec78119ffee0ed93a3cfa78b2ad884ed77a2969; -- owner federation_user
+  as sha256 aabd1397f5fb82ad535425d830d81767037aca31ba0bcd4e7786a7fb344b4187; -- owner federation_user
 comment on function federation.read_as_user(text,text[]) is 'Rows that a local user sees, as text of the table''s row type, columns that may not be read null; and which may be read.';
 
 create function federation.read_hits(resource text, keys text[], query text, stage text)
@@ -2319,10 +2319,17 @@ comment on function federation.registered_resource(text) is 'A resource as the p
 
 create function federation.registration_now(resource text)
   returns text
-  language plpgsql volatile security definer
+  language plpgsql volatile
   set search_path=""
-  as sha256 2b1a6652e3121dbbcde9e6e1876fb01dba45b8ac67bcc89bb004f0c5b05bd6ef; -- owner federation_owner
-comment on function federation.registration_now(text) is 'Which version of a registration there is, for comparison only; null where there is none.';
+  as sha256 595b441e57ef2fa4a18fa9b0beed158f7282428593763c4c1b6178242093afed; -- owner federation_owner
+comment on function federation.registration_now(text) is 'The same as of now.';
+
+create function federation.registration_seen(resource text)
+  returns text
+  language plpgsql stable security definer
+  set search_path=""
+  as sha256 9af9497a4c455009df0fd5aa16fc2c45fea27bf3a868bf9736e128b8eb81e900; -- owner federation_owner
+comment on function federation.registration_seen(text) is 'Before a reading: which version of a registration the statement sees, and what its table is called now; for require_as_read alone. Null where there is none.';
 
 create function federation.remember(what text, as_of text, facts text, beyond_transaction boolean DEFAULT false)
   returns void
@@ -2387,12 +2394,12 @@ create function federation.require_administrator()
   as sha256 66fba0007d6d6b77d670354224a894524f281f0dbc152dfb284bb2bea4468528; -- owner federation_owner
 comment on function federation.require_administrator() is 'Raises MF041 unless an administrator is signed in, MF040 where nobody is.';
 
-create function federation.require_as_read(resource text)
+create function federation.require_as_read(resource text, seen text)
   returns void
   language plpgsql stable security definer
   set search_path=""
-  as sha256 129ccf25e2c9eddc64f2cec4f64eaeb94636357b94a055383e039422de75a679; -- owner federation_owner
-comment on function federation.require_as_read(text) is 'After a reading: raises MF013 unless the table is protected, and the registration the one that the statement sees.';
+  as sha256 2fadda7474f053ea44138dcfca96fc620df4e9197c8775e2034062a2a42427cd; -- owner federation_owner
+comment on function federation.require_as_read(text,text) is 'After a reading: raises MF013 unless the table is protected, is still called what it was, and the registration is the one that registration_seen saw.';
 
 create function federation.require_no_live_grant(resource text)
   returns void
@@ -2786,7 +2793,7 @@ create function federation.search_rows(query text, resources text[], first integ
   language plpgsql stable
   set extra_float_digits=1
   set search_path=""
-  as sha256 acb022a10425455ab0a43762fd5bc685ae5e1a73a4190fb70b419aa6470764ef; -- owner federation_owner
+  as sha256 edc8e058cf22d7f0451f325ad129bc110e96d7fdb024108b4d8b6e012bf73d1a; -- owner federation_owner
 comment on function federation.search_rows(text,text[],integer,text,text,double precision[],integer) is 'A page of hits of a search: {"hits", "nextCursor", "capped"}; words as they are, else their beginnings, else words like them. Raises MF012, MF013.';
 
 create function federation.search_snippet(config regconfig, columns name[], texts text[], query text, stage text)
@@ -2918,7 +2925,7 @@ create function federation.shown_services()
   returns jsonb
   language sql stable
   set search_path=""
-  as sha256 4de02075d2b30dce676beba32064fe0b009bfeff359112b99eadd2ef3aa57af5; -- owner federation_owner
+  as sha256 f1ba5e2fbe71d9ece44e8dcfb241cffdb7f129cbb1a4b2dfc9186d0337ea48af; -- owner federation_owner
 comment on function federation.shown_services() is 'How the parts that the gateway stands on do: ok, degraded or down.';
 
 create function federation.shown_time(at timestamp with time zone)
@@ -3159,6 +3166,13 @@ create function federation.undelivered_alerts()
   set search_path=""
   as sha256 d842a10beb275939206a524fdaafb03eb04f6ddc45d5293b8b35e72e60a7558b; -- owner federation_owner
 comment on function federation.undelivered_alerts() is 'What the webhook has not been told, the oldest first.';
+
+create function federation.unprepared_resources()
+  returns SETOF text
+  language sql stable security definer rows 1000
+  set search_path=""
+  as sha256 175dab95e2056b498aefd9405ba356778bb07997eff2c71d32ea031c209c4763; -- owner federation_owner
+comment on function federation.unprepared_resources() is 'The resources of which what is written beforehand is missing or out of date.';
 
 create function federation.unregister_resource(name text)
   returns void

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HOME, WORK } from "../../src/demo/world.ts";
-import { asAdministrator, goTo, hasChromium, startChromium } from "../harness/chromium.ts";
+import { asAdministrator, goTo, hasChromium, settled, startChromium } from "../harness/chromium.ts";
 import { enrollGrant, openTestGateway } from "../harness/gateway.ts";
 import type { TestGateway, TestGrant } from "../harness/gateway.ts";
 
@@ -178,6 +178,30 @@ describe.skipIf(!hasChromium())("an administrator", () => {
       "select table_id::regclass::text as source_table, key_column from federation.federation_resources where name = 'places'",
     );
     expect(rows).toEqual([{ source_table: "desks", key_column: "number" }]);
+  });
+
+  test("goes elsewhere while a table is registered, and stays there once it is", async () => {
+    await work.pool.query("create table public.lamps (id uuid primary key, owner_id text not null)");
+    await goTo(page, work, "/resources/new");
+    await page.getByRole("button", { name: /Table/ }).click();
+    await page.getByRole("option", { name: /public\.lamps/ }).click();
+    await page.getByRole("button", { name: /Owner/ }).click();
+    await page.getByRole("option", { name: /owner_id/ }).click();
+    const isRegistration = (data: string | null): boolean => data?.includes("RegisterResource") === true;
+    await page.route("**/pages/graphql", async (route) => {
+      if (isRegistration(route.request().postData())) {
+        await sleep(1_500);
+      }
+      await route.continue();
+    });
+    const answered = page.waitForResponse((answer) => isRegistration(answer.request().postData()));
+    await page.getByRole("button", { name: "Register it" }).click();
+    await page.getByRole("link", { name: "Grants", exact: true }).click();
+    await page.getByRole("heading", { name: "Grants", level: 1 }).waitFor();
+    expect((await answered).status()).toBe(200);
+    await page.unrouteAll({ behavior: "wait" });
+    await settled(page);
+    expect(page.url()).toBe(`${work.gateway.homeUrl}/pages/grants`);
   });
 
   test("looks again at what the peer sees, with as many rows as they want to see", async () => {

@@ -1,3 +1,4 @@
+import { useEffect, useRef } from "react";
 import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import type { UseMutationResult, UseQueryResult } from "@tanstack/react-query";
 import type { TadaDocumentNode } from "gql.tada";
@@ -37,17 +38,27 @@ export function useAsk<Result, Variables>(
 /**
  * Something that a person does at the gateway; what is shown is then asked for anew.
  *
- * @param done called once it is done, before that; given to `mutate` instead, it would be lost where what is asked anew takes away who called
+ * @param done called once it is done, before that, unless the person has gone elsewhere; given to `mutate` instead, it would be lost where what is
+ *   asked anew takes away who called
  */
 export function useAct<Result, Variables>(
   document: TadaDocumentNode<Result, Variables>,
   done?: () => void,
 ): UseMutationResult<Result, Error, Variables> {
   const client = useQueryClient();
+  const shown = useRef(false);
+  useEffect(() => {
+    shown.current = true;
+    return () => {
+      shown.current = false;
+    };
+  }, []);
   return useMutation({
     mutationFn: (variables: Variables) => ask(document, variables),
     onSuccess: () => {
-      done?.();
+      if (shown.current) {
+        done?.();
+      }
       return client.invalidateQueries({ predicate: (query) => !query.isDisabled() });
     },
   });

@@ -88,16 +88,19 @@ function Editor({
   return (
     <>
       <Card title={`What ${peer} may read on behalf of ${subject}`}>
-        <ScopeEditor
-          draft={draft}
-          complain
-          onChange={(next) => {
-            setDraft(next);
-            // What was counted was counted for another scope.
-            preview.reset();
-            update.reset();
-          }}
-        />
+        {/* What is being saved is changed no more. */}
+        <div inert={update.isPending}>
+          <ScopeEditor
+            draft={draft}
+            complain
+            onChange={(next) => {
+              setDraft(next);
+              // What was counted was counted for another scope.
+              preview.reset();
+              update.reset();
+            }}
+          />
+        </div>
         {preview.isError && <Failure error={preview.error} />}
         <div className="row">
           <Button

@@ -1,0 +1,125 @@
+import type { PoolClient } from "pg";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from "vitest";
+import { backendOf, untilBlocked } from "../harness/blocked.ts";
+import { openTestDatabase } from "../harness/database.ts";
+import type { TestDatabase } from "../harness/database.ts";
+import { activeGrant, enterAsPeer, seedPeople } from "./actors.ts";
+import type { Grant } from "./actors.ts";
+import { search } from "./search.ts";
+import { codeOf, get, list } from "./verbs.ts";
+
+let database: TestDatabase;
+let reading: PoolClient;
+let grant: Grant;
+
+beforeAll(async () => {
+  database = await openTestDatabase();
+  reading = await database.pool.connect();
+  await database.committed((client) => seedPeople(client, { olga: [], ned: [] }));
+});
+afterAll(async () => {
+  reading.release();
+  await database.close();
+});
+
+/** What a peer is answered, in a transaction of the connection that reads: committed, as a gateway's is. */
+async function asPeer<T>(work: () => Promise<T>): Promise<T> {
+  await reading.query("begin read only");
+  try {
+    await enterAsPeer(reading, grant);
+    await reading.query("set local role federation_peer");
+    return await work();
+  } finally {
+    await reading.query("commit");
+  }
+}
+
+/** What is answered by what waits for a change, which is committed then. */
+async function askedBefore(change: string, ask: () => Promise<unknown>): Promise<unknown> {
+  const pid = await backendOf(reading);
+  const changing = await database.pool.connect();
+  try {
+    await changing.query(`begin; ${change}`);
+    const asking = ask().then((answer) => answer, codeOf);
+    await untilBlocked(database.pool, pid);
+    await changing.query("commit");
+    return await asking;
+  } finally {
+    await changing.query("rollback");
+    changing.release();
+  }
+}
+
+beforeEach(() =>
+  database.committed(async (client) => {
+    await client.query(
+      `create table app.memos (id integer primary key, owner_id text not null, title text);
+       insert into app.memos select n, case n when 1 then 'olga' else 'ned' end, 'secret' from generate_series(1, 42) n;
+       select federation.register_resource(name => 'memos', table_id => 'app.memos', owner => 'owner_id', text_columns => '{title}')`,
+    );
+    grant = await activeGrant(client, "olga", { resources: ["memos"], include_personal: true });
+  }),
+);
+afterEach(() =>
+  database.committed((client) =>
+    client.query(
+      `select federation.revoke_grant(id, 'no longer needed') from federation.federation_grants where status = 'active';
+       select federation.unregister_resource('memos'); drop table if exists app.memos, app.memos_before, app.memos_next;
+       select federation.prepare_resources()`,
+    ),
+  ),
+);
+
+// The embedded database has one backend: nothing is committed there meanwhile.
+describe.skipIf(inject("template").kind === "pglite")("while a request waits for its table", () => {
+  const QUESTIONS: [name: string, ask: () => Promise<unknown>, answer: unknown][] = [
+    ["a list", () => list(reading, "memos").then(({ rows }) => rows), [{ id: 1, owner_id: "olga", title: "secret" }]],
+    ["a list with a filter", () => list(reading, "memos", { filter: { id: { gt: 0 } } }), "UNAVAILABLE"],
+    ["a list in another order", () => list(reading, "memos", { order: [{ column: "owner_id" }] }), "UNAVAILABLE"],
+    ["a get", () => get(reading, "memos", "2"), "NOT_FOUND"],
+    ["a search", () => search(reading, "secret", { resources: ["memos"] }), "UNAVAILABLE"],
+  ];
+
+  test.each(
+    QUESTIONS.flatMap(([name, ask, answer]) => [true, false].map((isPrepared) => ({ name, ask, answer, isPrepared }))),
+  )(
+    "another one, without protection, gets the name: nothing of it leaves by $name (prepared: $isPrepared)",
+    async ({ ask, answer, isPrepared }) => {
+      await database.committed((client) =>
+        client.query(
+          `create table app.memos_next (like app.memos including all); insert into app.memos_next select * from app.memos;
+           grant select on app.memos_next to public`,
+        ),
+      );
+      if (!isPrepared) {
+        await database.committed((client) =>
+          client.query("update federation.federation_prepared_resources set fingerprint = 'of another database'"),
+        );
+      }
+      const exchange = "alter table app.memos rename to memos_before; alter table app.memos_next rename to memos";
+      expect(await askedBefore(exchange, () => asPeer(ask))).toEqual(answer);
+    },
+  );
+
+  test("a table loses its protection, and its registration goes to another: how many rows it has is not told", async () => {
+    await database.committed((client) =>
+      client.query(
+        `select federation.revoke_grant('${grant.id}', 'no longer needed');
+         create table app.memos_next (id integer primary key, owner_id text); grant select on app.memos to public`,
+      ),
+    );
+    const counted = await askedBefore(
+      `select federation.unregister_resource('memos');
+       select federation.register_resource(name => 'memos', table_id => 'app.memos_next', owner => 'owner_id')`,
+      async () => {
+        const { rows } = await reading.query<{ rows: string }>(
+          `select v.item ->> 'rowsOfSubject' as rows from jsonb_array_elements(federation.visible_for_user('olga', $1) -> 'resources') as v (item)
+           where v.item ->> 'resource' = 'memos'`,
+          [grant.id],
+        );
+        return rows;
+      },
+    );
+    expect(counted).toEqual([{ rows: "0" }]);
+  });
+});
