@@ -120,11 +120,12 @@ describe("an administrator", () => {
 
   test.each([
     ["CRL_FAILED", "revocationList", /^Good until .* UTC\. A newer one could not be made\.$/],
-    ["STEP_CA_AWAY", "authority", /^step-ca does not answer: nobody can enroll or renew\.$/],
+    ["STEP_CA_AWAY", "authority", /^A gateway does not reach step-ca: by it, nobody can enroll or renew\.$/],
   ])("sees by an alert %s how %s does", async (code, name, detail) => {
     const client = await work.pool.connect();
     try {
       await client.query("begin");
+      await client.query("update federation.federation_authorities set kind = 'step-ca'");
       await client.query("select federation.raise_alert('warning', $1, 'work.localhost', 'as a test')", [code]);
       const { rows } = await client.query<{ services: unknown }>("select federation.shown_services() as services");
       expect(rows[0]?.services).toContainEqual({
