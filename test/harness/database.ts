@@ -6,6 +6,7 @@ import { Client, Pool } from "pg";
 import type { PoolClient } from "pg";
 import { inject } from "vitest";
 import { openEmbedded } from "../../src/database/embedded.ts";
+import { keepCompiled } from "./keep-compiled.ts";
 
 /** A database of one test file. */
 export interface TestDatabase {
@@ -38,6 +39,7 @@ async function openPGlite(from: "template" | "empty"): Promise<TestDatabase> {
   if (template.kind !== "pglite") {
     throw new Error("this project runs on PostgreSQL");
   }
+  await keepCompiled();
   const folder = mkdtempSync(join(tmpdir(), "mosaic-test-"));
   if (from === "template") {
     cpSync(template.folder, join(folder, "data"), { recursive: true });

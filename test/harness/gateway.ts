@@ -15,6 +15,7 @@ import { startGateway } from "../../src/gateway.ts";
 import type { Gateway } from "../../src/gateway.ts";
 import { createLog } from "../../src/observability/log.ts";
 import { initGateway } from "../../src/setup/init.ts";
+import { keepCompiled } from "./keep-compiled.ts";
 
 /** A gateway in this process, on a database of its own. */
 export interface TestGateway {
@@ -101,6 +102,7 @@ async function cloneDatabase(
 ): Promise<{ adminUrl: string; databaseUrl: string | undefined; drop: () => Promise<void> }> {
   const template = inject("template");
   if (template.kind === "pglite") {
+    await keepCompiled();
     cpSync(template.folder, join(directory, "data"), { recursive: true });
     return {
       adminUrl: socketConnectionString(socketFolder(directory)),
