@@ -38,9 +38,11 @@ export default defineConfig({
     projects: [
       { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: 60_000 } },
       // How long a search takes is measured where it takes milliseconds: the embedded database plans as PostgreSQL does.
-      database("pglite", ["test/policies/**/*.test.ts", "test/integration/**/*.test.ts"], [
-        "test/policies/search-timing.test.ts",
-      ]),
+      database(
+        "pglite",
+        ["test/policies/**/*.test.ts", "test/integration/**/*.test.ts"],
+        ["test/policies/search-timing.test.ts"],
+      ),
       database("postgres", ["test/policies/**/*.test.ts", "test/integration/**/*.test.ts"]),
       database("federation-pglite", ["test/federation/**/*.test.ts"]),
       database("federation-postgres", ["test/federation/**/*.test.ts"]),
