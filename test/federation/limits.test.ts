@@ -252,7 +252,8 @@ describe("a greedy grant", () => {
       }
     });
     try {
-      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      // All of them are connected, and ask.
+      await expect.poll(() => codes.length, { timeout: 45_000 }).toBeGreaterThan(200);
       await withClient(modest, async (client) => {
         for (let n = 0; n < 20; n += 1) {
           expect((await ask(client)).status).toBe(200);
