@@ -207,16 +207,17 @@ as $$
   );
   select p.name, p.reason
   from (
-    select u.name, federation.prepare_resource(u.name) as reason
-    from federation.unprepared_resources() as u (name)
-    where names is null or u.name = any (names)
+    select r.name, federation.prepare_resource(r.name) as reason
+    from federation.federation_resources r
+    -- To look which of all are out of date takes a while at a start, where it has been looked already.
+    where case when names is null then r.name in (select federation.unprepared_resources()) else r.name = any (names) end
   ) as p
   where p.reason is not null;
 $$;
 revoke all on function federation.prepare_resources(text[]) from public;
 grant execute on function federation.prepare_resources(text[]) to federation_admin;
 comment on function federation.prepare_resources(text[]) is
-  'Writes beforehand what is missing or out of date, of all resources or of these; returns those of which it cannot, and why.';
+  'Writes beforehand what is missing or out of date of all resources, or these anew; returns those of which it cannot, and why.';
 
 create or replace function federation.tg_federation_resources__prepare() returns trigger
 language plpgsql

@@ -1,12 +1,12 @@
 import type { PoolClient } from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from "vitest";
-import { backendOf, untilBlocked } from "../harness/blocked.ts";
 import { openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
-import { activeGrant, enterAsPeer, seedPeople } from "./actors.ts";
+import { activeGrant, seedPeople } from "./actors.ts";
 import type { Grant } from "./actors.ts";
+import { askedBefore, readingAsPeer } from "./reading.ts";
 import { search } from "./search.ts";
-import { codeOf, get, list } from "./verbs.ts";
+import { get, list } from "./verbs.ts";
 
 let database: TestDatabase;
 let reading: PoolClient;
@@ -21,34 +21,6 @@ afterAll(async () => {
   reading.release();
   await database.close();
 });
-
-/** What a peer is answered, in a transaction of the connection that reads: committed, as a gateway's is. */
-async function asPeer<T>(work: () => Promise<T>): Promise<T> {
-  await reading.query("begin read only");
-  try {
-    await enterAsPeer(reading, grant);
-    await reading.query("set local role federation_peer");
-    return await work();
-  } finally {
-    await reading.query("commit");
-  }
-}
-
-/** What is answered by what waits for a change, which is committed then. */
-async function askedBefore(change: string, ask: () => Promise<unknown>): Promise<unknown> {
-  const pid = await backendOf(reading);
-  const changing = await database.pool.connect();
-  try {
-    await changing.query(`begin; ${change}`);
-    const asking = ask().then((answer) => answer, codeOf);
-    await untilBlocked(database.pool, pid);
-    await changing.query("commit");
-    return await asking;
-  } finally {
-    await changing.query("rollback");
-    changing.release();
-  }
-}
 
 beforeEach(() =>
   database.committed(async (client) => {
@@ -97,7 +69,9 @@ describe.skipIf(inject("template").kind === "pglite")("while a request waits for
         );
       }
       const exchange = "alter table app.memos rename to memos_before; alter table app.memos_next rename to memos";
-      expect(await askedBefore(exchange, () => asPeer(ask))).toEqual(answer);
+      expect(await askedBefore(database.pool, reading, exchange, () => readingAsPeer(reading, grant, ask))).toEqual(
+        answer,
+      );
     },
   );
 
@@ -109,6 +83,8 @@ describe.skipIf(inject("template").kind === "pglite")("while a request waits for
       ),
     );
     const counted = await askedBefore(
+      database.pool,
+      reading,
       `select federation.unregister_resource('memos');
        select federation.register_resource(name => 'memos', table_id => 'app.memos_next', owner => 'owner_id')`,
       async () => {

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DatabaseError, PoolClient } from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from "vitest";
-import { backendOf, untilBlocked } from "../harness/blocked.ts";
 import { openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
-import { activeGrant, asPeer, enterAsPeer, seedPeople } from "./actors.ts";
+import { activeGrant, asPeer, seedPeople } from "./actors.ts";
 import type { Grant } from "./actors.ts";
+import { askedBefore, readingAsPeer } from "./reading.ts";
 import { search } from "./search.ts";
 import { codeOf, get, list, only } from "./verbs.ts";
 
@@ -54,18 +54,7 @@ afterEach(() =>
   }),
 );
 
-/** What work sees as the peer, in a transaction of the connection that reads: committed, as a gateway's is. */
-async function inReading<T>(work: () => Promise<T>): Promise<T> {
-  await reading.query("begin read only");
-  try {
-    await enterAsPeer(reading, grant);
-    await reading.query("set local role federation_peer");
-    return await work();
-  } finally {
-    await reading.query("commit");
-  }
-}
-
+const inReading = <T>(work: () => Promise<T>): Promise<T> => readingAsPeer(reading, grant, work);
 const served = (): Promise<unknown> =>
   inReading(() => list(reading, "papers").then(({ rows }) => rows.map(({ id }) => id), codeOf));
 const servedOne = (id: number): Promise<unknown> =>
@@ -260,22 +249,6 @@ describe.skipIf(inject("template").kind === "pglite")("while a request runs", ()
     expect(await asking).toBe("UNAVAILABLE");
   });
 
-  /** What a request is answered with that waits for the table until a change of it is committed. */
-  async function askedBefore(change: string, ask: () => Promise<unknown>): Promise<unknown> {
-    const pid = await backendOf(reading);
-    const changing = await database.pool.connect();
-    try {
-      await changing.query(`begin; ${change}`);
-      const asking = inReading(() => ask().then((page) => page, codeOf));
-      await untilBlocked(database.pool, pid);
-      await changing.query("commit");
-      return await asking;
-    } finally {
-      await changing.query("rollback");
-      changing.release();
-    }
-  }
-
   const QUESTIONS: [name: string, ask: () => Promise<unknown>][] = [
     ["a list", () => list(reading, "papers")],
     ["a list with a filter", () => list(reading, "papers", { filter: { id: { gt: 0 } } })],
@@ -296,15 +269,17 @@ describe.skipIf(inject("template").kind === "pglite")("while a request runs", ()
           client.query("update federation.federation_prepared_resources set fingerprint = 'of another database'"),
         );
       }
-      expect(await askedBefore(change, ask)).toBe("UNAVAILABLE");
+      expect(await askedBefore(database.pool, reading, change, () => inReading(ask))).toBe("UNAVAILABLE");
       await database.committed((client) => client.query("select federation.prepare_resources()"));
     },
   );
 
   test("a column that is hidden while a list with a filter waits for the table does not leave", async () => {
     const answer = await askedBefore(
+      database.pool,
+      reading,
       "lock table app.papers in access exclusive mode; update federation.federation_resources set columns = '{id}' where name = 'papers'",
-      () => list(reading, "papers", { filter: { id: { gt: 0 } } }),
+      () => inReading(() => list(reading, "papers", { filter: { id: { gt: 0 } } })),
     );
     expect(answer).toBe("UNAVAILABLE");
     expect((await inReading(() => list(reading, "papers", { filter: { id: { gt: 0 } } }))).rows).toEqual([

@@ -2050,8 +2050,8 @@ create function federation.prepare_resources(names text[] DEFAULT NULL::text[])
   returns TABLE(resource text, reason text)
   language sql volatile security definer rows 1000
   set search_path=""
-  as sha256 6090d66bff2970348dff1f17541b35b112e9a9536d2603c8557423f43c4dfe92; -- owner federation_owner
-comment on function federation.prepare_resources(text[]) is 'Writes beforehand what is missing or out of date, of all resources or of these; returns those of which it cannot, and why.';
+  as sha256 6125f06ac63ff94343b6e5ff6e8c2febcebfcef206e2005f80c5ab599b8186c8; -- owner federation_owner
+comment on function federation.prepare_resources(text[]) is 'Writes beforehand what is missing or out of date of all resources, or these anew; returns those of which it cannot, and why.';
 
 create function federation.prepared_get(resource text, id text)
   returns json
