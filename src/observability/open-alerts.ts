@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import type { Sessions } from "../database/session.ts";
+import { repeatedly } from "../repeatedly.ts";
 import type { Reading } from "./metrics.ts";
 
 /** How often the alerts of the database are counted, ms. */
@@ -11,7 +12,6 @@ export function watchAlerts(
   log: Pick<Logger, "warn">,
 ): { counts: () => Reading[]; close: () => Promise<void> } {
   let counts: Reading[] = [];
-  let running = Promise.resolve();
   const count = async (): Promise<void> => {
     try {
       const { rows } = await sessions.asGatewayOnce<{ code: string; severity: string; alerts: string }>({
@@ -23,15 +23,9 @@ export function watchAlerts(
       log.warn({ err: error }, "the open alerts cannot be counted");
     }
   };
-  running = count();
-  const timer = setInterval(() => {
-    running = running.then(count);
-  }, EVERY_MS);
+  const counting = repeatedly(EVERY_MS, count);
   return {
     counts: () => counts,
-    close: async () => {
-      clearInterval(timer);
-      await running;
-    },
+    close: counting.close,
   };
 }

@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import type { PeerHealth } from "../client/circuit.ts";
 import type { CacheStats } from "../client/response-cache.ts";
 import type { Sessions } from "../database/session.ts";
+import { repeatedly } from "../repeatedly.ts";
 
 /** What a running gateway says of itself; numbers and times only. */
 export interface GatewayReport {
@@ -33,7 +34,6 @@ export function keepReporting(
   const name = `${hostname()}:${process.pid}`.slice(-256);
   const startedAt = new Date();
   let away = false;
-  let running = Promise.resolve();
   const report = async (): Promise<void> => {
     try {
       await sessions.asGatewayOnce({
@@ -48,14 +48,10 @@ export function keepReporting(
       away = true;
     }
   };
-  running = report();
-  const timer = setInterval(() => {
-    running = running.then(report);
-  }, EVERY_MS);
+  const reporting = repeatedly(EVERY_MS, report);
   return {
     close: async () => {
-      clearInterval(timer);
-      await running;
+      await reporting.close();
       await sessions.asGatewayOnce({ text: "select federation.end_gateway($1)", values: [id] });
     },
   };

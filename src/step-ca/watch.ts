@@ -1,4 +1,6 @@
 import type { Logger } from "pino";
+import { repeatedly } from "../repeatedly.ts";
+import type { Repeated } from "../repeatedly.ts";
 import type { StepCaClient } from "./client.ts";
 
 /** How often step-ca is asked how it does, ms. */
@@ -7,9 +9,8 @@ const EVERY_MS = 5_000;
 const MISSES = 2;
 
 /** Whether step-ca is away. */
-export interface WatchedStepCa {
+export interface WatchedStepCa extends Repeated {
   readonly away: boolean;
-  close(): Promise<void>;
 }
 
 /**
@@ -47,17 +48,11 @@ export function watchStepCa(
       onChange(away);
     }
   };
-  let running = look();
-  const timer = setInterval(() => {
-    running = running.then(look);
-  }, EVERY_MS);
+  const looking = repeatedly(EVERY_MS, look);
   return {
     get away() {
       return away === true;
     },
-    close: async () => {
-      clearInterval(timer);
-      await running;
-    },
+    close: looking.close,
   };
 }
