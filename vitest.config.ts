@@ -1,23 +1,38 @@
 import { defineConfig } from "vitest/config";
 
-// Neither the certificate authority nor Valkey has a part in these: the other tiers show them.
-const OF_EVERY_TIER = [
+const federation = (names: readonly string[]): string[] => names.map((name) => `test/federation/${name}.test.ts`);
+
+// Every file of test/federation runs in tier local; once more on PostgreSQL runs what the database has a part in.
+const OF_THE_DATABASE = [
+  "alerts",
   "audit-cli",
-  "bad-input",
   "blended",
-  "cache",
+  "boundary",
   "deadline",
   "explain",
+  "faults",
   "home",
-  "logs",
-  "offline",
-  "pages-limits",
-  "pages-oidc",
-  "pages-oidc-claims",
-  "pages-sessions",
+  "metrics",
+  "pages",
   "search",
   "without-federation",
-].map((name) => `test/federation/${name}.test.ts`);
+];
+
+// And in tier federated, what the certificate authority or Valkey has a part in.
+const OF_THE_SERVICES = [
+  "ca-rotation",
+  "concurrency",
+  "doctor",
+  "enrollment",
+  "forged",
+  "grant-life-cli",
+  "limits",
+  "renew",
+  "renewal",
+  "retired-handshake",
+  "revocation",
+  "sealed-root",
+];
 
 const database = (name: string, include: string[], exclude: string[] = []) => ({
   test: {
@@ -37,18 +52,22 @@ export default defineConfig({
     reporters: ["default"],
     projects: [
       { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: 60_000 } },
-      // How long a search takes is measured where it takes milliseconds: the embedded database plans as PostgreSQL does.
+      // The embedded database is PostgreSQL, slower: what takes thousands of cases, or measures, is asked of the other one.
       database(
         "pglite",
         ["test/policies/**/*.test.ts", "test/integration/**/*.test.ts"],
-        ["test/policies/search-timing.test.ts"],
+        ["search-timing", "search-property", "explain-property"].map((name) => `test/policies/${name}.test.ts`),
       ),
       database("postgres", ["test/policies/**/*.test.ts", "test/integration/**/*.test.ts"]),
       database("federation-pglite", ["test/federation/**/*.test.ts"]),
-      database("federation-postgres", ["test/federation/**/*.test.ts"]),
-      database("federation-step-ca", ["test/federation/**/*.test.ts"], OF_EVERY_TIER),
+      database("federation-postgres", federation(OF_THE_DATABASE)),
+      database("federation-step-ca", federation(OF_THE_SERVICES)),
       database("acceptance-pglite", ["test/acceptance/**/*.test.ts"]),
-      database("acceptance-postgres", ["test/acceptance/**/*.test.ts"]),
+      // The runbook and what is old are looked at in the tiers beside this one.
+      database(
+        "acceptance-postgres",
+        ["denial-matrix", "employees"].map((name) => `test/acceptance/${name}.test.ts`),
+      ),
       database("acceptance-step-ca", ["test/acceptance/**/*.test.ts"]),
       {
         test: { name: "services", include: ["test/services/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 180_000 },

@@ -1,20 +1,37 @@
 /** Something that is done again and again. */
 export interface Repeated {
+  /** Does it without waiting for its time: at once, or once what is under way is done. */
+  readonly soon: () => void;
   /** No more from now on; comes back once what is under way is done. */
   readonly close: () => Promise<void>;
 }
 
 /**
- * Does something now and then every so many ms, never twice at a time, until `close`.
+ * Does something now and then every so many ms, until `close`. Never twice at a time, and what takes longer is not made up for: otherwise all
+ * that a database kept waiting would be done before a gateway stops.
  *
  * @param work that never throws
  */
 export function repeatedly(everyMs: number, work: () => Promise<void>): Repeated {
-  let running = work();
-  const timer = setInterval(() => {
-    running = running.then(work);
-  }, everyMs);
+  let running: Promise<void> | undefined;
+  let isAsked = false;
+  const turns = async (): Promise<void> => {
+    do {
+      isAsked = false;
+      await work();
+    } while (isAsked);
+    running = undefined;
+  };
+  const turn = (): void => {
+    running ??= turns();
+  };
+  turn();
+  const timer = setInterval(turn, everyMs);
   return {
+    soon: () => {
+      isAsked = true;
+      turn();
+    },
     close: async () => {
       clearInterval(timer);
       await running;

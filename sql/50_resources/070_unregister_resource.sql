@@ -31,6 +31,8 @@ begin
     raise exception 'There is no such resource.' using errcode = 'MF011';
   end if;
   perform federation.require_no_live_grant(name);
+  -- Before the table: a start that writes it anew has it, and waits for the table.
+  perform federation.unprepare_resource(name);
   still_there := exists (select from pg_catalog.pg_class c where c.oid = resource.table_id);
   if still_there then
     execute format('drop policy if exists %I on %s', name || '_scope', resource.table_id);

@@ -141,6 +141,21 @@ $$;
 revoke all on function federation.write_prepared(text) from public;
 comment on function federation.write_prepared(text) is 'Writes the functions of a resource in federation_prepared, as whoever calls. Raises what keeps it from that.';
 
+create or replace function federation.unprepare_resource(resource text) returns void
+language sql
+volatile
+security definer -- the functions belong to federation_owner
+set search_path = ''
+as $$
+  -- The row first, as whoever writes it anew.
+  delete from federation.federation_prepared_resources w where w.resource_name = unprepare_resource.resource;
+  select federation.forget_prepared(unprepare_resource.resource);
+$$;
+revoke all on function federation.unprepare_resource(text) from public;
+grant execute on function federation.unprepare_resource(text) to federation_admin;
+comment on function federation.unprepare_resource(text) is
+  'Drops what was written beforehand for a resource; peers read it by the functions for all. federation.prepare_resource writes it again.';
+
 create or replace function federation.prepare_resource(resource text) returns text
 language plpgsql
 volatile
@@ -148,8 +163,10 @@ security definer -- the functions that are written must belong to federation_own
 set search_path = ''
 as $$
 begin
-  -- Where a row of it comes or goes, before any other lock: who removes it has this one, and waits for those. What is written anew waits for nobody.
-  if not exists (select from federation.federation_prepared_resources w where w.resource_name = resource) then
+  -- Its row, then its functions, then its table, as who removes it takes them; where a row comes or goes, the lock of registrations before them. What is
+  -- written anew waits for no other resource.
+  perform from federation.federation_prepared_resources w where w.resource_name = resource for update;
+  if not found then
     perform federation.lock_registrations();
   end if;
   begin
@@ -161,8 +178,7 @@ begin
     when others then
       -- What was locked in vain is let go of by now.
       perform federation.lock_registrations();
-      perform federation.forget_prepared(resource);
-      delete from federation.federation_prepared_resources w where w.resource_name = resource;
+      perform federation.unprepare_resource(resource);
       return sqlerrm;
   end;
 end;

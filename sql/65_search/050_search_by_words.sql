@@ -13,6 +13,8 @@ declare
   described record;
   config regconfig;
   asked tsquery;
+  by_scan text;
+  by_index text;
   batch record;
   wanted integer := row_limit;
 begin
@@ -23,35 +25,37 @@ begin
   if cardinality(described.text_columns) = 0 or numnode(asked) = 0 then
     return;
   end if;
+  -- Written before the application's path is set: so each name has its schema, and no table that stands before it there is read in its place.
+  by_scan := format(
+    'select f.row_key, f.rank
+      from (
+        select t.%1$I::text as row_key, ts_rank_cd(d.document, $1, 1)::double precision as rank
+        from %2$s t
+        cross join lateral (select federation.search_document($2, %3$s) offset 0) d (document)
+        where d.document @@ $1
+      ) f
+      where $3 is null or f.rank < $3 or (f.rank = $3 and f.row_key collate "C" > $4)
+      order by f.rank desc, f.row_key collate "C"
+      limit $5',
+    described.key_column, described.table_id, federation.text_array(described.text_columns)
+  );
+  by_index := format(
+    'select array_agg(c.row_key order by c.rank desc, c.row_key collate "C") as keys,
+        array_agg(c.rank order by c.rank desc, c.row_key collate "C") as ranks,
+        array_agg(t.%1$I is not null order by c.rank desc, c.row_key collate "C") as visible
+      from federation.search_candidates($1, $2, $3, $4, $5) c
+      -- One by one: a plan that joined would read the whole table, for it cannot know how few candidates there are.
+      left join lateral (select t.%1$I from %2$s t where t.%1$I = c.row_key::%3$s limit 1) t on true',
+    described.key_column, described.table_id, described.key_type
+  );
   perform set_config('search_path', described.search_path, true);
   if not described.is_indexed then
-    return query execute format(
-      'select f.row_key, f.rank
-        from (
-          select t.%1$I::text as row_key, ts_rank_cd(d.document, $1, 1)::double precision as rank
-          from %2$s t
-          cross join lateral (select federation.search_document($2, %3$s) offset 0) d (document)
-          where d.document @@ $1
-        ) f
-        where $3 is null or f.rank < $3 or (f.rank = $3 and f.row_key collate "C" > $4)
-        order by f.rank desc, f.row_key collate "C"
-        limit $5',
-      described.key_column, described.table_id, federation.text_array(described.text_columns)
-    )
-    using asked, config, rank_from, tied_after, row_limit;
+    return query execute by_scan using asked, config, rank_from, tied_after, row_limit;
     return;
   end if;
   -- What the index found and the policies hide leaves a gap, which the next candidates fill.
   loop
-    execute format(
-      'select array_agg(c.row_key order by c.rank desc, c.row_key collate "C") as keys,
-          array_agg(c.rank order by c.rank desc, c.row_key collate "C") as ranks,
-          array_agg(t.%1$I is not null order by c.rank desc, c.row_key collate "C") as visible
-        from federation.search_candidates($1, $2, $3, $4, $5) c
-        -- One by one: a plan that joined would read the whole table, for it cannot know how few candidates there are.
-        left join lateral (select t.%1$I from %2$s t where t.%1$I = c.row_key::%3$s limit 1) t on true',
-      described.key_column, described.table_id, described.key_type
-    )
+    execute by_index
     into batch
     using resource, asked, rank_from, tied_after, wanted;
     return query

@@ -28,6 +28,7 @@ declare
   trigrams constant text := federation.trigram_schema();
   asked constant tsquery := websearch_to_tsquery('pg_catalog.simple', query);
   terms text[];
+  statement text;
 begin
   select d.* into described from federation.describe_search(resource) d;
   perform federation.require_protected(resource);
@@ -43,9 +44,9 @@ begin
   if trigrams is null or query like '%"%' or cardinality(terms) = 0 or cardinality(described.text_columns) = 0 then
     return;
   end if;
-  perform set_config('search_path', described.search_path, true);
+  -- Written before the application's path is set: so the table's name has its schema.
   -- 0.3 is what pg_trgm itself takes for alike (PostgreSQL documentation §F.35, similarity_threshold).
-  return query execute format(
+  statement := format(
     'select f.row_key, f.rank
       from (
         select t.%1$I::text as row_key, l.likeness, l.rank
@@ -61,7 +62,9 @@ begin
       order by f.rank desc, f.row_key collate "C"
       limit $4',
     described.key_column, described.table_id, federation.text_array(described.text_columns), trigrams
-  )
+  );
+  perform set_config('search_path', described.search_path, true);
+  return query execute statement
   -- Where one word or another was asked for, one that is alike will do.
   using terms, rank_from, tied_after, row_limit, asked::text like '% | %';
 end;

@@ -9,6 +9,7 @@ as $$
 declare
   described record;
   vector_type record;
+  statement text;
 begin
   select d.* into described from federation.describe_search(resource) d;
   if described.embedding_dimensions is distinct from cardinality(vector) then
@@ -24,9 +25,9 @@ begin
   if not found then
     return;
   end if;
-  perform set_config('search_path', described.search_path, true);
+  -- Written before the application's path is set: so the table's name has its schema.
   -- Exact, over the visible rows: how long the index takes depends on the hidden rows that lie near.
-  return query execute format(
+  statement := format(
     'select f.row_key, f.distance
       from (
         select t.%1$I::text as row_key, d.distance
@@ -37,7 +38,9 @@ begin
       order by f.distance, f.row_key collate "C"
       limit $2',
     described.key_column, described.table_id, described.embedding_column, vector_type.schema
-  )
+  );
+  perform set_config('search_path', described.search_path, true);
+  return query execute statement
   using array_to_json(vector)::text, row_limit;
 end;
 $$;

@@ -9,10 +9,11 @@ set intervalstyle = 'postgres'
 as $$
 declare
   described record;
+  statement text;
 begin
   select d.* into described from federation.describe_search(resource) d;
-  perform set_config('search_path', described.search_path, true);
-  return query execute format(
+  -- Written before the application's path is set: so the table's name has its schema.
+  statement := format(
     'select t.%1$I::text, (select to_jsonb(r) from (select %2$s) r), %3$s
       from %4$s t
       where t.%1$I = any ($1::%5$s[])',
@@ -22,7 +23,9 @@ begin
       else format('federation.search_snippet($2, $3, %s, $4, $5)', federation.text_array(described.text_columns))
     end,
     described.table_id, described.key_type
-  )
+  );
+  perform set_config('search_path', described.search_path, true);
+  return query execute statement
   using keys, federation.search_config_of(described.config), described.text_columns, query, stage;
 end;
 $$;

@@ -58,12 +58,15 @@ as $$
 declare
   seen constant text := federation.registration_seen(resource);
   described record;
+  statement text;
   counted integer;
 begin
   perform federation.require_role('federation_peer');
   select d.* into strict described from federation.describe_resource(resource) d;
+  -- Written before the application's path is set: so the table's name has its schema.
+  statement := format('select pg_catalog.count(*) from (select from %s t limit $1) r', described.table_id);
   perform set_config('search_path', described.search_path, true);
-  execute format('select pg_catalog.count(*) from (select from %s t limit $1) r', described.table_id) into counted using most;
+  execute statement into counted using most;
   perform federation.require_as_read(resource, seen);
   return counted;
 end;
@@ -83,15 +86,18 @@ as $$
 declare
   seen constant text := federation.registration_seen(resource);
   described record;
+  statement text;
   keys jsonb;
 begin
   perform federation.require_role('federation_peer');
   select d.* into strict described from federation.describe_resource(resource) d;
-  perform set_config('search_path', described.search_path, true);
-  execute format(
+  -- Written before the application's path is set: so the table's name has its schema.
+  statement := format(
     'select pg_catalog.jsonb_agg(k.id) from (select pg_catalog.format(''%%s'', t.%I) collate pg_catalog."C" as id from %s t order by 1 limit $1) k',
     described.key_column, described.table_id
-  )
+  );
+  perform set_config('search_path', described.search_path, true);
+  execute statement
   into keys
   using most;
   perform federation.require_as_read(resource, seen);
@@ -126,12 +132,15 @@ as $$
 declare
   seen constant text := federation.registration_seen(resource);
   described record;
+  statement text;
   counted integer;
 begin
   perform federation.require_role('federation_user');
   select d.* into strict described from federation.describe_resource(resource) d;
+  -- Written before the application's path is set: so the table's name has its schema.
+  statement := format('select pg_catalog.count(*) from (select from %s t limit $1) r', described.table_id);
   perform set_config('search_path', described.search_path, true);
-  execute format('select pg_catalog.count(*) from (select from %s t limit $1) r', described.table_id) into counted using most;
+  execute statement into counted using most;
   perform federation.require_as_read(resource, seen);
   return counted;
 end;
@@ -154,6 +163,7 @@ declare
   known name[];
   fields text;
   key_type text;
+  statement text;
   images text[];
 begin
   perform federation.require_role('federation_user');
@@ -165,12 +175,14 @@ begin
   into known, fields
   from pg_attribute a
   where a.attrelid = described.table_id and a.attnum > 0 and not a.attisdropped;
-  perform set_config('search_path', described.search_path, true);
-  execute format(
+  -- Written before the application's path is set: so the table's name has its schema.
+  statement := format(
     'select pg_catalog.array_agg(pg_catalog.format(''%%s'', row(%s)) order by k.n)
       from pg_catalog.unnest($1::%s[]) with ordinality as k (id, n) join %s t on t.%I = k.id',
     fields, key_type, described.table_id, described.key_column
-  )
+  );
+  perform set_config('search_path', described.search_path, true);
+  execute statement
   into images
   using ids;
   perform federation.require_as_read(resource, seen);

@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import type { Sessions } from "../database/session.ts";
+import { repeatedly } from "../repeatedly.ts";
 
 /** What a gateway does without a service, by the code of the alert that says so. */
 const WITHOUT = {
@@ -19,7 +20,7 @@ export interface ServiceAlert {
 }
 
 /**
- * Puts an absent service into the list of what an administrator should look at, and takes it out again.
+ * Puts an absent service into the list of what an administrator should look at for as long as it is away, and takes it out again.
  *
  * @param options.subject whose alert it is: another gateway, which may well reach the service, takes it not back
  */
@@ -32,13 +33,11 @@ export function createServiceAlert(options: {
   const { sessions, code, subject, log } = options;
   let said: boolean | undefined;
   let written: boolean | undefined;
-  let running = Promise.resolve();
-  let again: NodeJS.Timeout | undefined;
-  let closed = false;
 
   const write = async (): Promise<void> => {
     const away = said;
-    if (away === written) {
+    // What is open already stays as it was; somebody may have closed it, or have restored a database without it.
+    if (away === written && away !== true) {
       return;
     }
     const [text, values] =
@@ -50,24 +49,14 @@ export function createServiceAlert(options: {
       written = away;
     } catch (error) {
       log.warn({ err: error, code }, "an alert could not be written; it is tried again");
-      if (!closed) {
-        again = setTimeout(next, AGAIN_MS);
-      }
     }
   };
-  const next = (): void => {
-    clearTimeout(again);
-    running = running.then(write);
-  };
+  const writing = repeatedly(AGAIN_MS, write);
   return {
     say: (away) => {
       said = away;
-      next();
+      writing.soon();
     },
-    close: async () => {
-      closed = true;
-      clearTimeout(again);
-      await running;
-    },
+    close: writing.close,
   };
 }

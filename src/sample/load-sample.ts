@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Client } from "pg";
 import { packageRoot } from "../config/package-root.ts";
+import { BEGIN } from "../database/begin.ts";
 
 /**
  * Loads the sample application (schema `app`, no rows) into a migrated database and registers its resources; leaves a database
@@ -18,7 +19,7 @@ export async function loadSampleApp(connectionString: string): Promise<boolean> 
     if (rows[0]?.there === true) {
       return false;
     }
-    await client.query("begin");
+    await client.query(BEGIN);
     for (const file of ["app.sql", "register.sql"]) {
       await client.query(readFileSync(join(packageRoot(), "sample", file), "utf8"));
     }

@@ -9,7 +9,7 @@ const EVERY_MS = 5_000;
 const MISSES = 2;
 
 /** Whether step-ca is away. */
-export interface WatchedStepCa extends Repeated {
+export interface WatchedStepCa extends Pick<Repeated, "close"> {
   readonly away: boolean;
 }
 

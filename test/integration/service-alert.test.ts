@@ -74,3 +74,14 @@ test("an alert that cannot be written is written as soon as it can, as it is by 
   await expect.poll(open, SOON).toEqual([]);
   await alert.close();
 });
+
+test("an alert that somebody closes while the service is away is open again soon after", async () => {
+  const alert = alertOf("one:/var/lib/mosaic");
+  alert.say(true);
+  await expect.poll(open, SOON).toHaveLength(1);
+  await database.pool.query("select federation.resolve_alert('STEP_CA_AWAY', 'one:/var/lib/mosaic')");
+  expect(await open()).toEqual([]);
+  await expect.poll(open, SOON).toEqual(["one:/var/lib/mosaic"]);
+  await alert.close();
+  await database.pool.query("select federation.resolve_alert('STEP_CA_AWAY', 'one:/var/lib/mosaic')");
+});

@@ -42,6 +42,16 @@ afterEach(() =>
   ),
 );
 
+/** How many rows of `memos` the subject of a grant is told of. */
+async function countedFor({ id }: Grant): Promise<{ rows: string }[]> {
+  const { rows } = await reading.query<{ rows: string }>(
+    `select v.item ->> 'rowsOfSubject' as rows from jsonb_array_elements(federation.visible_for_user('olga', $1) -> 'resources') as v (item)
+     where v.item ->> 'resource' = 'memos'`,
+    [id],
+  );
+  return rows;
+}
+
 // The embedded database has one backend: nothing is committed there meanwhile.
 describe.skipIf(inject("template").kind === "pglite")("while a request waits for its table", () => {
   const QUESTIONS: [name: string, ask: () => Promise<unknown>, answer: unknown][] = [
@@ -75,6 +85,22 @@ describe.skipIf(inject("template").kind === "pglite")("while a request waits for
     },
   );
 
+  test("another one, without protection, comes before it in the application's path: how many rows it has is not told", async () => {
+    await database.committed(async (client) => {
+      await client.query(
+        `select federation.revoke_grant('${grant.id}', 'no longer needed'); select federation.unregister_resource('memos');
+         select federation.register_resource(
+           name => 'memos', table_id => 'app.memos', owner => 'owner_id', text_columns => '{title}', identity_settings => '{"search_path": "public, app"}')`,
+      );
+      grant = await activeGrant(client, "olga", { resources: ["memos"], include_personal: true });
+    });
+    const change = `alter table app.memos add column more text;
+      create table public.memos as select n as id, 'ned' as owner_id, 'secret' as title from generate_series(1, 42) n;
+      grant select on public.memos to public`;
+    expect(await askedBefore(database.pool, reading, change, () => countedFor(grant))).toEqual([{ rows: "1" }]);
+    await database.pool.query("drop table public.memos");
+  });
+
   test("a table loses its protection, and its registration goes to another: how many rows it has is not told", async () => {
     await database.committed((client) =>
       client.query(
@@ -87,14 +113,7 @@ describe.skipIf(inject("template").kind === "pglite")("while a request waits for
       reading,
       `select federation.unregister_resource('memos');
        select federation.register_resource(name => 'memos', table_id => 'app.memos_next', owner => 'owner_id')`,
-      async () => {
-        const { rows } = await reading.query<{ rows: string }>(
-          `select v.item ->> 'rowsOfSubject' as rows from jsonb_array_elements(federation.visible_for_user('olga', $1) -> 'resources') as v (item)
-           where v.item ->> 'resource' = 'memos'`,
-          [grant.id],
-        );
-        return rows;
-      },
+      () => countedFor(grant),
     );
     expect(counted).toEqual([{ rows: "0" }]);
   });

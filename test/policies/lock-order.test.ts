@@ -154,6 +154,19 @@ describe.skipIf(inject("template").kind === "pglite")("of transactions that are 
     );
   });
 
+  test("one that prepares a resource anew and one that removes it do not deadlock: both are done", async () => {
+    await together(3, async (other, removing, preparing) => {
+      // Both are kept where they write the row of what is prepared: the removal at first, the other once it has written the functions.
+      await other.query("lock table federation.federation_prepared_resources in share mode");
+      const removal = await waiting(removing, "select federation.unregister_resource($1)", ["notes"]);
+      const preparation = await waiting(preparing, "select federation.prepare_resource($1)", ["notes"]);
+      await other.query("rollback");
+      await preparation.done;
+      await preparing.query("commit");
+      await removal.done;
+    });
+  });
+
   test.each([
     ["its turn", "select federation.lock_registrations()"],
     ["the table", "lock table app.notes in access share mode"],

@@ -1312,14 +1312,14 @@ create function federation.count_as_peer(resource text, most integer)
   returns integer
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 1fe15c3b4e18c3cac335178cc7c638b8a39902e5c5db0088ba9f804e21b9c883; -- owner federation_peer
+  as sha256 9846e8a0721f5c467fd17a0ae268253692672b7edab0023c9cc9b2cb5ffdf8f7; -- owner federation_peer
 comment on function federation.count_as_peer(text,integer) is 'How many rows of a resource a peer sees, counted up to a number.';
 
 create function federation.count_as_user(resource text, most integer)
   returns integer
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 f7070d621a5c43107c19498b692dbc317bdb1a4c7891257f8b5989876cf1eea2; -- owner federation_user
+  as sha256 0857dd511464dafe935bf20318d0b79bf0dbf24b34e8ddd2e91e1ead6b5122e9; -- owner federation_user
 comment on function federation.count_as_user(text,integer) is 'How many rows of a resource a local user sees, counted up to a number.';
 
 create function federation.create_enrollment_token(grant_id uuid)
@@ -1748,7 +1748,7 @@ create function federation.keys_as_peer(resource text, most integer)
   set DateStyle=ISO, MDY
   set TimeZone=UTC
   set search_path=""
-  as sha256 a8cf46707c90a932fd079938a1904d9c889a3c21f08c0aaf1a80e20e80ef1ca0; -- owner federation_peer
+  as sha256 2ddfaa93f0d32c456b0170a40e84fa387841df41b80c88e55cfe70790815e5bc; -- owner federation_peer
 comment on function federation.keys_as_peer(text,integer) is 'The keys of the rows of a resource that a peer sees, up to a number of them, in the order of their bytes.';
 
 create function federation.keys_in_scope(grant_id uuid, scope jsonb, resource text, key_column name, ids text[])
@@ -2043,7 +2043,7 @@ create function federation.prepare_resource(resource text)
   returns text
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 315729f5287a3b1ac20233c0387f2093b5162bd79e9dab4078549145c5454fcf; -- owner federation_owner
+  as sha256 53fc74e9753241bc2c1424dada8c85e962e1116874ee4e3b7d8aad31b2b329de; -- owner federation_owner
 comment on function federation.prepare_resource(text) is 'Writes beforehand how peers read a resource; returns null, or why it cannot. Registration and each start of a gateway do; call it after a change.';
 
 create function federation.prepare_resources(names text[] DEFAULT NULL::text[])
@@ -2186,7 +2186,7 @@ create function federation.read_as_user(resource text, ids text[])
   set DateStyle=ISO, MDY
   set TimeZone=UTC
   set search_path=""
-  as sha256 aabd1397f5fb82ad535425d830d81767037aca31ba0bcd4e7786a7fb344b4187; -- owner federation_user
+  as sha256 c16667608cd561adf054635a0357ceb8d13f7081f26865a348b48a147ca1e2a8; -- owner federation_user
 comment on function federation.read_as_user(text,text[]) is 'Rows that a local user sees, as text of the table''s row type, columns that may not be read null; and which may be read.';
 
 create function federation.read_hits(resource text, keys text[], query text, stage text)
@@ -2196,7 +2196,7 @@ create function federation.read_hits(resource text, keys text[], query text, sta
   set IntervalStyle=postgres
   set TimeZone=UTC
   set search_path=""
-  as sha256 1ac38e877b67abba052f0e89ebb722745f61b658efaf286eef625ba3448a4f58; -- owner federation_owner
+  as sha256 a1968d4398389f254ad213ddf1941ce8be0e14b7b8bd411f3cd5503bf4fddde5; -- owner federation_owner
 comment on function federation.read_hits(text,text[],text,text) is 'Rows by their keys, as JSON, each with its snippet.';
 
 create function federation.read_prepared_bodies(OUT mark text, OUT list text, OUT get text)
@@ -2731,14 +2731,14 @@ create function federation.search_by_likeness(resource text, query text, rank_fr
   set DateStyle=ISO, MDY
   set TimeZone=UTC
   set search_path=""
-  as sha256 88a2061d86c24f5d0939a9a71ed8d2bb3f20a90159048aa46413d91c6f6d60c5; -- owner federation_owner
+  as sha256 5aa82b1e668df2e488959566ef6a0f060a84b53b3f6fa35c497023bce66baf45; -- owner federation_owner
 comment on function federation.search_by_likeness(text,text,double precision,text,integer) is 'Keys of visible rows of a resource with words like those asked for, for queries that were mistyped, best first. Raises MF013.';
 
 create function federation.search_by_vector(resource text, vector double precision[], row_limit integer)
   returns TABLE(row_key text, distance double precision)
   language plpgsql stable rows 1000
   set search_path=""
-  as sha256 2cadccac6ecf5b11ca37f96bd44c637f91ecf626db9159941518c2232d3ee54f; -- owner federation_owner
+  as sha256 e81c6dcd6dd6e3ea94ee87a58a552554deb9e3d3ee5a81943d5e4c4461e761fc; -- owner federation_owner
 comment on function federation.search_by_vector(text,double precision[],integer) is 'Keys of the visible rows of a resource whose embeddings are nearest by cosine distance; none where its embeddings have other dimensions. Raises MF013.';
 
 create function federation.search_by_words(resource text, stage text, query text, rank_from double precision, tied_after text, row_limit integer)
@@ -2747,7 +2747,7 @@ create function federation.search_by_words(resource text, stage text, query text
   set DateStyle=ISO, MDY
   set TimeZone=UTC
   set search_path=""
-  as sha256 df21937d47df6ab433b1552172016e5ff7c8fadb6f8ca199b918c11868dbd895; -- owner federation_owner
+  as sha256 73e4ec72bb2875d181abb3b0eb0c46a3dc1c57b1298ed507ddec1750cd50b7b0; -- owner federation_owner
 comment on function federation.search_by_words(text,text,text,double precision,text,integer) is 'Keys of visible rows of a resource that hold the words asked for, best first. Raises MF013.';
 
 create function federation.search_candidates(resource text, query tsquery, rank_from double precision, tied_after text, row_limit integer)
@@ -3167,6 +3167,13 @@ create function federation.undelivered_alerts()
   as sha256 d842a10beb275939206a524fdaafb03eb04f6ddc45d5293b8b35e72e60a7558b; -- owner federation_owner
 comment on function federation.undelivered_alerts() is 'What the webhook has not been told, the oldest first.';
 
+create function federation.unprepare_resource(resource text)
+  returns void
+  language sql volatile security definer
+  set search_path=""
+  as sha256 d91c5900cd8cc9f6aef6801c392039eef90cf52ceb0f3fe582c4f5f2f339cb96; -- owner federation_owner
+comment on function federation.unprepare_resource(text) is 'Drops what was written beforehand for a resource; peers read it by the functions for all. federation.prepare_resource writes it again.';
+
 create function federation.unprepared_resources()
   returns SETOF text
   language sql stable security definer rows 1000
@@ -3178,7 +3185,7 @@ create function federation.unregister_resource(name text)
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 db85e5409005ef1b8d7f604b2f8c5e66a5fb6614a5fe015931e8cc8fca22238a; -- owner federation_owner
+  as sha256 d0a3296320267d1f65903bf6df7593d7b3f25ca9d0b1bf7742c50ffcf7cc626e; -- owner federation_owner
 comment on function federation.unregister_resource(text) is 'Drops a registration and leaves the table as it was found. Raises MF011, and MF031 while a live grant names the resource.';
 
 create function federation.update_grant(grant_id uuid, scope jsonb)

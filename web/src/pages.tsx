@@ -35,9 +35,12 @@ export function Pages(): ReactElement {
         <Grants />
       </Route>
       <Route path="/grants/new">{isAdministrator ? <NewGrant /> : <Nothing />}</Route>
-      <Route path="/grants/:id">{({ id }) => <GrantPage id={id} />}</Route>
-      <Route path="/grants/:id/scope">{({ id }) => (isAdministrator ? <ScopePage id={id} /> : <Nothing />)}</Route>
-      <Route path="/grants/:id/explain">{({ id }) => <ExplainPage id={id} />}</Route>
+      {/* Each grant's page is one of its own: nothing that was said of one, a URL least of all, stands on another's. */}
+      <Route path="/grants/:id">{({ id }) => <GrantPage key={id} id={id} />}</Route>
+      <Route path="/grants/:id/scope">
+        {({ id }) => (isAdministrator ? <ScopePage key={id} id={id} /> : <Nothing />)}
+      </Route>
+      <Route path="/grants/:id/explain">{({ id }) => <ExplainPage key={id} id={id} />}</Route>
       <Route path="/peers">
         <Peers />
       </Route>

@@ -24,6 +24,8 @@ export function Ask(props: AskProps): ReactElement {
       className="overlay"
       isOpen
       isDismissable={!busy}
+      // What is under way would answer the dialog that is opened next.
+      isKeyboardDismissDisabled={busy}
       onOpenChange={(open) => {
         if (!open) {
           onAnswer(false);
