@@ -51,20 +51,24 @@ describe("the log in the pages", () => {
     });
   });
 
-  test("is narrowed to one subject by an administrator; a user who names another sees their own", async () => {
+  test("is narrowed to one subject by an administrator; a user who names another sees their own, and no row that speaks of two", async () => {
     await database.transaction(async (client) => {
-      const { ada, olga, olgas, mias } = world;
+      const { ada, olga, mia, olgas, mias } = world;
       await appendAt(
         client,
-        [olgas, mias, olgas].map(({ id, subject }, row_count) => ({
-          ...{ at: new Date().toISOString(), grant_id: id, subject_user_id: subject, row_count },
-        })),
+        [
+          { grant_id: olgas.id, subject_user_id: "olga" },
+          { grant_id: mias.id, subject_user_id: "mia" },
+          { grant_id: olgas.id, subject_user_id: "olga" },
+          { grant_id: olgas.id, subject_user_id: "mia" },
+        ].map((who, row_count) => ({ at: new Date().toISOString(), ...who, row_count })),
         "requests-5",
       );
       expect(await numbers(client, ada, ", subject => 'olga'")).toEqual([2, 0]);
-      expect(await numbers(client, ada, ", subject => 'mia'")).toEqual([1]);
+      expect(await numbers(client, ada, ", subject => 'mia'")).toEqual([3, 1]);
       expect(await numbers(client, ada, ", subject => 'nobody'")).toEqual([]);
       expect(await numbers(client, olga, ", subject => 'mia'")).toEqual([2, 0]);
+      expect(await numbers(client, mia, ", subject => 'olga'")).toEqual([1]);
     });
   });
 });

@@ -1,9 +1,11 @@
 import type { PoolClient } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Explanation } from "../../src/explain/explanation.ts";
 import { openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
 import { appendAt } from "../harness/audit.ts";
 import { createGrant } from "./actors.ts";
+import { explain } from "./explain.ts";
 import { admin, set } from "./grants.ts";
 import { asked, openPagesWorld, SCOPE } from "./pages.ts";
 import type { PagesWorld, Session } from "./pages.ts";
@@ -271,6 +273,20 @@ describe("what is shown", () => {
       expect(only(others.filter(({ user }) => user === "olga"))).toMatchObject(unasked);
       await client.query("update federation.federation_gateways set seen_at = now() - interval '30 seconds'");
       expect(await asked(client, mia, "peers()")).toEqual([expect.objectContaining({ id, ...unasked })]);
+    });
+  });
+
+  test("of a row that the subject does not see is neither whether it is there nor a policy, though the rights of a login would show both", async () => {
+    await database.transaction(async (client) => {
+      const { ada, olgas } = world;
+      const { rows } = await client.query<{ id: string }>("select id from app.tasks where owner_id = 'mia'");
+      const { id } = only(rows);
+      await client.query("alter table app.tasks owner to postgres");
+      const [byLogin] = (await explain(client, olgas.id, "tasks", { id }, "postgres")).rows;
+      expect(byLogin).toMatchObject({ decidedBy: "native", exists: true });
+      expect(byLogin?.policies.length).toBeGreaterThan(0);
+      const inPages = await asked<Explanation>(client, ada, "explain($1, 'tasks', $2)", [olgas.id, id]);
+      expect(only(inPages.rows)).toMatchObject({ id, decidedBy: "native", exists: null, policies: [] });
     });
   });
 });
