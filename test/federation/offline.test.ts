@@ -6,6 +6,7 @@ import type { FaultProxy } from "../harness/fault-proxy.ts";
 import { enrollGrant, homeQuery, openTestGateway } from "../harness/gateway.ts";
 import type { HomeAnswer, TestGateway } from "../harness/gateway.ts";
 import { runMosaic } from "../harness/mosaic.ts";
+import { addAdministrator, ask as askPages, signInByToken } from "../harness/pages.ts";
 
 const SCOPE = { resources: ["tasks"], include_teams: ["platform"], include_personal: true };
 const SOURCE = "federated:work.localhost";
@@ -137,7 +138,7 @@ describe("a peer that does not answer", () => {
     expect(malformed.status).toBe(400);
   });
 
-  test("shows in status, in the home API and in the metrics, with since when", async () => {
+  test("shows in status, in the pages, in the home API and in the metrics, with since when", async () => {
     await ask("eight", SOURCE);
     await proxy.set({ kind: "half-open" });
     for (let n = 0; n < FAILURES; n += 1) {
@@ -167,6 +168,12 @@ describe("a peer that does not answer", () => {
     ]);
     const { stdout } = await runMosaic(["federation", "status", "--dir", home.directory]);
     expect(stdout).toMatch(/work\.localhost +degraded +open .* PEER_TIMEOUT/);
+
+    const pages = await askPages(
+      await signInByToken(home, await addAdministrator(home, "hera")),
+      "{ peers { host state circuit lastFailureCode offlineSince lastSuccessAt lastFailureAt } }",
+    );
+    expect(pages.data).toEqual({ peers: [{ host: "work.localhost", state: "degraded", ...said }] });
 
     const own = await homeQuery(
       home,

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HOME, WORK } from "../../src/demo/world.ts";
+import { appendAt } from "../harness/audit.ts";
 import { createGrant, enrollGrant, openTestGateway } from "../harness/gateway.ts";
 import type { TestGateway, TestGrant } from "../harness/gateway.ts";
 import { addAdministrator, ask, doneBy, signInByToken, userToken } from "../harness/pages.ts";
@@ -100,6 +101,37 @@ describe("an administrator", () => {
     expect((await ada.get("/pages/audit/export?format=csv")).text).toMatch(/^id,at,verb,outcome,code,/);
     expect(await ada.get("/pages/audit/export?colour=red")).toMatchObject({ status: 400, code: "BAD_REQUEST" });
     expect(await doneBy(work, "ada")).toContainEqual({ verb: "audit.exported", outcome: "served", code: "OK" });
+  });
+
+  test("exports what is in the archive where that is asked for, and the rows of one subject; a user gets their own by the same filters", async () => {
+    const { pool } = work;
+    await pool.query("select * from federation.roll_audit()");
+    const old = { at: "2020-01-01T00:00:00Z", verb: "list" };
+    await appendAt(
+      pool,
+      [
+        { ...old, grant_id: alices.grantId, subject_user_id: "alice", row_count: 41 },
+        { ...old, grant_id: bobs.grantId, subject_user_id: "bob", row_count: 42 },
+      ],
+      "requests-0",
+    );
+    await pool.query("select * from federation.roll_audit()");
+    const exported = async (from: Browser, filters: string): Promise<number[]> =>
+      (await from.get(`/pages/audit/export?until=2021-01-01T00:00:00Z${filters}`)).text
+        .split("\n")
+        .filter((line) => line !== "")
+        .map((line) => (JSON.parse(line) as { rowCount: number }).rowCount);
+    expect(await exported(ada, "")).toEqual([]);
+    expect(await exported(ada, "&archived=false")).toEqual([]);
+    expect(await exported(ada, "&archived=true")).toEqual([42, 41]);
+    expect(await exported(ada, "&archived=true&subject=bob")).toEqual([42]);
+    expect(await exported(alice, "&archived=true")).toEqual([41]);
+    expect(await exported(alice, "&archived=true&subject=bob")).toEqual([41]);
+    const { data } = await ask(
+      ada,
+      '{ audit(until: "2021-01-01T00:00:00Z", archived: true, subject: "alice") { rows { subject rowCount } } }',
+    );
+    expect(data).toEqual({ audit: { rows: [{ subject: "alice", rowCount: 41 }] } });
   });
 
   test("sees how the gateway does", async () => {
