@@ -2,7 +2,9 @@
 // an OpenTelemetry Collector, on loopback.
 // With a Docker engine they are containers of docker-compose.yml; without one they are processes on Debian's programs.
 //
-//   node scripts/services.ts up|down|status|prepare [--json]
+//   node scripts/services.ts up|down|status|build|prepare [--json]
+//
+// "build" makes the programs that "up" needs without Docker, and starts nothing.
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -54,6 +56,9 @@ switch (verb) {
   case "down":
     process.exitCode = await alone(() => down(layout, progress));
     break;
+  case "build":
+    process.exitCode = await alone(() => build(layout, progress));
+    break;
   case "prepare":
     process.exitCode = await alone(async () => {
       prepareContainers(layout, (await prepare(layout)).files, process.env["MOSAIC_HOST"]);
@@ -68,7 +73,7 @@ switch (verb) {
     break;
   }
   default:
-    console.error("usage: node scripts/services.ts up|down|status|prepare [--json]");
+    console.error("usage: node scripts/services.ts up|down|status|build|prepare [--json]");
     process.exitCode = 64;
 }
 
@@ -134,19 +139,7 @@ async function upNative(
 ): Promise<void> {
   const running = await statusOf(layout);
   const missing = (service: string): boolean => !running.some((line) => line.service === service && line.healthy);
-  // Debian waits for the network most of its time, the builds take the processors.
-  const [debian, [stepCa, collector]] = await Promise.all([
-    obtainDebian(layout, progress),
-    (async () =>
-      [
-        await obtain(progress, hasStepCa(layout), "step-ca by go install (one to three minutes, once)", () =>
-          buildStepCa(layout),
-        ),
-        await obtain(progress, hasCollector(layout), "OpenTelemetry Collector by go build (two minutes, once)", () =>
-          buildCollector(layout),
-        ),
-      ] as const)(),
-  ]);
+  const { debian, stepCa, collector } = await obtainPrograms(layout, progress);
   for (const [service, obtained, start] of [
     ["postgres", debian, () => startPostgres(layout, passwords)],
     ["valkey", debian, () => startValkey(layout, passwords)],
@@ -163,6 +156,39 @@ async function upNative(
       });
     }
   }
+}
+
+/** Which programs are there now; what could not be had is among the faults. */
+async function obtainPrograms(
+  layout: Layout,
+  progress: Progress,
+): Promise<{ debian: boolean; stepCa: boolean; collector: boolean }> {
+  // Debian waits for the network most of its time, the builds take the processors.
+  const [debian, [stepCa, collector]] = await Promise.all([
+    obtainDebian(layout, progress),
+    (async () =>
+      [
+        await obtain(progress, hasStepCa(layout), "step-ca by go install (one to three minutes, once)", () =>
+          buildStepCa(layout),
+        ),
+        await obtain(progress, hasCollector(layout), "OpenTelemetry Collector by go build (two minutes, once)", () =>
+          buildCollector(layout),
+        ),
+      ] as const)(),
+  ]);
+  return { debian, stepCa, collector };
+}
+
+async function build(layout: Layout, progress: Progress): Promise<number> {
+  if (await hasDocker()) {
+    progress.say("A Docker engine answers: its images are fetched as the services start.");
+    return 0;
+  }
+  await obtainPrograms(layout, progress);
+  for (const { what, why } of progress.faults) {
+    progress.say(`  ${what}: ${why}`);
+  }
+  return progress.faults.length === 0 ? 0 : 1;
 }
 
 async function obtainDebian(layout: Layout, progress: Progress): Promise<boolean> {

@@ -43,7 +43,7 @@ export async function buildCollector(layout: Layout): Promise<void> {
       ...["build", "-C", join(packageRoot(), "services", "otel-collector"), "-mod=readonly", "-trimpath"],
       ...["-ldflags", `-s -w -X main.version=${VERSIONS.otelCollector}`, "-o", built, "."],
     ],
-    { env: { CGO_ENABLED: "0" }, log: join(layout.log, "go-build.log"), timeoutSeconds: 1_200 },
+    { env: { CGO_ENABLED: "0" }, log: join(layout.log, "go-build.log"), timeoutSeconds: 2_400 },
   );
   copyFileSync(built, builtFile(layout));
 }

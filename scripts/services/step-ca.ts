@@ -35,7 +35,7 @@ export async function buildStepCa(layout: Layout): Promise<void> {
       ...["install", "-tags", TAGS.join(","), "-ldflags", `-s -w -X main.Version=${VERSIONS.stepCa}`],
       `github.com/smallstep/certificates/cmd/step-ca@v${VERSIONS.stepCa}`,
     ],
-    { env: { GOBIN: layout.bin, CGO_ENABLED: "0" }, log: join(layout.log, "go-install.log"), timeoutSeconds: 1_200 },
+    { env: { GOBIN: layout.bin, CGO_ENABLED: "0" }, log: join(layout.log, "go-install.log"), timeoutSeconds: 2_400 },
   );
   copyFileSync(join(layout.bin, "step-ca"), builtFile(layout));
 }
