@@ -3,7 +3,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HOME, WORK } from "../../src/demo/world.ts";
 import { asAdministrator, goTo, hasChromium, settled, startChromium } from "../harness/chromium.ts";
-import { enrollGrant, openTestGateway } from "../harness/gateway.ts";
+import { createGrant, enrollGrant, openTestGateway } from "../harness/gateway.ts";
 import type { TestGateway, TestGrant } from "../harness/gateway.ts";
 
 // What is beside the main way of a page: to copy, to change one's mind, and the choices that most people leave as they are.
@@ -53,6 +53,42 @@ describe.skipIf(!hasChromium())("an administrator", () => {
     await page.evaluate("navigator.clipboard.writeText = () => Promise.reject(new Error('not allowed'))");
     await page.getByRole("button", { name: "Copy the URL" }).click();
     await page.getByText("mark it and copy it by hand").waitFor();
+  });
+
+  test("goes from one grant to another, where no URL of the first is shown", async () => {
+    const other = await createGrant(work, "bob", { resources: ["tasks"] });
+    const open = async (id: string): Promise<void> => {
+      await page.locator(`a[href$="/grants/${id}"]`).first().click();
+      await page.getByRole("button", { name: "New one-time URL…" }).waitFor();
+    };
+    await goTo(page, work, "/grants");
+    await open(other.grantId);
+    await page.getByRole("link", { name: "Grants", exact: true }).first().click();
+    await open(grant.grantId);
+    await page.getByRole("button", { name: "New one-time URL…" }).click();
+    await page.getByRole("button", { name: "Make it" }).click();
+    await page.getByTestId("enrollment-url").waitFor();
+    await page.evaluate("history.go(-2)");
+    await page.waitForURL(`**/grants/${other.grantId}`);
+    await settled(page);
+    expect(await page.getByTestId("enrollment-url").count()).toBe(0);
+  });
+
+  test("cannot leave a question by Escape while its answer is under way", async () => {
+    await page.route("**/pages/graphql", async (route) => {
+      if (route.request().postData()?.includes("CreateEnrollmentUrl") === true) {
+        await sleep(1_500);
+      }
+      await route.continue();
+    });
+    await goTo(page, work, `/grants/${grant.grantId}`);
+    await page.getByRole("button", { name: "New one-time URL…" }).click();
+    await page.getByRole("button", { name: "Make it" }).click();
+    await page.keyboard.press("Escape");
+    expect(await dialog().count()).toBe(1);
+    await page.getByTestId("enrollment-url").waitFor();
+    expect(await dialog().count()).toBe(0);
+    await page.unrouteAll({ behavior: "wait" });
   });
 
   test("copies the token of another administrator", async () => {
@@ -219,7 +255,7 @@ describe.skipIf(!hasChromium())("an administrator", () => {
     await page.getByRole("button", { name: /Rows to show/ }).click();
     await page.getByRole("option", { name: "20" }).click();
     await page.getByRole("button", { name: "Look again" }).click();
-    await expect.poll(count).toBe("1");
+    await expect.poll(count, { timeout: 10_000 }).toBe("1");
     const samples = await page.getByRole("region", { name: "tasks, for example" }).innerText();
     expect(samples).not.toContain("failover");
   });
