@@ -122,14 +122,16 @@ export async function expectAccessible(page: Page): Promise<void> {
   expect(await overflowOf(page), "pixels beyond the window's edge").toBeLessThanOrEqual(0);
 }
 
-/** What is shown fits a window as narrow as a telephone, too, without axe, which takes seconds. */
-export async function expectFitsNarrow(page: Page): Promise<void> {
-  const wide = page.viewportSize();
-  await page.setViewportSize({ width: NARROW_PX, height: 800 });
-  await expect.poll(() => overflowOf(page), { timeout: 5_000 }).toBeLessThanOrEqual(0);
-  if (wide !== null) {
-    await page.setViewportSize(wide);
+/** What is shown fits a window as wide as it is and one as narrow as a telephone; without axe, which takes seconds. */
+export async function expectFits(page: Page): Promise<void> {
+  const usual = page.viewportSize() ?? { width: NARROW_PX, height: 800 };
+  for (const width of [usual.width, NARROW_PX]) {
+    await page.setViewportSize({ ...usual, width });
+    await expect
+      .poll(() => overflowOf(page), { message: `pixels beyond the edge of ${width}`, timeout: 5_000 })
+      .toBeLessThanOrEqual(0);
   }
+  await page.setViewportSize(usual);
 }
 
 function overflowOf(page: Page): Promise<number> {

@@ -6,7 +6,7 @@ import { HOME, WORK, task } from "../../src/demo/world.ts";
 import {
   asAdministrator,
   expectAccessible,
-  expectFitsNarrow,
+  expectFits,
   goTo,
   hasChromium,
   picture,
@@ -65,7 +65,7 @@ describe.skipIf(!hasChromium())("an administrator", () => {
     const shown = page.getByTestId("enrollment-url");
     await shown.waitFor();
     await expectAccessible(page);
-    await expectFitsNarrow(page);
+    await expectFits(page);
     await picture(page, "new-grant-made");
     const url = (await shown.innerText()).trim();
     expect(url).toMatch(/^https:\/\/127\.0\.0\.1:\d+\/.+#/);
@@ -240,7 +240,7 @@ describe.skipIf(!hasChromium())("an administrator", () => {
     await page.getByRole("status").getByText("not intact").waitFor();
     await page.getByRole("table", { name: "Chains" }).getByText("changed").waitFor();
     await expectAccessible(page);
-    await expectFitsNarrow(page);
+    await expectFits(page);
     await picture(page, "audit-not-intact");
     await work.pool.query("alter table federation.federation_audit_log disable trigger user");
     await work.pool.query(

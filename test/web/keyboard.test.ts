@@ -1,5 +1,5 @@
 import type { Browser, Locator, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { openSigner } from "../../src/demo/actors.ts";
 import { WORK } from "../../src/demo/world.ts";
 import { hasChromium, openWindow, settled, startChromium } from "../harness/chromium.ts";
@@ -17,8 +17,11 @@ describe.skipIf(!hasChromium())("by the keyboard alone", () => {
 
   beforeAll(async () => {
     [work, browser] = await Promise.all([openTestGateway("work.localhost", WORK), startChromium()]);
-    ({ page } = await openWindow(browser, work));
   }, 180_000);
+  beforeEach(async () => {
+    ({ page } = await openWindow(browser, work));
+  });
+  afterEach(() => page.context().close());
   afterAll(async () => {
     await browser.close();
     await work.stop();

@@ -6,7 +6,7 @@ import {
   NARROW_PX,
   asAdministrator,
   expectAccessible,
-  expectFitsNarrow,
+  expectFits,
   goTo,
   hasChromium,
   openWindow,
@@ -209,7 +209,7 @@ describe.skipIf(!hasChromium())("each page", () => {
         });
       }
       await expectAccessible(page);
-      await expectFitsNarrow(page);
+      await expectFits(page);
       await picture(page, "peers");
       expect(faults).toEqual([]);
       await page.context().close();
@@ -273,13 +273,13 @@ describe.skipIf(!hasChromium())("each page", () => {
       await goTo(page, work, `/grants/${grant.grantId}`);
       expect(await page.getByRole("heading", { level: 1 }).innerText()).toBe("Sign in");
       await expectAccessible(page);
-      await expectFitsNarrow(page);
+      await expectFits(page);
       await picture(page, "sign-in");
       await page.getByLabel("Token").fill("mosaic_admin_of_nobody");
       await page.keyboard.press("Enter");
       expect(await page.getByRole("alert").innerText()).toContain("UNAUTHENTICATED");
       await expectAccessible(page);
-      await expectFitsNarrow(page);
+      await expectFits(page);
       expect(faults).toEqual([]);
       await page.context().close();
     }

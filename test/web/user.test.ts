@@ -8,7 +8,7 @@ import {
   asAdministrator,
   asUser,
   expectAccessible,
-  expectFitsNarrow,
+  expectFits,
   goTo,
   hasChromium,
   openWindow,
@@ -69,7 +69,7 @@ describe.skipIf(!hasChromium())("a user who is no administrator", () => {
       "Audit",
     ]);
     await expectAccessible(page);
-    await expectFitsNarrow(page);
+    await expectFits(page);
     await picture(page, "overview-user");
     await goTo(page, work, "/grants");
     const table = page.getByRole("table", { name: "Grants" });
@@ -77,13 +77,13 @@ describe.skipIf(!hasChromium())("a user who is no administrator", () => {
     expect(await table.getByRole("row").count()).toBe(2);
     expect(await table.innerText()).not.toContain("bob");
     await expectAccessible(page);
-    await expectFitsNarrow(page);
+    await expectFits(page);
     await goTo(page, work, `/grants/${ofAlice.grantId}`);
     await page.getByRole("region", { name: "State" }).waitFor();
     expect(await page.getByRole("button", { name: /Suspend|one-time URL/ }).count()).toBe(0);
     expect(await page.getByRole("link", { name: "Edit the scope" }).count()).toBe(0);
     await expectAccessible(page);
-    await expectFitsNarrow(page);
+    await expectFits(page);
     await goTo(page, work, `/grants/${ofBob.grantId}`);
     await page.getByText("There is no such grant, or it does not speak for you.").waitFor();
     for (const path of [
@@ -104,7 +104,7 @@ describe.skipIf(!hasChromium())("a user who is no administrator", () => {
     await page.getByRole("button", { name: "Look", exact: true }).click();
     await page.getByRole("region", { name: "tasks, for example" }).getByText("dentist").waitFor();
     await expectAccessible(page);
-    await expectFitsNarrow(page);
+    await expectFits(page);
     await page.getByRole("tab", { name: "Why a row comes or does not" }).click();
     await page.getByRole("radio", { name: "the one with this key" }).check({ force: true });
     await page.getByLabel("Key of the row").fill(task(3));
@@ -113,7 +113,7 @@ describe.skipIf(!hasChromium())("a user who is no administrator", () => {
     await row.waitFor();
     expect(await row.getByRole("cell").nth(2).innerText()).toBe("team");
     await expectAccessible(page);
-    await expectFitsNarrow(page);
+    await expectFits(page);
   });
 
   test("sees their own trail, and takes nothing but that along", async () => {
@@ -124,7 +124,7 @@ describe.skipIf(!hasChromium())("a user who is no administrator", () => {
     expect(await table.innerText()).not.toContain("for bob");
     expect(await page.getByRole("button", { name: /Verify/ }).count()).toBe(0);
     await expectAccessible(page);
-    await expectFitsNarrow(page);
+    await expectFits(page);
     const [download] = await Promise.all([
       page.waitForEvent("download"),
       page.getByRole("link", { name: "Export CSV" }).click(),
@@ -156,7 +156,7 @@ describe.skipIf(!hasChromium())("a user who is no administrator", () => {
     expect(await cards.count()).toBe(1);
     expect(await cards.innerText()).toContain(ofBob.enrolled.serial);
     await expectAccessible(there);
-    await expectFitsNarrow(there);
+    await expectFits(there);
     await cards.getByRole("button", { name: "Renew the certificate" }).click();
     await cards.getByText("It has another certificate.").waitFor();
     await expect.poll(() => cards.innerText()).not.toContain(ofBob.enrolled.serial);
