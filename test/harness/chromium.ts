@@ -2,13 +2,16 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { AxeBuilder } from "@axe-core/playwright";
 import { chromium } from "playwright-core";
-import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import type { Browser, BrowserContextOptions, Locator, Page } from "playwright-core";
 import { expect } from "vitest";
 import { createToken } from "../../src/demo/actors.ts";
 import type { TestGateway } from "./gateway.ts";
 
 /** Debian's package; Debian and Ubuntu both name it so. */
 const EXECUTABLE = process.env["MOSAIC_CHROMIUM"] ?? "/usr/bin/chromium";
+
+/** The narrowest window that the pages fit. */
+export const NARROW_PX = 360;
 
 /** Pixels after which a long list only goes on. */
 const HIGHEST_PICTURE = 1_400;
@@ -116,10 +119,32 @@ export async function expectAccessible(page: Page): Promise<void> {
       .filter(({ impact }) => impact === "serious" || impact === "critical")
       .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`),
   ).toEqual([]);
-  const overflow = await page.evaluate<number>(
-    "document.documentElement.scrollWidth - document.documentElement.clientWidth",
-  );
-  expect(overflow, "pixels beyond the window's edge").toBeLessThanOrEqual(0);
+  expect(await overflowOf(page), "pixels beyond the window's edge").toBeLessThanOrEqual(0);
+}
+
+/** What is shown fits a window as wide as it is and one as narrow as a telephone; without axe, which takes seconds. */
+export async function expectFits(page: Page): Promise<void> {
+  const usual = page.viewportSize() ?? { width: NARROW_PX, height: 800 };
+  for (const width of [usual.width, NARROW_PX]) {
+    await page.setViewportSize({ ...usual, width });
+    await expect
+      .poll(() => overflowOf(page), { message: `pixels beyond the edge of ${width}`, timeout: 5_000 })
+      .toBeLessThanOrEqual(0);
+  }
+  await page.setViewportSize(usual);
+}
+
+function overflowOf(page: Page): Promise<number> {
+  return page.evaluate<number>("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+}
+
+/** Names and values of what is shown as a list of them. */
+export async function shownFacts(place: Locator): Promise<Record<string, string>> {
+  const [names, values] = await Promise.all([
+    place.getByRole("term").allInnerTexts(),
+    place.getByRole("definition").allInnerTexts(),
+  ]);
+  return Object.fromEntries(names.map((name, index) => [name, values[index] ?? ""]));
 }
 
 /** Writes a picture for docs/pages, where pictures are asked for: a usual run leaves the tree as it is. */

@@ -6,6 +6,7 @@ import { HOME, WORK, task } from "../../src/demo/world.ts";
 import {
   asAdministrator,
   expectAccessible,
+  expectFits,
   goTo,
   hasChromium,
   picture,
@@ -64,6 +65,7 @@ describe.skipIf(!hasChromium())("an administrator", () => {
     const shown = page.getByTestId("enrollment-url");
     await shown.waitFor();
     await expectAccessible(page);
+    await expectFits(page);
     await picture(page, "new-grant-made");
     const url = (await shown.innerText()).trim();
     expect(url).toMatch(/^https:\/\/127\.0\.0\.1:\d+\/.+#/);
@@ -147,6 +149,24 @@ describe.skipIf(!hasChromium())("an administrator", () => {
       await expect.poll(() => row.getByRole("cell").first().innerText(), { timeout: 10_000 }).toBe(id);
       expect(await row.getByRole("cell").nth(2).innerText(), id).toBe(decidedBy);
     }
+    await page.getByLabel("Key of the row").fill(task(1));
+    await page.getByRole("button", { name: "Explain" }).click();
+    const explained = page.getByRole("table", { name: "Rows, explained" }).getByRole("row");
+    const servedRow = explained.filter({ hasText: task(1) });
+    await servedRow.waitFor();
+    const headers = await explained.first().getByRole("columnheader").allInnerTexts();
+    const cells = await servedRow.getByRole("cell").allInnerTexts();
+    expect(Object.fromEntries(headers.map((header, index) => [header, cells[index]]))).toMatchObject({
+      Served: "yes",
+      "Subject sees it": "✓ yes",
+      "Team in scope": "✓ yes",
+      "Personal in scope": expect.stringContaining("does not apply") as string,
+      "In the first answer": "✓ yes",
+    });
+    expect(await servedRow.getByRole("listitem").allInnerTexts()).toEqual([
+      "✓ yes tasks_read permissive",
+      "✓ yes tasks_scope restrictive",
+    ]);
     await page.getByRole("radio", { name: "those of a filter" }).check({ force: true });
     await page.getByRole("textbox", { name: "Filter" }).fill('{"nothing": {"eq": 1}}');
     await page.getByRole("button", { name: "Explain" }).click();
@@ -190,6 +210,19 @@ describe.skipIf(!hasChromium())("an administrator", () => {
       expect(text).toContain("RESOURCE_DENIED");
       expect(text).not.toContain("GRANT_SUSPENDED");
     }
+    await page.getByLabel("Code").fill("");
+    await page.getByRole("button", { name: /Outcome/ }).click();
+    await page.getByRole("option", { name: "any" }).click();
+    await page.getByLabel("Verb").fill("grant.changed");
+    const resumed = table.getByRole("row").filter({ hasText: "ada" }).first();
+    const details = resumed.getByRole("group").filter({ hasText: "before and after" });
+    await details.waitFor();
+    expect(await details.locator("pre").isVisible()).toBe(false);
+    await details.getByText("before and after").click();
+    expect(JSON.parse(await details.locator("pre").innerText())).toMatchObject({
+      before: { status: "suspended" },
+      after: { status: "active" },
+    });
     await page.getByLabel("Until").fill("2020-01-01T00:00");
     await page.getByText("There is no row like this.").waitFor();
   });
@@ -207,6 +240,7 @@ describe.skipIf(!hasChromium())("an administrator", () => {
     await page.getByRole("status").getByText("not intact").waitFor();
     await page.getByRole("table", { name: "Chains" }).getByText("changed").waitFor();
     await expectAccessible(page);
+    await expectFits(page);
     await picture(page, "audit-not-intact");
     await work.pool.query("alter table federation.federation_audit_log disable trigger user");
     await work.pool.query(

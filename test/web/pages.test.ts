@@ -1,19 +1,26 @@
 import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { HOME, WORK, task } from "../../src/demo/world.ts";
+import { appendAt } from "../harness/audit.ts";
 import {
+  NARROW_PX,
   asAdministrator,
   expectAccessible,
+  expectFits,
   goTo,
   hasChromium,
   openWindow,
   picture,
   settled,
+  shownFacts,
   startChromium,
 } from "../harness/chromium.ts";
 import type { Window } from "../harness/chromium.ts";
-import { createGrant, enrollGrant, homeQuery, openTestGateway } from "../harness/gateway.ts";
+import { auditRows, createGrant, enrollGrant, homeQuery, openTestGateway } from "../harness/gateway.ts";
 import type { TestGateway, TestGrant } from "../harness/gateway.ts";
+
+/** A time as the pages show it. */
+const shownTime = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "medium", timeZone: "UTC" });
 
 const LONG = `${"a-department-of-".repeat(7)}an-organisation.example`;
 
@@ -24,6 +31,7 @@ describe.skipIf(!hasChromium())("each page", () => {
   let work: TestGateway;
   let home: TestGateway;
   let grant: TestGrant;
+  let grantOfBob: TestGrant;
   let browser: Browser;
 
   beforeAll(async () => {
@@ -36,7 +44,7 @@ describe.skipIf(!hasChromium())("each page", () => {
       resources: ["tasks", "credentials"],
       include_teams: ["platform"],
     });
-    await enrollGrant(work, home, "bob", "bob-at-home", { resources: ["tasks"], include_personal: true });
+    grantOfBob = await enrollGrant(work, home, "bob", "bob-at-home", { resources: ["tasks"], include_personal: true });
     await work.pool.query("select * from federation.create_grant('carol', $1, $2)", [
       LONG,
       JSON.stringify({ resources: ["notes"], include_teams: "*" }),
@@ -144,7 +152,7 @@ describe.skipIf(!hasChromium())("each page", () => {
   for (const [colorScheme, width] of [
     ["light", 1_280],
     ["dark", 1_280],
-    ["light", 360],
+    ["light", NARROW_PX],
   ] as const) {
     describe(`in ${colorScheme}, ${width} pixels wide`, () => {
       let opened: Window;
@@ -169,17 +177,94 @@ describe.skipIf(!hasChromium())("each page", () => {
   }
 
   test("peers is there with the circuit, the last success and the certificate of each", async () => {
+    // A gateway writes down every few seconds how its peers do.
+    const succeeded = await vi.waitFor(
+      async () => {
+        const { rows } = await home.pool.query<{ user: string; at: Date }>(
+          `select p.owner_user_id as user, h.last_success_at as at
+           from federation.list_peers() p join federation.peer_health() h on h.peer_id = p.id
+           where h.last_success_at is not null`,
+        );
+        expect(rows).toHaveLength(2);
+        return rows;
+      },
+      { timeout: 20_000, interval: 200 },
+    );
     for (const colorScheme of ["dark", "light"] as const) {
       const { page, faults } = await asAdministrator(browser, home, `Hal-${colorScheme}`, { colorScheme });
       await goTo(page, home, "/peers");
-      const card = page.getByRole("region", { name: "work.localhost" }).first();
-      await card.waitFor();
-      expect(await card.innerText()).toMatch(/alice-at-home|bob-at-home/);
+      for (const [user, { enrolled }] of [
+        ["alice-at-home", grant],
+        ["bob-at-home", grantOfBob],
+      ] as const) {
+        const facts = await shownFacts(page.getByRole("region", { name: "work.localhost" }).filter({ hasText: user }));
+        const success = succeeded.find((peer) => peer.user === user)?.at;
+        expect(facts, user).toMatchObject({
+          "Read by": user,
+          Circuit: "closed",
+          "Last success": expect.stringContaining(shownTime.format(success ?? 0)) as string,
+          "Certificate until": expect.stringContaining(shownTime.format(enrolled.notAfter)) as string,
+          Serial: enrolled.serial,
+          "Its grant": enrolled.grantId,
+        });
+      }
       await expectAccessible(page);
+      await expectFits(page);
       await picture(page, "peers");
       expect(faults).toEqual([]);
       await page.context().close();
     }
+  });
+
+  test("overview counts grants, peers, requests and refusals, and its chart says in words what it shows", async () => {
+    const { page } = await asAdministrator(browser, work, "Olga");
+    const requests = async (): Promise<{ figures: Record<string, string>; numbers: number[] }> => {
+      const figures = await shownFacts(page.getByRole("main"));
+      const texts = [
+        figures["Requests of the last day"] ?? "",
+        await page.getByRole("figure").innerText(),
+        await page.getByRole("listitem").filter({ hasText: "RESOURCE_DENIED" }).innerText(),
+      ];
+      return { figures, numbers: [...texts.join(" ").matchAll(/\d+/g)].map(([digits]) => Number(digits)) };
+    };
+    await auditRows(work);
+    await goTo(page, work, "/");
+    await page.getByRole("figure").waitFor();
+    const { figures, numbers } = await requests();
+    expect(figures["Grants in force"]).toMatch(/^2\s+1 pending, 1 revoked$/);
+    expect(figures["Peers"]).toMatch(/^0\s+no other$/);
+    expect(figures["Requests of the last day"]).toMatch(/^\d+\s+\d+ refused, 0 not recorded$/);
+    const [ofDay = 0, refusedOfDay = 0, , served = 0, refused = 0, , denied = 0] = numbers;
+
+    // Forty in one minute of the last hour, two served and one refused now, and one of yesterday.
+    const minute = Math.floor(Date.now() / 60_000) * 60_000 - 30 * 60_000;
+    await appendAt(
+      work.pool,
+      Array.from({ length: 40 }, () => ({ at: new Date(minute).toISOString() })),
+      "requests-3",
+    );
+    await appendAt(work.pool, [{ at: new Date(minute - 25 * 3_600_000).toISOString() }], "requests-3");
+    for (const query of [`get(resource: "tasks", id: "${task(1)}"`, `get(resource: "tasks", id: "${task(2)}"`]) {
+      await homeQuery(home, "alice-at-home", `{ ${query}, source: "federated:work.localhost") { rows } }`);
+    }
+    await homeQuery(
+      home,
+      "alice-at-home",
+      `{ get(resource: "notes", id: "${task(1)}", source: "federated:work.localhost") { rows } }`,
+    );
+    await auditRows(work);
+    await expect
+      .poll(async () => (await requests()).numbers, { timeout: 20_000 })
+      .toEqual([ofDay + 43, refusedOfDay + 1, 0, served + 42, refused + 1, 40, denied + 1]);
+    expect(await page.getByRole("figure").innerText()).toContain(
+      `In the last hour ${served + 42} served and ${refused + 1} refused; at most 40 served in one minute.`,
+    );
+    await page.context().close();
+
+    const { page: there } = await asAdministrator(browser, home, "Hugo");
+    await there.getByRole("definition").first().waitFor();
+    expect((await shownFacts(there.getByRole("main")))["Peers"]).toMatch(/^2\s+no other$/);
+    await there.context().close();
   });
 
   test("is behind the sign-in, which says when a token is nobody's, by its code", async () => {
@@ -188,11 +273,13 @@ describe.skipIf(!hasChromium())("each page", () => {
       await goTo(page, work, `/grants/${grant.grantId}`);
       expect(await page.getByRole("heading", { level: 1 }).innerText()).toBe("Sign in");
       await expectAccessible(page);
+      await expectFits(page);
       await picture(page, "sign-in");
       await page.getByLabel("Token").fill("mosaic_admin_of_nobody");
       await page.keyboard.press("Enter");
       expect(await page.getByRole("alert").innerText()).toContain("UNAUTHENTICATED");
       await expectAccessible(page);
+      await expectFits(page);
       expect(faults).toEqual([]);
       await page.context().close();
     }

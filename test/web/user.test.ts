@@ -8,6 +8,7 @@ import {
   asAdministrator,
   asUser,
   expectAccessible,
+  expectFits,
   goTo,
   hasChromium,
   openWindow,
@@ -68,16 +69,21 @@ describe.skipIf(!hasChromium())("a user who is no administrator", () => {
       "Audit",
     ]);
     await expectAccessible(page);
+    await expectFits(page);
     await picture(page, "overview-user");
     await goTo(page, work, "/grants");
     const table = page.getByRole("table", { name: "Grants" });
     await table.waitFor();
     expect(await table.getByRole("row").count()).toBe(2);
     expect(await table.innerText()).not.toContain("bob");
+    await expectAccessible(page);
+    await expectFits(page);
     await goTo(page, work, `/grants/${ofAlice.grantId}`);
     await page.getByRole("region", { name: "State" }).waitFor();
     expect(await page.getByRole("button", { name: /Suspend|one-time URL/ }).count()).toBe(0);
     expect(await page.getByRole("link", { name: "Edit the scope" }).count()).toBe(0);
+    await expectAccessible(page);
+    await expectFits(page);
     await goTo(page, work, `/grants/${ofBob.grantId}`);
     await page.getByText("There is no such grant, or it does not speak for you.").waitFor();
     for (const path of [
@@ -97,6 +103,8 @@ describe.skipIf(!hasChromium())("a user who is no administrator", () => {
     await goTo(page, work, `/grants/${ofAlice.grantId}/explain`);
     await page.getByRole("button", { name: "Look", exact: true }).click();
     await page.getByRole("region", { name: "tasks, for example" }).getByText("dentist").waitFor();
+    await expectAccessible(page);
+    await expectFits(page);
     await page.getByRole("tab", { name: "Why a row comes or does not" }).click();
     await page.getByRole("radio", { name: "the one with this key" }).check({ force: true });
     await page.getByLabel("Key of the row").fill(task(3));
@@ -104,6 +112,8 @@ describe.skipIf(!hasChromium())("a user who is no administrator", () => {
     const row = page.getByRole("table", { name: "Rows, explained" }).getByRole("row").nth(1);
     await row.waitFor();
     expect(await row.getByRole("cell").nth(2).innerText()).toBe("team");
+    await expectAccessible(page);
+    await expectFits(page);
   });
 
   test("sees their own trail, and takes nothing but that along", async () => {
@@ -113,6 +123,8 @@ describe.skipIf(!hasChromium())("a user who is no administrator", () => {
     expect(await table.innerText()).toContain("for alice");
     expect(await table.innerText()).not.toContain("for bob");
     expect(await page.getByRole("button", { name: /Verify/ }).count()).toBe(0);
+    await expectAccessible(page);
+    await expectFits(page);
     const [download] = await Promise.all([
       page.waitForEvent("download"),
       page.getByRole("link", { name: "Export CSV" }).click(),
@@ -143,6 +155,8 @@ describe.skipIf(!hasChromium())("a user who is no administrator", () => {
     await cards.first().waitFor();
     expect(await cards.count()).toBe(1);
     expect(await cards.innerText()).toContain(ofBob.enrolled.serial);
+    await expectAccessible(there);
+    await expectFits(there);
     await cards.getByRole("button", { name: "Renew the certificate" }).click();
     await cards.getByText("It has another certificate.").waitFor();
     await expect.poll(() => cards.innerText()).not.toContain(ofBob.enrolled.serial);

@@ -30,15 +30,7 @@ const visibleMutation = graphql(`
 const SAMPLES = ["0", "3", "20"];
 
 /** What the peer sees now, resource by resource, with samples. */
-export function VisibleNow({
-  grantId,
-  peer,
-  subject,
-}: {
-  grantId: string;
-  peer: string;
-  subject: string;
-}): ReactElement {
+export function VisibleNow({ grantId, peer }: { grantId: string; peer: string }): ReactElement {
   const look = useAct(visibleMutation);
   const [samples, setSamples] = useState("3");
   const seen = look.data?.visible;
@@ -90,7 +82,7 @@ export function VisibleNow({
                 },
                 { name: "Rows", number: true, cell: ({ rows, more }) => count(rows, more) },
                 {
-                  name: `Rows that ${subject} sees`,
+                  name: "Rows that the subject sees",
                   number: true,
                   cell: ({ rowsOfSubject, more }) => (rowsOfSubject === null ? "—" : count(rowsOfSubject, more)),
                 },

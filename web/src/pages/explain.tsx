@@ -16,7 +16,6 @@ const subjectQuery = graphql(`
   query ExplainGrant($id: String!) {
     grant(id: $id) {
       id
-      subject
       peerHost
       scope
     }
@@ -50,7 +49,7 @@ export function ExplainPage({ id }: { id: string }): ReactElement {
                 </Tab>
               </TabList>
               <TabPanel id="visible">
-                <VisibleNow grantId={id} peer={grant.peerHost} subject={grant.subject} />
+                <VisibleNow grantId={id} peer={grant.peerHost} />
               </TabPanel>
               <TabPanel id="why">
                 <Why
