@@ -272,6 +272,12 @@ describe("enrollment", () => {
     expect((await said({ token, csr: newRequest().csr })).status).toBe(201);
     return token;
   };
+  /** A body of which no more comes than its first byte. */
+  const begun = (): Readable => {
+    const body = new Readable({ read: () => undefined });
+    body.push("{");
+    return body;
+  };
   /** While the database lacks what an enrollment begins with. */
   const withoutBeginning = async (): Promise<Heard & { traceId: string }> => {
     const token = await newToken();
@@ -295,7 +301,7 @@ describe("enrollment", () => {
     ["in another shape", 400, "BAD_REQUEST", () => said({ token: 1 })],
     ["in more than 16 KiB", 413, "BODY_TOO_LARGE", () => said(" ".repeat(20_000))],
     ["as another type than JSON", 415, "UNSUPPORTED_MEDIA_TYPE", () => said("{}", { "content-type": "text/plain" })],
-    ["in a body that never comes", 408, "REQUEST_TIMEOUT", () => said(new Readable({ read: () => undefined }))],
+    ["in a body that does not end in time", 408, "REQUEST_TIMEOUT", () => said(begun())],
     ["while the database lacks something that it should have", 500, "INTERNAL", withoutBeginning],
   ])("%s is refused with %i %s, and has its audit row", async (_, status, code, sayIt) => {
     const heard = await sayIt();

@@ -17,6 +17,11 @@ export interface Logged extends Asked {
 /** The codes by which a grant that was revoked is refused. */
 export const REVOKED = ["GRANT_REVOKED", "CERTIFICATE_REVOKED"];
 
+/** What a row has as the verb of a request whose body was not read. */
+const UNREAD = "unknown";
+/** What comes of a request whose connection ends, whole or half. */
+const CUT = [...REVOKED, "CANCELLED", "BAD_REQUEST"];
+
 /** How the trails differ from what was asked. */
 export interface Difference {
   /** Answers that have no row. */
@@ -44,7 +49,8 @@ export function compareTrails(
   const requests = new Set(broken);
   const handshakes = new Set(broken);
   let unheard = 0;
-  for (const row of rows) {
+  // Those that say what was asked find their own first.
+  for (const row of rows.toSorted((a, b) => Number(a.verb === UNREAD) - Number(b.verb === UNREAD))) {
     const told = answered.get(row.id);
     if (told !== undefined) {
       // A second row of it is wrong, whatever it says.
@@ -71,8 +77,17 @@ const isSame = (row: Logged, told: Asked): boolean =>
 const isOfOne = (row: Logged, asked: Asked): boolean =>
   row.grantId === asked.grantId && row.employee === asked.employee;
 
-/** Whether a row may be what the log has of a request that broke. */
+/** Whether a row may be what the log has of a request that broke: its connection may have ended with the handshake, while it came, or later. */
 function canBeOf(row: Logged, asked: Asked): boolean {
-  const codes = row.verb === "handshake" ? REVOKED : [...REVOKED, "CANCELLED", asked.code];
-  return isOfOne(row, asked) && (row.verb === "handshake" || row.verb === asked.verb) && codes.includes(row.code);
+  if (!isOfOne(row, asked)) {
+    return false;
+  }
+  switch (row.verb) {
+    case "handshake":
+      return REVOKED.includes(row.code);
+    case UNREAD:
+      return CUT.includes(row.code);
+    default:
+      return row.verb === asked.verb && [...CUT, asked.code].includes(row.code);
+  }
 }
