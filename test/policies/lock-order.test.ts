@@ -126,7 +126,7 @@ describe.skipIf(inject("template").kind === "pglite")("of transactions that are 
     await database.committed((client) =>
       client.query(
         `create table app.newly (id integer primary key, owner_id text not null);
-         delete from federation.federation_prepared_resources where resource_name = 'tasks'`,
+         create or replace function federation.prepared_mark(resource text) returns text language sql stable set search_path = '' as 'select null::text'`,
       ),
     );
     await together(2, async (registering, preparing) => {
