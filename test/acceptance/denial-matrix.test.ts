@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { connect } from "node:tls";
 import type { TLSSocket } from "node:tls";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -12,7 +13,7 @@ import { initGateway } from "../../src/setup/init.ts";
 import { createGrant, openTestGateway } from "../harness/gateway.ts";
 import type { TestGateway } from "../harness/gateway.ts";
 import { newRequest } from "../harness/renewal.ts";
-import { freshGrant, SLOW_MS } from "./arrange.ts";
+import { freshGrant, SLOW_MS, withFunction } from "./arrange.ts";
 import { SITUATIONS } from "./denials.ts";
 import type { Situation } from "./denials.ts";
 import { WORK } from "./employees.ts";
@@ -244,14 +245,17 @@ describe("the table of denials", () => {
 });
 
 describe("enrollment", () => {
+  let ca: string;
+  beforeAll(async () => {
+    ({ ca } = speakerOf(await freshGrant(work)));
+  });
   const said = async (body: unknown, headers: Record<string, string> = {}): Promise<Heard & { traceId: string }> => {
     const { traceId, traceparent } = newTrace();
-    const ca = speakerOf(await freshGrant(work)).ca;
     const client = new Client(work.gateway.publicUrl, { connect: { ca } });
     const answer = await client.request({
       ...{ method: "POST", path: "/enroll" },
       headers: { "content-type": "application/json", traceparent, ...headers },
-      body: typeof body === "string" ? body : JSON.stringify(body),
+      body: typeof body === "string" || body instanceof Readable ? body : JSON.stringify(body),
     });
     const read = (await answer.body.json()) as { errors?: { extensions: { code: string; requestId: string } }[] };
     await client.destroy();
@@ -268,6 +272,22 @@ describe("enrollment", () => {
     expect((await said({ token, csr: newRequest().csr })).status).toBe(201);
     return token;
   };
+  /** A body of which no more comes than its first byte. */
+  const begun = (): Readable => {
+    const body = new Readable({ read: () => undefined });
+    body.push("{");
+    return body;
+  };
+  /** While the database lacks what an enrollment begins with. */
+  const withoutBeginning = async (): Promise<Heard & { traceId: string }> => {
+    const token = await newToken();
+    const { undo } = await withFunction("begin_enrollment", "text", undefined)(work);
+    try {
+      return await said({ token, csr: newRequest().csr });
+    } finally {
+      await undo?.();
+    }
+  };
 
   test.each<[when: string, status: number, code: string, say: () => Promise<Heard & { traceId: string }>]>([
     [
@@ -281,11 +301,19 @@ describe("enrollment", () => {
     ["in another shape", 400, "BAD_REQUEST", () => said({ token: 1 })],
     ["in more than 16 KiB", 413, "BODY_TOO_LARGE", () => said(" ".repeat(20_000))],
     ["as another type than JSON", 415, "UNSUPPORTED_MEDIA_TYPE", () => said("{}", { "content-type": "text/plain" })],
+    ["in a body that does not end in time", 408, "REQUEST_TIMEOUT", () => said(begun())],
+    ["while the database lacks something that it should have", 500, "INTERNAL", withoutBeginning],
   ])("%s is refused with %i %s, and has its audit row", async (_, status, code, sayIt) => {
     const heard = await sayIt();
     expect([heard.status, heard.code]).toEqual([status, code]);
     await expect
       .poll(() => loggedOf(heard.traceId), { timeout: 5_000 })
-      .toEqual([{ verb: "enroll", outcome: "denied", code, grant_id: null, request_id: heard.requestId }]);
+      .toEqual([
+        {
+          verb: "enroll",
+          outcome: status < 500 ? "denied" : "failed",
+          ...{ code, grant_id: null, request_id: heard.requestId },
+        },
+      ]);
   });
 });

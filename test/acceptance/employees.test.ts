@@ -1,3 +1,4 @@
+import type { Client } from "undici";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { enroll } from "../../src/client/enroll.ts";
 import { parseEnrollmentUrl } from "../../src/client/enrollment-url.ts";
@@ -9,7 +10,7 @@ import { openSigner } from "../harness/signer.ts";
 import { EMPLOYEES, homeOf, idsOf, RESOURCES, ROWS, TEAMS, WORK } from "./employees.ts";
 import type { Employee, Resource, Row, Team } from "./employees.ts";
 import { connectAs, newTrace, say, sayOn, speakerOf } from "./wire.ts";
-import type { Heard, Said } from "./wire.ts";
+import type { Heard } from "./wire.ts";
 
 // One employee's own rows; and one team's rows, of which only its members may ask.
 const OWN = { resources: RESOURCES, include_personal: true };
@@ -61,6 +62,8 @@ interface Trace {
   code: string;
 }
 const traces = new Map<string, Trace>();
+/** The same of those whose connection was ended instead of an answer: they may have a row of that trace or none. */
+const broken = new Map<string, Pick<Trace, "grantId" | "subject">>();
 
 interface Page {
   rows?: { id: string; _source: string }[];
@@ -127,12 +130,36 @@ async function exists({ resource, id, owner, team }: Row): Promise<boolean> {
   return rowCount === 1;
 }
 
-/** Asks B itself, by a certificate of a grant, and keeps in mind what B's log must say. */
-async function sayAs(grant: TestGrant, documentId: string, variables: unknown = {}): Promise<Heard> {
+/** Asks B itself, on a connection by whose certificate somebody speaks, and keeps in mind what B's log must say. */
+async function traced(
+  client: Client,
+  { grantId, subject }: Pick<Trace, "grantId" | "subject">,
+  documentId: string,
+  variables: unknown = {},
+): Promise<Heard> {
   const { traceId, traceparent } = newTrace();
-  const heard = await say(speakerOf(grant), work, { headers: { traceparent }, body: { documentId, variables } });
-  traces.set(traceId, { grantId: grant.grantId, subject: grant.subject, verb: documentId, code: heard.code });
+  const heard = await sayOn(client, { headers: { traceparent }, body: { documentId, variables } });
+  if (heard.status === undefined) {
+    broken.set(traceId, { grantId, subject });
+  } else {
+    traces.set(traceId, { grantId, subject, verb: documentId, code: heard.code });
+  }
   return heard;
+}
+
+/** The same on a connection of its own, by the certificate of a grant or another that says so. */
+async function sayAs(
+  grant: TestGrant,
+  documentId: string,
+  variables: unknown = {},
+  { speaker = speakerOf(grant), subject = grant.subject } = {},
+): Promise<Heard> {
+  const client = connectAs(speaker, work);
+  try {
+    return await traced(client, { grantId: grant.grantId, subject }, documentId, variables);
+  } finally {
+    await client.destroy();
+  }
 }
 
 const personalOf = (employee: Employee) => (row: Row) => row.owner === employee && row.team === null;
@@ -228,10 +255,9 @@ async function looseGrant(subject: Employee, scope: unknown): Promise<TestGrant>
   return { grantId, subject, enrolled: await enroll(parseEnrollmentUrl(url), 10_000) };
 }
 
-const CAPABILITIES: Said = { body: { documentId: "capabilities" } };
+let revoked: TestGrant;
 
 describe("6. a revoked grant's certificate", () => {
-  let revoked: TestGrant;
   const live = (): TestGrant => of(own, "ben");
   let cursor: unknown;
 
@@ -241,17 +267,15 @@ describe("6. a revoked grant's certificate", () => {
     cursor = (page.body as { data: { list: { nextCursor: string } } }).data.list.nextCursor;
     expect(cursor).toBeTypeOf("string");
     const open = connectAs(speakerOf(revoked), work);
-    expect((await sayOn(open, CAPABILITIES)).code).toBe("OK");
+    expect((await traced(open, revoked, "capabilities")).code).toBe("OK");
     await work.pool.query("select federation.revoke_grant($1, 'left')", [revoked.grantId]);
-    const after = await sayOn(open, CAPABILITIES);
+    const after = await traced(open, revoked, "capabilities");
     expect(["GRANT_REVOKED", "CERTIFICATE_REVOKED", "TLS_REFUSED"]).toContain(after.code);
     await open.destroy();
   });
 
   test("is refused where the other grants go on being served, and the log says whose it was", async () => {
-    await expect
-      .poll(async () => (await say(speakerOf(revoked), work, CAPABILITIES)).code, { timeout: 10_000 })
-      .toBe("TLS_REFUSED");
+    await expect.poll(async () => (await sayAs(revoked, "capabilities")).code, { timeout: 10_000 }).toBe("TLS_REFUSED");
     expect((await sayAs(live(), "capabilities")).code).toBe("OK");
     const handshakes = async (): Promise<unknown> =>
       (
@@ -271,13 +295,16 @@ describe("6. a revoked grant's certificate", () => {
     const own = speakerOf(revoked);
     const ca = (await openSigner(home.directory)).certificateDer;
     const pem = `-----BEGIN CERTIFICATE-----\n${ca.toString("base64")}\n-----END CERTIFICATE-----\n`;
-    const heard = await say({ ...own, ca: shares ? own.ca : pem }, home, CAPABILITIES);
+    const heard = await say({ ...own, ca: shares ? own.ca : pem }, home, {
+      body: { documentId: "capabilities" },
+    });
     expect([heard.status, heard.code]).toEqual(shares ? [401, "IDENTITY_MALFORMED"] : [undefined, "TLS_REFUSED"]);
   });
 
   test("cannot be made good by another's name: one that joins its grant with ben is refused", async () => {
     const joined = await mixedCredentials(await openSigner(work.directory), revoked.grantId, "ben");
-    const heard = await say({ ...joined, ca: speakerOf(revoked).ca }, work, CAPABILITIES);
+    const as = { speaker: { ...joined, ca: speakerOf(revoked).ca }, subject: "ben" };
+    const heard = await sayAs(revoked, "capabilities", {}, as);
     expect(["SUBJECT_MISMATCH", "GRANT_REVOKED", "TLS_REFUSED"]).toContain(heard.code);
     expect((await sayAs(live(), "capabilities")).code).toBe("OK");
   });
@@ -293,22 +320,34 @@ describe("4. the audit log over all of it", () => {
   interface Logged extends Trace {
     traceId: string;
   }
-  const logged = async (): Promise<Logged[]> =>
+  const logged = async (traceIds: Iterable<string>): Promise<Logged[]> =>
     (
       await work.pool.query<Logged>(
         `select trace_id as "traceId", grant_id as "grantId", subject_user_id as subject, verb, code
          from federation.federation_audit_log where trace_id = any ($1) order by id`,
-        [[...traces.keys()]],
+        [[...traceIds]],
       )
     ).rows;
 
   test("has one row of each request, under the grant and the subject that asked, none missing and none twice", async () => {
     expect(traces.size).toBeGreaterThan(100);
-    await expect.poll(async () => (await logged()).length, { timeout: 5_000 }).toBe(traces.size);
-    for (const { traceId, ...row } of await logged()) {
+    await expect.poll(async () => (await logged(traces.keys())).length, { timeout: 5_000 }).toBe(traces.size);
+    for (const { traceId, ...row } of await logged(traces.keys())) {
       expect(row).toEqual(traces.get(traceId));
     }
   });
+
+  /** What was asked under a grant, as an administrator has it shown. */
+  async function trailOf(grantId: string): Promise<{ traceId: string | null; subject: string | null }[]> {
+    const list = ["federation", "audit", "list", "--grant", grantId, "--limit", "1000", "--json"];
+    const { stdout, code } = await runMosaic([...list, "--dir", work.directory]);
+    expect(code).toBe(0);
+    return (JSON.parse(stdout) as { verb: string; trace_id: string | null; subject_user_id: string | null }[])
+      .filter(({ verb }) => ["capabilities", "list", "get", "search"].includes(verb))
+      .map(({ trace_id: traceId, subject_user_id: subject }) => ({ traceId, subject }));
+  }
+  const askedUnder = (id: string): string[] =>
+    [...traces].filter(([, { grantId }]) => grantId === id).map(([traceId]) => traceId);
 
   test.each([
     ["own", own],
@@ -318,28 +357,27 @@ describe("4. the audit log over all of it", () => {
     async (_, grants) => {
       for (const employee of EMPLOYEES) {
         const { grantId } = of(grants, employee);
-        const { stdout, code } = await runMosaic([
-          "federation",
-          "audit",
-          "list",
-          "--grant",
-          grantId,
-          "--limit",
-          "1000",
-          "--json",
-          "--dir",
-          work.directory,
-        ]);
-        expect(code).toBe(0);
-        const trail = (
-          JSON.parse(stdout) as { verb: string; trace_id: string | null; subject_user_id: string | null }[]
-        ).filter(({ verb }) => ["capabilities", "list", "get", "search"].includes(verb));
-        const asked = [...traces].filter(([, trace]) => trace.grantId === grantId).map(([traceId]) => traceId);
-        expect(trail.map(({ trace_id }) => trace_id).sort()).toEqual(asked.sort());
-        expect(new Set(trail.map(({ subject_user_id }) => subject_user_id))).toEqual(new Set([employee]));
+        const trail = await trailOf(grantId);
+        expect(trail.map(({ traceId }) => traceId).sort()).toEqual(askedUnder(grantId).sort());
+        expect(new Set(trail.map(({ subject }) => subject))).toEqual(new Set([employee]));
       }
     },
   );
+
+  test("is the trail of the grant that was revoked: what was answered, what its connection ended on at most once, and nothing else", async () => {
+    const { grantId } = revoked;
+    const trail = await trailOf(grantId);
+    const answered = trail.filter(({ traceId }) => !broken.has(traceId ?? ""));
+    expect(answered.map(({ traceId }) => traceId).sort()).toEqual(askedUnder(grantId).sort());
+    for (const { traceId, subject } of answered) {
+      expect(subject).toBe(traces.get(traceId ?? "")?.subject);
+    }
+    const ended = await logged(broken.keys());
+    expect(new Set(ended.map(({ traceId }) => traceId)).size).toBe(ended.length);
+    for (const { traceId, ...row } of ended) {
+      expect(row).toMatchObject(broken.get(traceId) ?? {});
+    }
+  });
 
   test("shows each employee, in B's home API, what was asked on their own behalf alone", async () => {
     for (const employee of EMPLOYEES) {

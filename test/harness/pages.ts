@@ -20,8 +20,16 @@ export interface Browser {
   /** The header by which a cookie is sent, and no other. */
   cookie(name: string): string;
   get(path: string, headers?: Record<string, string>): Promise<PagesAnswer>;
-  /** @param signal hangs up */
-  post(path: string, body: unknown, headers?: Record<string, string>, signal?: AbortSignal): Promise<PagesAnswer>;
+  /**
+   * @param headers instead of the browser's own; undefined leaves one out
+   * @param signal hangs up
+   */
+  post(
+    path: string,
+    body: unknown,
+    headers?: Record<string, string | undefined>,
+    signal?: AbortSignal,
+  ): Promise<PagesAnswer>;
 }
 
 /** A browser that nobody is signed in with. */
@@ -31,7 +39,7 @@ export function browser(gateway: TestGateway): Browser {
   const send = async (
     method: "GET" | "POST",
     path: string,
-    headers: Record<string, string>,
+    headers: Record<string, string | undefined>,
     body?: string,
     signal?: AbortSignal,
   ): Promise<PagesAnswer> => {

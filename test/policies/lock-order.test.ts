@@ -122,6 +122,34 @@ describe.skipIf(inject("template").kind === "pglite")("of transactions that are 
     await database.committed((client) => client.query("select federation.prepare_resources()"));
   });
 
+  test("one that registers a resource and one that writes what all are read by do not deadlock: both are done, and it has both", async () => {
+    await database.committed((client) =>
+      client.query(
+        `create table app.newly (id integer primary key, owner_id text not null);
+         create or replace function federation.prepared_mark(resource text) returns text language sql stable set search_path = '' as 'select null::text'`,
+      ),
+    );
+    await together(2, async (registering, preparing) => {
+      await registering.query("select federation.lock_registrations()");
+      const { done } = await waiting(preparing, "select federation.prepare_resources()", []);
+      await registering.query(
+        "select federation.register_resource(name => 'newly', table_id => 'app.newly', owner => 'owner_id')",
+      );
+      await registering.query("commit");
+      await done;
+      await preparing.query("commit");
+    });
+    const { rows } = await database.pool.query<{ unprepared: string[]; stale: boolean; has: boolean[] }>(
+      `select array(select federation.unprepared_resources()) as unprepared, federation.read_prepared_is_stale() as stale,
+         array(select prosrc like '%' || name || '%' from unnest(array['newly', 'tasks']) as name) as has
+       from pg_proc where oid = 'federation.prepared_mark(text)'::regprocedure`,
+    );
+    expect(rows).toEqual([{ unprepared: [], stale: false, has: [true, true] }]);
+    await database.committed((client) =>
+      client.query("select federation.unregister_resource('newly'); drop table app.newly"),
+    );
+  });
+
   test("a start that cannot prepare a resource holds no row of another before the lock that a removal has", async () => {
     await database.committed((client) =>
       client.query(
