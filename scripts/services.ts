@@ -12,20 +12,20 @@ import { lock } from "proper-lockfile";
 import { table } from "../cli/output.ts";
 import { prepareAuthority, PROVISIONER } from "./services/authority.ts";
 import type { AuthorityFiles } from "./services/authority.ts";
-import { hasDebian, installDebootstrap, makeDebian, whyNoDebian } from "./services/debian.ts";
 import { hasDocker, prepareContainers, startContainers, stopContainers } from "./services/docker.ts";
 import { layoutOf, SERVICES } from "./services/layout.ts";
 import type { Layout } from "./services/layout.ts";
-import { buildCollector, describeCollector, hasCollector, startCollector } from "./services/otel-collector.ts";
+import { describeCollector, startCollector } from "./services/otel-collector.ts";
 import { postgresUrl, startPostgres } from "./services/postgres.ts";
 import { stopProcess } from "./services/processes.ts";
+import { obtainPrograms } from "./services/programs.ts";
 import { createProgress } from "./services/progress.ts";
 import type { Progress } from "./services/progress.ts";
 import { prepareSecrets } from "./services/secrets.ts";
 import type { Passwords } from "./services/secrets.ts";
 import { readDescription, statusOf } from "./services/status.ts";
 import type { Description, ServiceStatus } from "./services/status.ts";
-import { buildStepCa, crlUrl, hasStepCa, startStepCa, stepCaUrl } from "./services/step-ca.ts";
+import { crlUrl, startStepCa, stepCaUrl } from "./services/step-ca.ts";
 import { startValkey, valkeyUrl } from "./services/valkey.ts";
 
 // PostgreSQL's fast shutdown (PostgreSQL documentation §18.5); the others know SIGTERM.
@@ -158,27 +158,6 @@ async function upNative(
   }
 }
 
-/** Which programs are there now; what could not be had is among the faults. */
-async function obtainPrograms(
-  layout: Layout,
-  progress: Progress,
-): Promise<{ debian: boolean; stepCa: boolean; collector: boolean }> {
-  // Debian waits for the network most of its time, the builds take the processors.
-  const [debian, [stepCa, collector]] = await Promise.all([
-    obtainDebian(layout, progress),
-    (async () =>
-      [
-        await obtain(progress, hasStepCa(layout), "step-ca by go install (one to three minutes, once)", () =>
-          buildStepCa(layout),
-        ),
-        await obtain(progress, hasCollector(layout), "OpenTelemetry Collector by go build (two minutes, once)", () =>
-          buildCollector(layout),
-        ),
-      ] as const)(),
-  ]);
-  return { debian, stepCa, collector };
-}
-
 async function build(layout: Layout, progress: Progress): Promise<number> {
   if (await hasDocker()) {
     progress.say("A Docker engine answers: its images are fetched as the services start.");
@@ -189,28 +168,6 @@ async function build(layout: Layout, progress: Progress): Promise<number> {
     progress.say(`  ${what}: ${why}`);
   }
   return progress.faults.length === 0 ? 0 : 1;
-}
-
-async function obtainDebian(layout: Layout, progress: Progress): Promise<boolean> {
-  const why = whyNoDebian();
-  if (why !== undefined) {
-    progress.faults.push({ what: "PostgreSQL and Valkey from Debian", why });
-    return false;
-  }
-  return obtain(
-    progress,
-    hasDebian(layout),
-    "PostgreSQL 17, pgvector and Valkey 8 from Debian (about a minute, once)",
-    async () => {
-      await installDebootstrap();
-      await makeDebian(layout);
-    },
-  );
-}
-
-/** Makes programs unless they are there; says whether they are now. */
-async function obtain(progress: Progress, isThere: boolean, what: string, make: () => Promise<void>): Promise<boolean> {
-  return isThere || (await progress.step(what, () => make().then(() => true))) === true;
 }
 
 function describe(

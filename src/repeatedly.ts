@@ -14,12 +14,13 @@ export interface Repeated {
  */
 export function repeatedly(everyMs: number, work: () => Promise<void>): Repeated {
   let running: Promise<void> | undefined;
-  let isAsked = false;
+  let asked = 0;
   const turns = async (): Promise<void> => {
+    let answered: number;
     do {
-      isAsked = false;
+      answered = asked;
       await work();
-    } while (isAsked);
+    } while (answered !== asked);
     running = undefined;
   };
   const turn = (): void => {
@@ -29,7 +30,7 @@ export function repeatedly(everyMs: number, work: () => Promise<void>): Repeated
   const timer = setInterval(turn, everyMs);
   return {
     soon: () => {
-      isAsked = true;
+      asked += 1;
       turn();
     },
     close: async () => {
