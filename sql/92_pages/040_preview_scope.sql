@@ -1,4 +1,5 @@
--- Guarantees: what another scope would change for a peer is counted under the real policies, as the peer, and nothing is changed by it.
+-- Guarantees: what another scope, or a grant that is not made yet, would change for a peer is counted under the real policies, as the peer, and nothing is
+-- changed by it.
 -- Relies on: federation.probe. Of a resource with more than 10 000 rows, the first ones by their keys are compared: both sides up to the same key.
 create or replace function federation.keys_of_scope(grant_id uuid, scope jsonb, resource text, most integer) returns text[]
 language sql
@@ -74,32 +75,31 @@ $$;
 revoke all on function federation.preview_resource(uuid, text, jsonb, jsonb) from public;
 comment on function federation.preview_resource(uuid, text, jsonb, jsonb) is 'What a peer would gain and lose of one resource by another scope.';
 
-create or replace function federation.preview_scope(grant_id uuid, scope jsonb) returns jsonb
-language plpgsql
+create or replace function federation.preview_changes(grant_id uuid, before jsonb, after jsonb) returns jsonb
+language sql
 volatile
-security definer -- administrators have a right on neither grants nor rows; what they ask is asked as the peer
 set search_path = ''
 as $$
-declare
-  before jsonb;
-  changes jsonb;
-begin
-  select g.scope into before from federation.federation_grants g where g.id = preview_scope.grant_id;
-  if not found then
-    raise exception 'There is no such grant.' using errcode = 'MF011';
-  end if;
-  perform federation.check_scope(preview_scope.scope);
-  select coalesce(jsonb_agg(federation.preview_resource(preview_scope.grant_id, r.name, before, preview_scope.scope) order by r.name), '[]')
-  into changes
+  select coalesce(jsonb_agg(federation.preview_resource(preview_changes.grant_id, r.name, before, after) order by r.name), '[]')
   from federation.federation_resources r;
+$$;
+revoke all on function federation.preview_changes(uuid, jsonb, jsonb) from public;
+comment on function federation.preview_changes(uuid, jsonb, jsonb) is 'What a peer would gain and lose by another scope, resource by resource.';
+
+create or replace function federation.previewed(grant_id uuid, before jsonb, after jsonb, changes jsonb, details jsonb) returns jsonb
+language plpgsql
+volatile
+set search_path = ''
+as $$
+begin
   perform federation.audit_look(
     'grant.previewed', grant_id, null,
     (
       select sum(jsonb_array_length(c.item -> 'examplesGained') + jsonb_array_length(c.item -> 'examplesLost'))
       from jsonb_array_elements(changes) as c (item)
     )::integer,
-    jsonb_build_object(
-      'scope', preview_scope.scope,
+    details || jsonb_build_object(
+      'scope', after,
       'resources', (
         select coalesce(jsonb_agg(c.item -> 'resource'), '[]')
         from jsonb_array_elements(changes) as c (item)
@@ -108,12 +108,60 @@ begin
     )
   );
   return jsonb_build_object(
-    'widens', cardinality(federation.scope_widenings(before, scope)) > 0, 'widenedBy', to_jsonb(federation.scope_widenings(before, scope)),
+    'widens', cardinality(federation.scope_widenings(before, after)) > 0, 'widenedBy', to_jsonb(federation.scope_widenings(before, after)),
     'resources', changes
   );
+end;
+$$;
+revoke all on function federation.previewed(uuid, jsonb, jsonb, jsonb, jsonb) from public;
+comment on function federation.previewed(uuid, jsonb, jsonb, jsonb, jsonb) is 'Writes to the audit log that such changes were looked at, and says whether they let out more.';
+
+create or replace function federation.preview_scope(grant_id uuid, scope jsonb) returns jsonb
+language plpgsql
+volatile
+security definer -- administrators have a right on neither grants nor rows; what they ask is asked as the peer
+set search_path = ''
+as $$
+declare
+  before jsonb;
+begin
+  select g.scope into before from federation.federation_grants g where g.id = preview_scope.grant_id;
+  if not found then
+    raise exception 'There is no such grant.' using errcode = 'MF011';
+  end if;
+  perform federation.check_scope(preview_scope.scope);
+  return federation.previewed(grant_id, before, scope, federation.preview_changes(grant_id, before, scope), '{}');
 end;
 $$;
 revoke all on function federation.preview_scope(uuid, jsonb) from public;
 grant execute on function federation.preview_scope(uuid, jsonb) to federation_admin;
 comment on function federation.preview_scope(uuid, jsonb) is
   'What a grant''s peer would gain and lose by another scope: for each resource how many rows, and up to three of each. Is audited, with the scope. Raises MF011, MF020.';
+
+create or replace function federation.preview_grant(subject_user_id text, scope jsonb) returns jsonb
+language plpgsql
+volatile
+security definer -- administrators have a right on neither grants nor rows; what they ask is asked as the peer
+set search_path = ''
+as $$
+declare
+  nothing constant jsonb := '{"resources": []}';
+  made uuid;
+  changes jsonb;
+begin
+  begin
+    -- Under the real policies there is an answer only for a grant that is there: this one is until it has been given.
+    select c.grant_id into strict made from federation.create_grant(preview_grant.subject_user_id, 'preview.invalid', preview_grant.scope) c;
+    changes := federation.preview_changes(made, nothing, preview_grant.scope);
+    raise exception 'The answer is there.' using errcode = 'MX001';
+  exception
+    when sqlstate 'MX001' then
+      null;
+  end;
+  return federation.previewed(null, nothing, scope, changes, jsonb_build_object('subject', subject_user_id));
+end;
+$$;
+revoke all on function federation.preview_grant(text, jsonb) from public;
+grant execute on function federation.preview_grant(text, jsonb) to federation_admin;
+comment on function federation.preview_grant(text, jsonb) is
+  'What a peer would see by a grant that is not made yet, as federation.preview_scope has it. Is audited, with subject and scope. Raises MF020, MF021, MF023.';

@@ -91,6 +91,21 @@ revoke all on function admin_api.preview_scope(uuid, jsonb) from public;
 grant execute on function admin_api.preview_scope(uuid, jsonb) to federation_pages;
 comment on function admin_api.preview_scope(uuid, jsonb) is 'federation.preview_scope, for an administrator. Raises MF011, MF020, MF040, MF041.';
 
+create or replace function admin_api.preview_grant(subject text, scope jsonb) returns jsonb
+language plpgsql
+volatile
+security definer -- the pages have no right to call admin functions
+set search_path = ''
+as $$
+begin
+  perform federation.require_administrator();
+  return federation.preview_grant(subject, scope);
+end;
+$$;
+revoke all on function admin_api.preview_grant(text, jsonb) from public;
+grant execute on function admin_api.preview_grant(text, jsonb) to federation_pages;
+comment on function admin_api.preview_grant(text, jsonb) is 'federation.preview_grant, for an administrator. Raises MF020, MF021, MF023, MF040, MF041.';
+
 create or replace function admin_api.suspend_grant(grant_id uuid) returns jsonb
 language plpgsql
 volatile

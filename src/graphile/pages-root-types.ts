@@ -61,6 +61,8 @@ export const ROOT_TYPES = /* GraphQL */ `
     Administrators only.
     """
     previewScope(grantId: String!, scope: JSON!): ScopePreview!
+    "What a peer would see by a grant that is not made yet, as \`previewScope\` has it: all that it would gain. Administrators only."
+    previewGrant(subject: String!, scope: JSON!): ScopePreview!
     "Administrators only."
     suspendGrant(grantId: String!): Grant!
     "Administrators only."

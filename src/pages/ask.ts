@@ -40,13 +40,13 @@ export type AskPages = (
 export const LONG_MS = 60_000;
 
 /** They may take that long. */
-const LONG: ReadonlySet<string> = new Set(["auditVerification", "previewScope", "explain", "visible"]);
+const LONG: ReadonlySet<string> = new Set(["auditVerification", "previewGrant", "previewScope", "explain", "visible"]);
 
 /** By the rights of the administrator's login, which owns the application's tables or may change them. */
 const BY_LOGIN: ReadonlySet<string> = new Set(["registerResource", "unregisterResource"]);
 
 /** Refused to a user before anything is opened for them. The database refuses these, and all others that are for administrators, by itself. */
-const ADMINISTRATORS_ONLY: ReadonlySet<string> = new Set([...BY_LOGIN, "auditVerification", "previewScope"]);
+const ADMINISTRATORS_ONLY: ReadonlySet<string> = new Set([...BY_LOGIN, "auditVerification", "previewGrant", "previewScope"]);
 
 /** How many of what takes long run at a time, one of each person: each holds a connection. */
 const LONG_AT_A_TIME = 2;

@@ -261,6 +261,7 @@ describe("a user who is no administrator", () => {
       ["create_grant", `mutation { createGrant(subject: "alice", peerHost: "h", scope: ${scope}) { enrollmentUrl } }`],
       ["create_enrollment_url", `mutation { createEnrollmentUrl(grantId: "${id}") { enrollmentUrl } }`],
       ["update_scope", `mutation { updateScope(grantId: "${id}", scope: ${scope}, expectedScope: ${scope}) { id } }`],
+      ["preview_grant", `mutation { previewGrant(subject: "alice", scope: ${scope}) { widens } }`],
       ["preview_scope", `mutation { previewScope(grantId: "${id}", scope: ${scope}) { widens } }`],
       ["suspend_grant", `mutation { suspendGrant(grantId: "${id}") { id } }`],
       ["resume_grant", `mutation { resumeGrant(grantId: "${id}") { id } }`],

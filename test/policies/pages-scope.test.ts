@@ -1,4 +1,5 @@
 import * as fc from "fast-check";
+import type { PoolClient } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
@@ -177,4 +178,65 @@ describe("another scope", () => {
       expect(gained).toBeGreaterThan(0);
     });
   }, 120_000);
+});
+
+describe("a grant that is not made yet", () => {
+  const WIDE = { resources: ["tasks", "credentials"], include_teams: "*", include_personal: true };
+  const preview = (client: PoolClient, subject: string, scope: unknown): Promise<Preview> =>
+    asked<Preview>(client, ada, "preview_grant($1, $2)", [subject, JSON.stringify(scope)]);
+
+  test("is shown by the rows that its peer would see, which are those that it sees once the grant is made", async () => {
+    await database.transaction(async (client) => {
+      const { widens, resources } = await preview(client, "olga", WIDE);
+      expect(widens).toBe(true);
+      const made = await asked<{ grant: { id: string } }>(client, ada, "create_grant('olga', 'home.example', $1)", [
+        JSON.stringify(WIDE),
+      ]);
+      const seen = await asked<{ resources: { resource: string; rows: number }[] }>(client, ada, "visible($1)", [
+        made.grant.id,
+      ]);
+      const counts = (of: [name: string, rows: number][]): unknown =>
+        Object.fromEntries(of.filter(([, rows]) => rows > 0));
+      expect(counts(resources.map(({ resource, rowsGained }) => [resource, rowsGained]))).toEqual({
+        credentials: 1,
+        tasks: 3,
+      });
+      expect(counts(resources.map(({ resource, rowsGained }) => [resource, rowsGained]))).toEqual(
+        counts(seen.resources.map(({ resource, rows }) => [resource, rows])),
+      );
+      expect(resources.every(({ rowsBefore, rowsLost }) => rowsBefore + rowsLost === 0)).toBe(true);
+      const examples = resources.find(({ resource }) => resource === "credentials")?.examplesGained;
+      expect(examples).toHaveLength(1);
+      expect(examples?.[0]).not.toHaveProperty("secret");
+    });
+  });
+
+  test("leaves nothing behind but that it was looked at, by whom, and for whom", async () => {
+    await database.transaction(async (client) => {
+      const left = async (): Promise<unknown> => [
+        await asked(client, ada, "grants()"),
+        (await client.query("select count(*)::integer as rows from federation.federation_enrollment_tokens")).rows,
+      ];
+      const logged = async (): Promise<{ verb: string }[]> =>
+        (await client.query<{ verb: string }>("select verb, actor, grant_id, details from federation.list_audit()"))
+          .rows;
+      const [before, rowsBefore] = [await left(), await logged()];
+      await preview(client, "olga", WIDE);
+      expect(await left()).toEqual(before);
+      const [newest, ...older] = await logged();
+      expect(newest).toMatchObject({
+        ...{ verb: "grant.previewed", actor: "ada", grant_id: null },
+        details: { subject: "olga", scope: WIDE, resources: ["credentials", "tasks"] },
+      });
+      expect(older).toEqual(rowsBefore.slice(0, older.length));
+      expect(older).toHaveLength(Math.min(rowsBefore.length, 99));
+    });
+  });
+
+  test("is refused as it would be if it were made", async () => {
+    await database.transaction(async (client) => {
+      expect(await refusal(preview(client, "nobody", WIDE))).toBe("SUBJECT_UNKNOWN");
+      expect(await refusal(preview(client, "olga", { resources: ["nothing"] }))).toBe("SCOPE_INVALID");
+    });
+  });
 });

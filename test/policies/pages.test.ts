@@ -304,6 +304,7 @@ describe("functions for administrators", () => {
         "choices",
         "create_enrollment_url",
         "create_grant",
+        "preview_grant",
         "preview_scope",
         "remove_administrator",
         "resume_grant",

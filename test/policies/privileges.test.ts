@@ -185,6 +185,7 @@ describe("functions", () => {
     "federation.list_administrators()": ["federation_admin"],
     "federation.remove_administrator('x')": ["federation_admin"],
     "federation.preview_scope(gen_random_uuid(), '{}')": ["federation_admin"],
+    "federation.preview_grant('x', '{}')": ["federation_admin"],
     "federation.sign_in_by_token('x', 'x')": ["federation_gateway"],
     "federation.sign_in_by_oidc('x', 'x', 'x', null)": ["federation_admin"],
     "federation.end_browser_sessions('x')": ["federation_admin"],

@@ -895,6 +895,13 @@ create function admin_api.peers()
   as sha256 93a3987160b9d55c6268636787d054b207c3738f60cf920372cf39bb5f4f8ad8; -- owner federation_owner
 comment on function admin_api.peers() is 'Peers: an administrator''s answer has everybody''s, a user''s their own. Raises MF040.';
 
+create function admin_api.preview_grant(subject text, scope jsonb)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 c84d6b2731bfa674692a6883974e674d61601fc146c568bc235cc2c58ef1a22f; -- owner federation_owner
+comment on function admin_api.preview_grant(text,jsonb) is 'federation.preview_grant, for an administrator. Raises MF020, MF021, MF023, MF040, MF041.';
+
 create function admin_api.preview_scope(grant_id uuid, scope jsonb)
   returns jsonb
   language plpgsql volatile security definer
@@ -2074,6 +2081,20 @@ create function federation.prepared_mark(resource text)
   as sha256 5c5f2f808683d059d9bf824ee7745b77724de66b0f7b05c6d312804a863a85f4; -- owner federation_owner
 comment on function federation.prepared_mark(text) is 'The mark of the plan that this backend has for a resource''s table and policies; null for one that is not prepared. Written by federation.rebuild_read_prepared.';
 
+create function federation.preview_changes(grant_id uuid, before jsonb, after jsonb)
+  returns jsonb
+  language sql volatile
+  set search_path=""
+  as sha256 50693dc1b00c7bc076e7bcc5e555512c7e88872145d9a29a3b3330a094ac36d6; -- owner federation_owner
+comment on function federation.preview_changes(uuid,jsonb,jsonb) is 'What a peer would gain and lose by another scope, resource by resource.';
+
+create function federation.preview_grant(subject_user_id text, scope jsonb)
+  returns jsonb
+  language plpgsql volatile security definer
+  set search_path=""
+  as sha256 e431c0169930bd130779929b57a9e92523a3683f226b00c0803e2c7443ffcbf0; -- owner federation_owner
+comment on function federation.preview_grant(text,jsonb) is 'What a peer would see by a grant that is not made yet, as federation.preview_scope has it. Is audited, with subject and scope. Raises MF020, MF021, MF023.';
+
 create function federation.preview_resource(grant_id uuid, resource text, before jsonb, after jsonb)
   returns jsonb
   language plpgsql volatile
@@ -2085,8 +2106,15 @@ create function federation.preview_scope(grant_id uuid, scope jsonb)
   returns jsonb
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 978ecfae40ae5e0dd144893259ca5c49ed6560d58ef1e9296fe85cc93757991a; -- owner federation_owner
+  as sha256 b00a64cb3dd7cb8926f73782acec08fa064a3194279796230f21b1b7a5dbd936; -- owner federation_owner
 comment on function federation.preview_scope(uuid,jsonb) is 'What a grant''s peer would gain and lose by another scope: for each resource how many rows, and up to three of each. Is audited, with the scope. Raises MF011, MF020.';
+
+create function federation.previewed(grant_id uuid, before jsonb, after jsonb, changes jsonb, details jsonb)
+  returns jsonb
+  language plpgsql volatile
+  set search_path=""
+  as sha256 a1f736c9b7017bc94ba64d1e25aecc348ef4510c0ccb750ab0651b4676e92f0e; -- owner federation_owner
+comment on function federation.previewed(uuid,jsonb,jsonb,jsonb,jsonb) is 'Writes to the audit log that such changes were looked at, and says whether they let out more.';
 
 create function federation.privilege_held(role_name name, object_kind text, object_id oid, column_number smallint)
   returns boolean

@@ -40,13 +40,39 @@ describe.skipIf(!hasChromium())("the scope editor", () => {
   }
 
   const editor = () => goTo(page, work, `/grants/${grant.grantId}/scope`);
-  const difference = async (): Promise<string[][]> => {
-    await page.getByRole("button", { name: "Show the difference" }).click();
+  const difference = async (button = "Show the difference"): Promise<string[][]> => {
+    await page.getByRole("button", { name: button }).click();
     const table = page.getByRole("table", { name: "Rows gained and lost" });
     await table.waitFor();
     const rows = await table.getByRole("row").all();
     return Promise.all(rows.slice(1).map((row) => row.getByRole("cell").allInnerTexts()));
   };
+
+  test("shows what a grant would let out before it is made, and makes none by that", async () => {
+    const grants = async (): Promise<unknown> =>
+      (await work.pool.query("select id from federation.list_grants()")).rows;
+    const before = await grants();
+    await goTo(page, work, "/grants/new");
+    const show = page.getByRole("button", { name: "Show what it lets out" });
+    expect(await show.isDisabled()).toBe(true);
+    await page.getByLabel("Speaks for").fill("alice");
+    await page.getByRole("textbox", { name: "Peer" }).fill("home.localhost");
+    await page.getByRole("checkbox", { name: "tasks" }).first().check({ force: true });
+    await page.getByText("platform", { exact: true }).click();
+    const rows = await difference("Show what it lets out");
+    const tasks = rows.find(([resource]) => resource === "tasks");
+    expect(tasks?.map((cell) => cell.trim())).toEqual(["tasks", "not served", "2 rows", "+2", "none"]);
+    const examples = page.getByRole("region", { name: "tasks: rows that home.localhost would see, for example" });
+    expect(await examples.innerText()).toContain("TLS certificate");
+    await expectAccessible(page);
+
+    await page.getByText("Personal rows, those of no team").click();
+    expect(await examples.count()).toBe(0);
+    await page.getByLabel("Speaks for").fill("nobody-here");
+    await show.click();
+    await page.getByRole("alert").getByText("SUBJECT_UNKNOWN").waitFor();
+    expect(await grants()).toEqual(before);
+  });
 
   test("5. scope editor round trip: edit, save, the peer's next request uses it; it widens only after it was confirmed", async () => {
     expect(await listed()).toEqual([task(1), task(2)]);

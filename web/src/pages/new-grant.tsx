@@ -3,6 +3,7 @@ import type { ReactElement } from "react";
 import { choicesQuery } from "../api/choices.ts";
 import { graphql } from "../api/graphql.ts";
 import { useAct, useAsk } from "../api/hooks.ts";
+import { ChangedRows } from "../scope/scope-changes.tsx";
 import { ScopeEditor, errorOf } from "../scope/scope-editor.tsx";
 import type { Draft } from "../scope/scope-editor.tsx";
 import { scopeToJson } from "../scope/scope.ts";
@@ -26,6 +27,25 @@ const createMutation = graphql(`
   }
 `);
 
+const previewGrantMutation = graphql(`
+  mutation PreviewGrant($subject: String!, $scope: JSON!) {
+    previewGrant(subject: $subject, scope: $scope) {
+      resources {
+        resource
+        admittedBefore
+        admittedAfter
+        rowsBefore
+        rowsAfter
+        rowsGained
+        rowsLost
+        more
+        examplesGained
+        examplesLost
+      }
+    }
+  }
+`);
+
 const NOTHING: Draft = (() => {
   const scope = { resources: [], excluded: [], teams: [], personal: false, maxRows: 100 };
   return { scope, error: errorOf(scope) };
@@ -34,6 +54,7 @@ const NOTHING: Draft = (() => {
 /** Makes a grant, then shows its one-time URL. */
 export function NewGrant(): ReactElement {
   const create = useAct(createMutation);
+  const preview = useAct(previewGrantMutation);
   const [subject, setSubject] = useState("");
   const [peerHost, setPeerHost] = useState("");
   const [expires, setExpires] = useState("");
@@ -85,7 +106,11 @@ export function NewGrant(): ReactElement {
               label="Speaks for"
               required
               value={subject}
-              onChange={setSubject}
+              onChange={(next) => {
+                setSubject(next);
+                // What was counted was counted for another grant.
+                preview.reset();
+              }}
               suggestions={choices.data?.choices.users ?? []}
               hint="The id of one of our users. The peer never sees more than they do."
               error={tried ? subjectError : undefined}
@@ -108,8 +133,34 @@ export function NewGrant(): ReactElement {
           </div>
         </Card>
         <Card title="How much">
-          <ScopeEditor draft={draft} complain={tried} onChange={setDraft} />
+          <ScopeEditor
+            draft={draft}
+            complain={tried}
+            onChange={(next) => {
+              setDraft(next);
+              preview.reset();
+            }}
+          />
+          {preview.isError && <Failure error={preview.error} />}
+          <div className="row">
+            <Button
+              busy={preview.isPending}
+              disabled={subjectError !== undefined || draft.error !== undefined}
+              onPress={() => {
+                preview.mutate({ subject: subject.trim(), scope: scopeToJson(draft.scope) });
+              }}
+            >
+              Show what it lets out
+            </Button>
+          </div>
         </Card>
+        <div aria-live="polite">
+          {preview.data !== undefined && (
+            <Card title="What the peer would see">
+              <ChangedRows resources={preview.data.previewGrant.resources} peer={peerHost.trim() || "the peer"} />
+            </Card>
+          )}
+        </div>
         {create.isError && <Failure error={create.error} />}
         <div className="row">
           <Button type="submit" kind="primary" busy={create.isPending}>

@@ -56,9 +56,18 @@ export function ScopeChanges({ preview, peer }: { preview: Preview; peer: string
           </p>
         </Note>
       )}
+      <ChangedRows resources={preview.resources} peer={peer} />
+    </div>
+  );
+}
+
+/** How many rows of each resource a peer would gain and lose, with examples. */
+export function ChangedRows({ resources, peer }: { resources: Preview["resources"]; peer: string }): ReactElement {
+  return (
+    <>
       <DataTable
         label="Rows gained and lost"
-        rows={preview.resources}
+        rows={resources}
         keyOf={({ resource }) => resource}
         empty="No resource is registered."
         columns={[
@@ -69,13 +78,13 @@ export function ScopeChanges({ preview, peer }: { preview: Preview; peer: string
           { name: "Loses", number: true, cell: ({ rowsLost }) => <Change sign="−" rows={rowsLost} /> },
         ]}
       />
-      {preview.resources.map(({ resource, examplesGained, examplesLost }) => (
+      {resources.map(({ resource, examplesGained, examplesLost }) => (
         <div key={resource} className="stack">
           <Rows title={`${resource}: rows that ${peer} would see, for example`} rows={examplesGained} />
           <Rows title={`${resource}: rows that ${peer} would no longer see, for example`} rows={examplesLost} />
         </div>
       ))}
-    </div>
+    </>
   );
 }
 
