@@ -8,12 +8,15 @@ const OF_THE_DATABASE = [
   "audit-cli",
   "blended",
   "boundary",
+  "ca-rotation-several",
   "deadline",
+  "embeddings",
   "explain",
   "faults",
   "home",
   "metrics",
   "pages",
+  "pages-limits",
   "search",
   "without-federation",
 ];
@@ -23,6 +26,7 @@ const OF_THE_SERVICES = [
   "ca-rotation",
   "concurrency",
   "doctor",
+  "embeddings",
   "enrollment",
   "forged",
   "grant-life-cli",
@@ -63,11 +67,7 @@ export default defineConfig({
       database("federation-postgres", federation(OF_THE_DATABASE)),
       database("federation-step-ca", federation(OF_THE_SERVICES)),
       database("acceptance-pglite", ["test/acceptance/**/*.test.ts"]),
-      // The runbook and what is old are looked at in the tiers beside this one.
-      database(
-        "acceptance-postgres",
-        ["denial-matrix", "employees"].map((name) => `test/acceptance/${name}.test.ts`),
-      ),
+      database("acceptance-postgres", ["test/acceptance/**/*.test.ts"]),
       database("acceptance-step-ca", ["test/acceptance/**/*.test.ts"]),
       {
         test: { name: "services", include: ["test/services/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 180_000 },

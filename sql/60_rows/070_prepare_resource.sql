@@ -41,9 +41,7 @@ declare
 begin
   select r.* into registered from federation.federation_resources r where r.name = resource;
   if not found or not exists (select from pg_class c where c.oid = registered.table_id) then
-    perform federation.forget_prepared(resource);
-    delete from federation.federation_prepared_resources w where w.resource_name = resource;
-    return;
+    raise exception 'Its table is gone.' using errcode = 'undefined_table';
   end if;
   select array_agg(o.name) as names, array_agg(o.type) as types, array_agg(o.is_nullable) as nullables, array_agg(o.descending) as descendings
   into sorted
@@ -147,6 +145,7 @@ volatile
 security definer -- the functions belong to federation_owner
 set search_path = ''
 as $$
+  select federation.lock_registrations();
   -- The row first, as whoever writes it anew.
   delete from federation.federation_prepared_resources w where w.resource_name = unprepare_resource.resource;
   select federation.forget_prepared(unprepare_resource.resource);
@@ -163,13 +162,18 @@ security definer -- the functions that are written must belong to federation_own
 set search_path = ''
 as $$
 begin
-  -- Its row, then its functions, then its table, as who removes it takes them; where a row comes or goes, the lock of registrations before them. What is
-  -- written anew waits for no other resource.
-  perform from federation.federation_prepared_resources w where w.resource_name = resource for update;
-  if not found then
+  -- Before any other lock, where a row comes: who removes one has this lock, and waits for the row.
+  if not exists (select from federation.federation_prepared_resources w where w.resource_name = resource) then
     perform federation.lock_registrations();
   end if;
   begin
+    -- The table of what is prepared before a row of it, as who brings the database to a release takes them; the row, then the functions, then the
+    -- resource's own table, as who removes it does. What is written anew waits for no other resource.
+    lock table federation.federation_prepared_resources in row exclusive mode;
+    perform from federation.federation_prepared_resources w where w.resource_name = resource for update;
+    if not found then
+      perform federation.lock_registrations();
+    end if;
     perform federation.write_prepared(resource);
     return null;
   exception
@@ -177,7 +181,6 @@ begin
     -- starting.
     when others then
       -- What was locked in vain is let go of by now.
-      perform federation.lock_registrations();
       perform federation.unprepare_resource(resource);
       return sqlerrm;
   end;

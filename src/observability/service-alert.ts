@@ -48,6 +48,8 @@ export function createServiceAlert(options: {
       await sessions.asGatewayOnce({ text, values });
       written = away;
     } catch (error) {
+      // It may be in the list all the same, and only the answer be lost.
+      written = undefined;
       log.warn({ err: error, code }, "an alert could not be written; it is tried again");
     }
   };

@@ -307,7 +307,7 @@ describe("enrollment", () => {
     const heard = await sayIt();
     expect([heard.status, heard.code]).toEqual([status, code]);
     await expect
-      .poll(() => loggedOf(heard.traceId), { timeout: 5_000 })
+      .poll(() => loggedOf(heard.traceId), { timeout: 20_000 })
       .toEqual([
         {
           verb: "enroll",

@@ -10,12 +10,15 @@ export async function backendOf(client: PoolClient): Promise<number> {
 /** Comes back once a backend waits for another transaction's lock. */
 export async function untilBlocked(pool: Pool, pid: number): Promise<void> {
   await expect
-    .poll(async () => {
-      const { rows } = await pool.query<{ blocked: boolean }>(
-        "select cardinality(pg_blocking_pids($1)) > 0 as blocked",
-        [pid],
-      );
-      return rows[0]?.blocked;
-    })
+    .poll(
+      async () => {
+        const { rows } = await pool.query<{ blocked: boolean }>(
+          "select cardinality(pg_blocking_pids($1)) > 0 as blocked",
+          [pid],
+        );
+        return rows[0]?.blocked;
+      },
+      { timeout: 20_000 },
+    )
     .toBe(true);
 }

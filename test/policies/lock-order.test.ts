@@ -25,12 +25,12 @@ beforeEach(async () => {
 });
 afterAll(() => database.close());
 
-/** Sessions whose transactions are open at once, each of which gives up a lock that it waits for longer than two seconds. */
+/** Sessions whose transactions are open at once, each of which gives up a lock that it waits for longer than ten seconds. */
 async function together<T>(count: number, work: (...clients: PoolClient[]) => Promise<T>): Promise<T> {
   const clients = await Promise.all(Array.from({ length: count }, () => database.pool.connect()));
   try {
     for (const client of clients) {
-      await client.query("begin; set local lock_timeout = '2s'");
+      await client.query("begin; set local lock_timeout = '10s'");
     }
     return await work(...clients);
   } finally {
@@ -173,7 +173,7 @@ describe.skipIf(inject("template").kind === "pglite")("of transactions that are 
           { timeout: 10_000 },
         )
         .toBe(1);
-      await removing.query("select federation.unregister_resource('tasks')");
+      await removing.query("select federation.unregister_resource('tasks'), federation.unregister_resource('worn')");
       await removing.query("rollback");
       await starting;
     });
@@ -184,14 +184,16 @@ describe.skipIf(inject("template").kind === "pglite")("of transactions that are 
 
   test("one that prepares a resource anew and one that removes it do not deadlock: both are done", async () => {
     await together(3, async (other, removing, preparing) => {
-      // Both are kept where they write the row of what is prepared: the removal at first, the other once it has written the functions.
+      // Both are kept where they come to what is prepared.
       await other.query("lock table federation.federation_prepared_resources in share mode");
-      const removal = await waiting(removing, "select federation.unregister_resource($1)", ["notes"]);
       const preparation = await waiting(preparing, "select federation.prepare_resource($1)", ["notes"]);
+      const removal = await waiting(removing, "select federation.unregister_resource($1)", ["notes"]);
       await other.query("rollback");
-      await preparation.done;
-      await preparing.query("commit");
-      await removal.done;
+      // Whichever comes first.
+      await Promise.all([
+        removal.done.then(() => removing.query("rollback")),
+        preparation.done.then(() => preparing.query("rollback")),
+      ]);
     });
   });
 

@@ -2050,7 +2050,7 @@ create function federation.prepare_resource(resource text)
   returns text
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 53fc74e9753241bc2c1424dada8c85e962e1116874ee4e3b7d8aad31b2b329de; -- owner federation_owner
+  as sha256 a4d27a25ff84f4982a94f533d86da31a8abc6b128f2da6a0b98747de0063cba1; -- owner federation_owner
 comment on function federation.prepare_resource(text) is 'Writes beforehand how peers read a resource; returns null, or why it cannot. Registration and each start of a gateway do; call it after a change.';
 
 create function federation.prepare_resources(names text[] DEFAULT NULL::text[])
@@ -3199,7 +3199,7 @@ create function federation.unprepare_resource(resource text)
   returns void
   language sql volatile security definer
   set search_path=""
-  as sha256 d91c5900cd8cc9f6aef6801c392039eef90cf52ceb0f3fe582c4f5f2f339cb96; -- owner federation_owner
+  as sha256 b018f90ced15298eb77dd259c38ddfd85b991d55e136a6574dacbf9fd4bde095; -- owner federation_owner
 comment on function federation.unprepare_resource(text) is 'Drops what was written beforehand for a resource; peers read it by the functions for all. federation.prepare_resource writes it again.';
 
 create function federation.unprepared_resources()
@@ -3276,7 +3276,7 @@ create function federation.write_prepared(resource text)
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 f9c84079c97098111a8f9274c184cc4c8af3a107536bb06de71861cf878e99df; -- owner federation_owner
+  as sha256 4dae0eab1b2f2f95ae9eb2d81190d66babdba8ede59354f4ad4c101bab4b45b5; -- owner federation_owner
 comment on function federation.write_prepared(text) is 'Writes the functions of a resource in federation_prepared, as whoever calls. Raises what keeps it from that.';
 
 create function federation.written_functions(resource text, OUT list text, OUT get text, OUT mark text)

@@ -101,7 +101,9 @@ describe.skipIf(!hasChromium())("an administrator", () => {
     await page.getByRole("button", { name: /Status/ }).click();
     await page.getByRole("option", { name: "any" }).click();
     await page.getByLabel("Search").fill("bob");
-    await expect.poll(() => page.getByRole("table", { name: "Grants" }).getByRole("row").count()).toBe(2);
+    await expect
+      .poll(() => page.getByRole("table", { name: "Grants" }).getByRole("row").count(), { timeout: 15_000 })
+      .toBe(2);
   });
 
   test("suspends a grant and resumes it, which its peer meets at once", async () => {
@@ -195,7 +197,7 @@ describe.skipIf(!hasChromium())("an administrator", () => {
     await page.getByRole("button", { name: /Outcome/ }).click();
     await page.getByRole("option", { name: "denied" }).click();
     await page.getByLabel("Code").fill("RESOURCE_DENIED");
-    await expect.poll(() => table.getByRole("row").count()).toBe(2);
+    await expect.poll(() => table.getByRole("row").count(), { timeout: 15_000 }).toBe(2);
     expect(await table.getByRole("row").nth(1).innerText()).toContain("notes");
     for (const [format, first] of [
       ["CSV", /grant/i],
@@ -306,7 +308,7 @@ describe.skipIf(!hasChromium())("an administrator", () => {
     expect(await card.innerText()).toContain(serial);
     await card.getByRole("button", { name: "Renew the certificate" }).click();
     await card.getByText("It has another certificate.").waitFor();
-    await expect.poll(() => card.innerText()).not.toContain(serial);
+    await expect.poll(() => card.innerText(), { timeout: 15_000 }).not.toContain(serial);
     expect(await asked("alice-at-home")).toBe("OK");
     await card.getByRole("button", { name: "Remove…" }).click();
     await expectAccessible(there);

@@ -75,9 +75,13 @@ describe.skipIf(!hasChromium())("an administrator", () => {
   });
 
   test("cannot leave a question by Escape while its answer is under way", async () => {
+    let letGo = (): void => undefined;
+    const held = new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
     await page.route("**/pages/graphql", async (route) => {
       if (route.request().postData()?.includes("CreateEnrollmentUrl") === true) {
-        await sleep(1_500);
+        await held;
       }
       await route.continue();
     });
@@ -86,6 +90,7 @@ describe.skipIf(!hasChromium())("an administrator", () => {
     await page.getByRole("button", { name: "Make it" }).click();
     await page.keyboard.press("Escape");
     expect(await dialog().count()).toBe(1);
+    letGo();
     await page.getByTestId("enrollment-url").waitFor();
     expect(await dialog().count()).toBe(0);
     await page.unrouteAll({ behavior: "wait" });
@@ -171,7 +176,7 @@ describe.skipIf(!hasChromium())("an administrator", () => {
     await page.getByLabel("Find teams").fill("squad-9");
     await teams.getByText("squad-9", { exact: true }).click();
     await page.getByLabel("Find teams").fill("");
-    await expect.poll(() => teams.getByText("squad-1", { exact: true }).count()).toBe(1);
+    await expect.poll(() => teams.getByText("squad-1", { exact: true }).count(), { timeout: 15_000 }).toBe(1);
     // What is chosen stays in sight, whatever is looked for.
     expect(await teams.getByRole("checkbox", { name: "squad-9", exact: true }).isChecked()).toBe(true);
     await page.getByRole("button", { name: "Make the grant" }).click();

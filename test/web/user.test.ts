@@ -159,7 +159,7 @@ describe.skipIf(!hasChromium())("a user who is no administrator", () => {
     await expectFits(there);
     await cards.getByRole("button", { name: "Renew the certificate" }).click();
     await cards.getByText("It has another certificate.").waitFor();
-    await expect.poll(() => cards.innerText()).not.toContain(ofBob.enrolled.serial);
+    await expect.poll(() => cards.innerText(), { timeout: 15_000 }).not.toContain(ofBob.enrolled.serial);
     await cards.getByRole("button", { name: "Remove…" }).click();
     await there.getByRole("button", { name: "Remove it" }).click();
     await there.getByText("No peer yet.").waitFor();
