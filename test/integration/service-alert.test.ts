@@ -23,9 +23,9 @@ afterAll(async () => {
 
 const SOON = { timeout: 15_000 };
 const faults: unknown[] = [];
-const alertOf = (subject: string): ServiceAlert =>
+const alertOf = (subject: string, by: Sessions = sessions): ServiceAlert =>
   createServiceAlert({
-    sessions,
+    sessions: by,
     code: "STEP_CA_AWAY",
     subject,
     log: { warn: (fault: unknown) => faults.push(fault) },
@@ -97,4 +97,31 @@ test("an alert that somebody closes while the service is away is open again soon
     .toBe(1);
   await alert.close();
   await database.pool.query("select federation.resolve_alert('STEP_CA_AWAY', 'one:/var/lib/mosaic')");
+});
+
+test("an alert whose writing was not answered is taken back all the same once the service is there", async () => {
+  let [lose, written] = [false, 0];
+  const lossy: Sessions = {
+    ...sessions,
+    asGatewayOnce: async (query) => {
+      const answer = await sessions.asGatewayOnce(query);
+      written += 1;
+      if (lose) {
+        throw new Error("the connection broke before the answer");
+      }
+      return answer as never;
+    },
+  };
+  const alert = alertOf("one:/var/lib/mosaic", lossy);
+  alert.say(false);
+  await expect.poll(() => written, SOON).toBe(1);
+  const before = faults.length;
+  lose = true;
+  alert.say(true);
+  await expect.poll(() => faults.length, SOON).toBeGreaterThan(before);
+  expect(await open()).toEqual(["one:/var/lib/mosaic"]);
+  lose = false;
+  alert.say(false);
+  await expect.poll(open, SOON).toEqual([]);
+  await alert.close();
 });
