@@ -3,7 +3,7 @@ import type { ReactElement } from "react";
 import { choicesQuery } from "../api/choices.ts";
 import { graphql } from "../api/graphql.ts";
 import { useAct, useAsk } from "../api/hooks.ts";
-import { ChangedRows } from "../scope/scope-changes.tsx";
+import { ChangedRows, scopeChangeFragment } from "../scope/scope-changes.tsx";
 import { ScopeEditor, errorOf } from "../scope/scope-editor.tsx";
 import type { Draft } from "../scope/scope-editor.tsx";
 import { scopeToJson } from "../scope/scope.ts";
@@ -27,24 +27,18 @@ const createMutation = graphql(`
   }
 `);
 
-const previewGrantMutation = graphql(`
-  mutation PreviewGrant($subject: String!, $scope: JSON!) {
-    previewGrant(subject: $subject, scope: $scope) {
-      resources {
-        resource
-        admittedBefore
-        admittedAfter
-        rowsBefore
-        rowsAfter
-        rowsGained
-        rowsLost
-        more
-        examplesGained
-        examplesLost
+const previewGrantMutation = graphql(
+  `
+    mutation PreviewGrant($subject: String!, $scope: JSON!) {
+      previewGrant(subject: $subject, scope: $scope) {
+        resources {
+          ...ScopeChangeFields
+        }
       }
     }
-  }
-`);
+  `,
+  [scopeChangeFragment],
+);
 
 const NOTHING: Draft = (() => {
   const scope = { resources: [], excluded: [], teams: [], personal: false, maxRows: 100 };

@@ -6,27 +6,37 @@ import { DataTable } from "../ui/data-table.tsx";
 import { Note } from "../ui/notes.tsx";
 import { Rows } from "../ui/rows.tsx";
 
-/** What another scope would change, counted under the real policies. */
-export const previewMutation = graphql(`
-  mutation PreviewScope($grantId: String!, $scope: JSON!) {
-    previewScope(grantId: $grantId, scope: $scope) {
-      widens
-      widenedBy
-      resources {
-        resource
-        admittedBefore
-        admittedAfter
-        rowsBefore
-        rowsAfter
-        rowsGained
-        rowsLost
-        more
-        examplesGained
-        examplesLost
-      }
-    }
+/** What is counted of one resource. */
+export const scopeChangeFragment = graphql(`
+  fragment ScopeChangeFields on ScopeChange {
+    resource
+    admittedBefore
+    admittedAfter
+    rowsBefore
+    rowsAfter
+    rowsGained
+    rowsLost
+    more
+    examplesGained
+    examplesLost
   }
 `);
+
+/** What another scope would change, counted under the real policies. */
+export const previewMutation = graphql(
+  `
+    mutation PreviewScope($grantId: String!, $scope: JSON!) {
+      previewScope(grantId: $grantId, scope: $scope) {
+        widens
+        widenedBy
+        resources {
+          ...ScopeChangeFields
+        }
+      }
+    }
+  `,
+  [scopeChangeFragment],
+);
 
 /** Rows that a peer would gain and lose. */
 export type Preview = ResultOf<typeof previewMutation>["previewScope"];
