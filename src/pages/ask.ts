@@ -46,7 +46,12 @@ const LONG: ReadonlySet<string> = new Set(["auditVerification", "previewGrant", 
 const BY_LOGIN: ReadonlySet<string> = new Set(["registerResource", "unregisterResource"]);
 
 /** Refused to a user before anything is opened for them. The database refuses these, and all others that are for administrators, by itself. */
-const ADMINISTRATORS_ONLY: ReadonlySet<string> = new Set([...BY_LOGIN, "auditVerification", "previewGrant", "previewScope"]);
+const ADMINISTRATORS_ONLY: ReadonlySet<string> = new Set([
+  ...BY_LOGIN,
+  "auditVerification",
+  "previewGrant",
+  "previewScope",
+]);
 
 /** How many of what takes long run at a time, one of each person: each holds a connection. */
 const LONG_AT_A_TIME = 2;
