@@ -9,7 +9,13 @@ const FOLDER = "test/federation";
 const EMBEDDED_ALONE = ["cli"];
 
 const { projects } = z
-  .object({ projects: z.array(z.object({ test: z.object({ name: z.string(), include: z.array(z.string()) }) })) })
+  .object({
+    projects: z.array(
+      z.object({
+        test: z.object({ name: z.string(), include: z.array(z.string()), exclude: z.array(z.string()).optional() }),
+      }),
+    ),
+  })
   .parse(config.test);
 const includedBy = (project: string): string[] =>
   projects.find(({ test: { name } }) => name === project)?.test.include ?? [];
@@ -26,6 +32,15 @@ test("a file with tests that the embedded database does not have runs on Postgre
       (name) => !onPostgres.includes(`${FOLDER}/${name}`) && !EMBEDDED_ALONE.includes(name.replace(".test.ts", "")),
     ),
   ).toEqual([]);
+});
+
+test("a file with tests that one kind of authority has runs with the embedded one, too", () => {
+  const left = projects.find(({ test: { name } }) => name === "federation-pglite")?.test.exclude ?? [];
+  const conditional = files.filter((name) =>
+    /skipIf\(isStepCa\)/.test(readFileSync(join(import.meta.dirname, "../..", FOLDER, name), "utf8")),
+  );
+  expect(conditional.length).toBeGreaterThan(2);
+  expect(conditional.filter((name) => left.includes(`${FOLDER}/${name}`))).toEqual([]);
 });
 
 test("each file that a project names is there", () => {
