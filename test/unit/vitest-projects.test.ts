@@ -37,7 +37,7 @@ test("a file with tests that the embedded database does not have runs on Postgre
 test("a file with tests that one kind of authority has runs with the embedded one, too", () => {
   const left = projects.find(({ test: { name } }) => name === "federation-pglite")?.test.exclude ?? [];
   const conditional = files.filter((name) =>
-    readFileSync(join(import.meta.dirname, "../..", FOLDER, name), "utf8").includes('skipIf(isStepCa)'),
+    readFileSync(join(import.meta.dirname, "../..", FOLDER, name), "utf8").includes("skipIf(isStepCa)"),
   );
   expect(conditional.length).toBeGreaterThan(2);
   expect(conditional.filter((name) => left.includes(`${FOLDER}/${name}`))).toEqual([]);
