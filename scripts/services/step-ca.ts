@@ -9,10 +9,7 @@ import { findProgram, run } from "./run.ts";
 import { stepCaRequest } from "./wire.ts";
 
 // Key stores and databases that are not used here.
-const TAGS = [
-  ...["noawskms", "noazurekms", "nocloudkms", "nopkcs11", "nosshagentkms", "noyubikey", "notpmkms"],
-  ...["nobadger", "nomysql", "nopgx"],
-];
+const TAGS = ["noazurekms", "nopkcs11", "noyubikey", "notpmkms", "nobadger", "nomysql", "nopgx"];
 
 /** The file that a build of this release makes. */
 function builtFile(layout: Layout): string {
