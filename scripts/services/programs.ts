@@ -1,3 +1,4 @@
+import { mkdirSync } from "node:fs";
 import { hasDebian, installDebootstrap, makeDebian, whyNoDebian } from "./debian.ts";
 import type { Layout } from "./layout.ts";
 import { buildCollector, hasCollector } from "./otel-collector.ts";
@@ -9,6 +10,9 @@ export async function obtainPrograms(
   layout: Layout,
   progress: Progress,
 ): Promise<{ debian: boolean; stepCa: boolean; collector: boolean }> {
+  for (const folder of [layout.bin, layout.log]) {
+    mkdirSync(folder, { recursive: true });
+  }
   // Debian waits for the network most of its time, the builds take the processors.
   const [debian, [stepCa, collector]] = await Promise.all([
     obtainDebian(layout, progress),

@@ -14,12 +14,13 @@ export async function run(
   args: readonly string[],
   options: { env?: NodeJS.ProcessEnv; log?: string; timeoutSeconds?: number } = {},
 ): Promise<string> {
+  // First: what is begun is waited for.
+  const log = options.log === undefined ? undefined : openSync(options.log, "a", 0o600);
   const child = spawn(program, args, {
     env: { ...process.env, ...options.env },
     stdio: ["ignore", "pipe", "pipe"],
     timeout: (options.timeoutSeconds ?? 60) * 1000,
   });
-  const log = options.log === undefined ? undefined : openSync(options.log, "a", 0o600);
   let output = "";
   let tail = "";
   const take = (chunk: Buffer): void => {
