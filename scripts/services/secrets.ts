@@ -13,7 +13,7 @@ export interface Passwords {
 export function prepareSecrets(layout: Layout): Passwords {
   mkdirSync(layout.folder, { recursive: true });
   chmodSync(layout.folder, 0o700);
-  for (const folder of [layout.authority, layout.secrets, layout.run, layout.log]) {
+  for (const folder of [layout.bin, layout.authority, layout.secrets, layout.run, layout.log]) {
     mkdirSync(folder, { recursive: true });
   }
   const passwords = { postgres: secret(layout, "postgres-password"), valkey: secret(layout, "valkey-password") };
