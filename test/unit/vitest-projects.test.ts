@@ -19,13 +19,13 @@ const { projects } = z
   .parse(config.test);
 const includedBy = (project: string): string[] =>
   projects.find(({ test: { name } }) => name === project)?.test.include ?? [];
+const onPostgres = [...includedBy("federation-postgres"), ...includedBy("federation-step-ca")];
 const files = readdirSync(join(import.meta.dirname, "../..", FOLDER)).filter((name) => name.endsWith(".test.ts"));
+const filesWith = (what: RegExp): string[] =>
+  files.filter((name) => what.test(readFileSync(join(import.meta.dirname, "../..", FOLDER, name), "utf8")));
 
 test("a file with tests that the embedded database does not have runs on PostgreSQL, too: it would be skipped unseen", () => {
-  const onPostgres = [...includedBy("federation-postgres"), ...includedBy("federation-step-ca")];
-  const conditional = files.filter((name) =>
-    /\b(runIf|skipIf)\(/.test(readFileSync(join(import.meta.dirname, "../..", FOLDER, name), "utf8")),
-  );
+  const conditional = filesWith(/\b(runIf|skipIf)\(/);
   expect(conditional.length).toBeGreaterThan(5);
   expect(
     conditional.filter(
@@ -36,14 +36,11 @@ test("a file with tests that the embedded database does not have runs on Postgre
 
 test("a file with tests that one kind of authority has runs with the embedded one, too", () => {
   const left = projects.find(({ test: { name } }) => name === "federation-pglite")?.test.exclude ?? [];
-  const conditional = files.filter((name) =>
-    readFileSync(join(import.meta.dirname, "../..", FOLDER, name), "utf8").includes("skipIf(isStepCa)"),
-  );
+  const conditional = filesWith(/skipIf\(isStepCa\)/);
   expect(conditional.length).toBeGreaterThan(2);
   expect(conditional.filter((name) => left.includes(`${FOLDER}/${name}`))).toEqual([]);
 });
 
 test("each file that a project names is there", () => {
-  const named = [...includedBy("federation-postgres"), ...includedBy("federation-step-ca")];
-  expect(named.filter((path) => !files.includes(path.slice(FOLDER.length + 1)))).toEqual([]);
+  expect(onPostgres.filter((path) => !files.includes(path.slice(FOLDER.length + 1)))).toEqual([]);
 });
