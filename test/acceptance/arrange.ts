@@ -1,6 +1,8 @@
 import { enroll } from "../../src/client/enroll.ts";
 import { parseEnrollmentUrl } from "../../src/client/enrollment-url.ts";
 import { mixedCredentials } from "../../src/demo/actors.ts";
+import { subjectAltNameOf } from "../../src/pki/identity.ts";
+import { craftedCredentials, validFrom } from "../harness/crafted.ts";
 import { createGrant } from "../harness/gateway.ts";
 import type { TestGateway, TestGrant } from "../harness/gateway.ts";
 import { openSigner } from "../harness/signer.ts";
@@ -58,6 +60,17 @@ export function signed(who: (grant: TestGrant) => { grantId: string; subject: st
     const { grantId, subject } = who(grant);
     const forged = await mixedCredentials(await openSigner(work.directory), grantId, subject);
     return { speaker: { ...forged, ca: speakerOf(grant).ca }, grantId };
+  };
+}
+
+/** A certificate as the gateway's own authority signed it for a grant that serves, but for its dates: so many seconds from now. */
+export function dated(from: number, until: number) {
+  return async (work: TestGateway): Promise<Arranged> => {
+    const grant = await freshGrant(work);
+    const { host, oidArc } = work.gateway.config;
+    const names = subjectAltNameOf({ grantId: grant.grantId, subjectUserId: "ada", host }, oidArc);
+    const crafted = await craftedCredentials(work.directory, names, "demo", validFrom(from, until));
+    return { speaker: { ...crafted, ca: speakerOf(grant).ca }, grantId: null };
   };
 }
 

@@ -7,7 +7,7 @@ import { createGrant } from "../harness/gateway.ts";
 import type { TestGateway } from "../harness/gateway.ts";
 import { grantByHand } from "../harness/renewal.ts";
 import { openSigner } from "../harness/signer.ts";
-import { freshGrant, good, SCOPE, signed, silently, slow, withFunction } from "./arrange.ts";
+import { dated, freshGrant, good, SCOPE, signed, silently, slow, withFunction } from "./arrange.ts";
 import type { Arranged } from "./arrange.ts";
 import { HIS } from "./verbs.ts";
 import type { Verb } from "./verbs.ts";
@@ -320,6 +320,16 @@ export const SITUATIONS: Situation[] = [
       const stranger = await strangerCredentials(grant.grantId, "ada");
       return { speaker: { ...stranger, ca: speakerOf(grant).ca }, grantId: null };
     },
+  },
+  {
+    when: "with a certificate whose time is over",
+    ...{ status: undefined, code: "TLS_REFUSED", audited: "handshake", never: {} },
+    arrange: dated(-7_200, -3_600),
+  },
+  {
+    when: "with a certificate whose time has not come",
+    ...{ status: undefined, code: "TLS_REFUSED", audited: "handshake", never: {} },
+    arrange: dated(3_600, 7_200),
   },
   {
     when: "with a certificate that the gateway knows as revoked",

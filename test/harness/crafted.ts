@@ -5,6 +5,17 @@ import { derToPem } from "../../src/pki/der.ts";
 import { generateKeyPair } from "../../src/pki/keys.ts";
 import { openSigner } from "./signer.ts";
 
+/** From when until when a certificate is good. */
+export interface Validity {
+  notBefore: Date;
+  notAfter: Date;
+}
+
+/** From so many seconds from now, which may be less than none, until so many. */
+export function validFrom(seconds: number, untilSeconds: number): Validity {
+  return { notBefore: new Date(Date.now() + seconds * 1_000), notAfter: new Date(Date.now() + untilSeconds * 1_000) };
+}
+
 /**
  * A client certificate that the gateway's own authority signed, and that says what it likes.
  *
@@ -14,14 +25,14 @@ export async function craftedCredentials(
   directory: string,
   subjectAltName: Buffer | undefined,
   commonName: string,
+  validity: Validity = validFrom(-60, 3_600),
 ): Promise<Credentials> {
   const { certificateDer, privateKeyDer, chainPem } = await openSigner(directory);
   const { privateKeyPem, publicKeyDer } = generateKeyPair();
   const der = signCertificate(
     {
       ...{ commonName, usage: "client", publicKeyDer },
-      notBefore: new Date(Date.now() - 60_000),
-      notAfter: new Date(Date.now() + 3_600_000),
+      ...validity,
       ...(subjectAltName === undefined ? {} : { subjectAltName }),
     },
     {
