@@ -15,16 +15,19 @@ export interface Repeated {
 export function repeatedly(everyMs: number, work: () => Promise<void>): Repeated {
   let running: Promise<void> | undefined;
   let asked = 0;
+  let closed = false;
   const turns = async (): Promise<void> => {
     let answered: number;
     do {
       answered = asked;
       await work();
-    } while (answered !== asked);
+    } while (answered !== asked && !closed);
     running = undefined;
   };
   const turn = (): void => {
-    running ??= turns();
+    if (!closed) {
+      running ??= turns();
+    }
   };
   turn();
   const timer = setInterval(turn, everyMs);
@@ -34,6 +37,7 @@ export function repeatedly(everyMs: number, work: () => Promise<void>): Repeated
       turn();
     },
     close: async () => {
+      closed = true;
       clearInterval(timer);
       await running;
     },

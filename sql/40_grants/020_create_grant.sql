@@ -1,4 +1,26 @@
 -- Guarantees: a grant begins pending, for a user who exists, with a scope that was checked; its token is shown once and kept as a hash.
+create or replace function federation.subject_of_grant(user_id text) returns text
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  -- As the row says it: what is compared with it when the row goes.
+  subject constant text := federation.subject_key(user_id);
+begin
+  if not exists (select from federation.federation_identity) then
+    raise exception 'No users table is bound yet.'
+      using errcode = 'MF023', hint = 'Call federation.bind_identity first.';
+  end if;
+  if subject is null then
+    raise exception 'There is no such user.' using errcode = 'MF021', detail = '{"path": "subject_user_id"}';
+  end if;
+  return subject;
+end;
+$$;
+revoke all on function federation.subject_of_grant(text) from public;
+comment on function federation.subject_of_grant(text) is 'The user whom a grant is to speak for, as their row says it. Raises MF021, MF023.';
+
 create or replace function federation.create_grant(
   subject_user_id text,
   peer_host text,
@@ -12,16 +34,8 @@ set search_path = ''
 as $$
 #variable_conflict use_column
 declare
-  -- As the row says it: what is compared with it when the row goes.
-  subject constant text := federation.subject_key(create_grant.subject_user_id);
+  subject constant text := federation.subject_of_grant(create_grant.subject_user_id);
 begin
-  if not exists (select from federation.federation_identity) then
-    raise exception 'No users table is bound yet.'
-      using errcode = 'MF023', hint = 'Call federation.bind_identity first.';
-  end if;
-  if subject is null then
-    raise exception 'There is no such user.' using errcode = 'MF021', detail = '{"path": "subject_user_id"}';
-  end if;
   if create_grant.peer_host is null or create_grant.peer_host !~ '^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$' then
     raise exception 'A peer is named by its host: lower-case letters, digits, dots and hyphens.'
       using errcode = 'MF012', detail = '{"path": "peer_host"}';

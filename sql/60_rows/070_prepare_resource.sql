@@ -218,12 +218,10 @@ set search_path = ''
 as $$
   select federation.rebuild_assume_identity() where federation.assume_identity_is_stale();
   select federation.rebuild_read_prepared();
-  -- As prepare_resource has it, before the rows of others are locked.
+  -- As prepare_resource has it where a row comes, or goes as what cannot be prepared: before the rows of others are locked. A start, which names one
+  -- at a time, waits for nobody.
   select federation.lock_registrations()
-  where exists (
-    select from federation.federation_resources r
-    where (names is null or r.name = any (names)) and not exists (select from federation.federation_prepared_resources w where w.resource_name = r.name)
-  );
+  where names is null or cardinality(names) > 1;
   select p.name, p.reason
   from (
     select r.name, federation.prepare_resource(r.name) as reason

@@ -1,7 +1,8 @@
--- Guarantees: a question about a scope, or about a grant that does not serve, is asked through the door of every peer, enter_as_peer, so that
--- nothing which decides has a second way in for explanations.
+-- Guarantees: a question about a scope, about a grant that does not serve, or about one that is not made yet, is asked through the door of every peer,
+-- enter_as_peer, so that nothing which decides has a second way in for explanations.
 -- Relies on: federation.probe, the only caller, which takes the stand-in back before anybody else can see it.
-create or replace function federation.enter_stand_in(grant_id uuid, scope jsonb) returns void
+drop function if exists federation.enter_stand_in(uuid, jsonb);
+create or replace function federation.enter_stand_in(subject_user_id text, peer_host text, scope jsonb) returns void
 language plpgsql
 volatile
 set search_path = ''
@@ -12,9 +13,7 @@ declare
   fingerprint constant text := serial || serial;
 begin
   insert into federation.federation_grants (subject_user_id, peer_host, scope)
-  select g.subject_user_id, g.peer_host, enter_stand_in.scope
-  from federation.federation_grants g
-  where g.id = enter_stand_in.grant_id
+  values (enter_stand_in.subject_user_id, enter_stand_in.peer_host, enter_stand_in.scope)
   returning * into strict stand_in;
   update federation.federation_grants g set status = 'active', activated_at = now() where g.id = stand_in.id;
   -- No authority has signed it: a certificate of this serial opens no connection.
@@ -23,6 +22,6 @@ begin
   perform federation.enter_as_peer(stand_in.id, stand_in.subject_user_id, serial, fingerprint);
 end;
 $$;
-revoke all on function federation.enter_stand_in(uuid, jsonb) from public;
-comment on function federation.enter_stand_in(uuid, jsonb) is
-  'Opens the session of a grant that is as the one named, but active and of the given scope. What it writes is to be rolled back.';
+revoke all on function federation.enter_stand_in(text, text, jsonb) from public;
+comment on function federation.enter_stand_in(text, text, jsonb) is
+  'Opens the session of an active grant of a subject, a peer and a scope, which nobody has made. What it writes is to be rolled back.';

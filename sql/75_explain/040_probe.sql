@@ -1,7 +1,10 @@
 -- Guarantees: what a question leaves behind (session, settings, stand-in, whatever code of an application wrote) is rolled back before its answer
 -- is used, and nothing can be written while it is answered.
 -- Relies on: a subtransaction, with which settings and rows end; it is read-only once the session is open, and cannot be made writable again.
-create or replace function federation.probe(who text, grant_id uuid, scope jsonb, question text, resource text, arguments jsonb default '{}') returns jsonb
+drop function if exists federation.probe(text, uuid, jsonb, text, text, jsonb);
+create or replace function federation.probe(
+  who text, grant_id uuid, scope jsonb, question text, resource text, arguments jsonb default '{}', subject text default null
+) returns jsonb
 language plpgsql
 volatile
 set search_path = ''
@@ -12,7 +15,13 @@ declare
   answer jsonb;
   refused text;
 begin
-  select g.* into strict the_grant from federation.federation_grants g where g.id = probe.grant_id;
+  if grant_id is null then
+    the_grant.subject_user_id := subject;
+    -- A host that is nobody's: the name is reserved (RFC 2606, section 2).
+    the_grant.peer_host := 'preview.invalid';
+  else
+    select g.* into strict the_grant from federation.federation_grants g where g.id = probe.grant_id;
+  end if;
   begin
     case who
       when 'peer' then
@@ -22,7 +31,7 @@ begin
         limit 1;
         perform federation.enter_as_peer(the_grant.id, the_grant.subject_user_id, newest.serial, newest.fingerprint);
       when 'stand-in' then
-        perform federation.enter_stand_in(the_grant.id, probe.scope);
+        perform federation.enter_stand_in(the_grant.subject_user_id, the_grant.peer_host, probe.scope);
       when 'user' then
         perform federation.enter_as_user(the_grant.subject_user_id);
     end case;
@@ -73,7 +82,22 @@ begin
   return jsonb_build_object('refused', refused, 'answer', answer);
 end;
 $$;
-revoke all on function federation.probe(text, uuid, jsonb, text, text, jsonb) from public;
-comment on function federation.probe(text, uuid, jsonb, text, text, jsonb) is
-  'Asks one question in the session of a grant''s peer, of a stand-in for it with another scope, or of its subject: {"answer"}, or {"refused"} with the SQLSTATE '
-  'that a peer would have met. Raises MF012 and what a policy raises.';
+revoke all on function federation.probe(text, uuid, jsonb, text, text, jsonb, text) from public;
+comment on function federation.probe(text, uuid, jsonb, text, text, jsonb, text) is
+  'Asks one question in the session of a grant''s peer, of a stand-in for it with another scope (or for one of this subject that is not made yet: no id), or of its '
+  'subject: {"answer"}, or {"refused"} with the SQLSTATE that a peer would have met. Raises MF012 and what a policy raises.';
+
+create or replace function federation.answer_of(asked jsonb) returns jsonb
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+  if asked ->> 'refused' is not null then
+    raise exception 'What a peer would see could not be counted just now.' using errcode = asked ->> 'refused';
+  end if;
+  return asked -> 'answer';
+end;
+$$;
+revoke all on function federation.answer_of(jsonb) from public;
+comment on function federation.answer_of(jsonb) is 'What federation.probe was answered, where nothing may count as no rows that was refused. Raises what it was refused with.';

@@ -27,7 +27,8 @@ revoke all on function federation.explain_columns(text, boolean) from public;
 comment on function federation.explain_columns(text, boolean) is
   'The columns of a resource''s table, whether each leaves, and why not: hidden at registration, an embedding, or not there when it was registered.';
 
-create or replace function federation.resource_stage(grant_id uuid, resource text, scope jsonb) returns jsonb
+drop function if exists federation.resource_stage(uuid, text, jsonb);
+create or replace function federation.resource_stage(grant_id uuid, resource text, scope jsonb, subject text default null) returns jsonb
 language plpgsql
 volatile
 set search_path = ''
@@ -42,21 +43,22 @@ begin
   elsif not described.is_protected then
     return '{"stage": "resource", "passes": false, "reason": "unprotected"}';
   end if;
-  admits := federation.probe('stand-in', grant_id, scope, 'admits', resource);
+  admits := federation.probe('stand-in', grant_id, scope, 'admits', resource, subject => subject);
   if admits ->> 'refused' = 'MF021' then
     return '{"stage": "resource", "passes": null, "reason": null}';
   elsif admits -> 'answer' = 'true' then
     return '{"stage": "resource", "passes": true, "reason": null}';
   end if;
   return jsonb_build_object('stage', 'resource', 'passes', false, 'reason', case
-    when federation.probe('stand-in', grant_id, scope - 'excluded_resources', 'admits', resource) -> 'answer' = 'true' then 'excluded'
+    when federation.probe('stand-in', grant_id, scope - 'excluded_resources', 'admits', resource, subject => subject) -> 'answer' = 'true' then 'excluded'
     else 'not in scope'
   end);
 end;
 $$;
-revoke all on function federation.resource_stage(uuid, text, jsonb) from public;
-comment on function federation.resource_stage(uuid, text, jsonb) is
-  'Whether a scope of a grant admits a resource, and if not, why; null where the grant''s subject is gone, for whom no session opens.';
+revoke all on function federation.resource_stage(uuid, text, jsonb, text) from public;
+comment on function federation.resource_stage(uuid, text, jsonb, text) is
+  'Whether a scope of a grant (or of one of this subject that is not made yet) admits a resource, and if not, why; null where the subject is gone, for whom no '
+  'session opens.';
 
 create or replace function federation.entry_stages(grant_id uuid) returns jsonb
 language sql

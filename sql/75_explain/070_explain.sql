@@ -2,7 +2,10 @@
 -- learns of the grants that speak for them, and of no row or column that is not theirs. Whoever asks for another's rows is in the audit log once
 -- the transaction commits: an administrator who rolls it back in psql has looked, and no row of the audit log says so.
 drop function if exists federation.audit_look(text, uuid, text, integer);
-create or replace function federation.audit_look(verb text, grant_id uuid, resource text, rows integer, details jsonb default '{}') returns void
+drop function if exists federation.audit_look(text, uuid, text, integer, jsonb);
+create or replace function federation.audit_look(
+  verb text, grant_id uuid, resource text, rows integer, details jsonb default '{}', subject text default null
+) returns void
 language plpgsql
 volatile
 set search_path = ''
@@ -12,6 +15,7 @@ declare
 begin
   select g.id, g.subject_user_id, g.peer_host into entry.grant_id, entry.subject_user_id, entry.peer_host
   from federation.federation_grants g where g.id = audit_look.grant_id;
+  entry.subject_user_id := coalesce(entry.subject_user_id, audit_look.subject);
   entry.at := clock_timestamp();
   entry.verb := audit_look.verb;
   entry.resource := (select r.name from federation.federation_resources r where r.name = audit_look.resource);
@@ -25,8 +29,9 @@ begin
   perform federation.append_to_chain('admin', array[entry]);
 end;
 $$;
-revoke all on function federation.audit_look(text, uuid, text, integer, jsonb) from public;
-comment on function federation.audit_look(text, uuid, text, integer, jsonb) is 'Writes to the audit log that an administrator looked at what a grant lets out.';
+revoke all on function federation.audit_look(text, uuid, text, integer, jsonb, text) from public;
+comment on function federation.audit_look(text, uuid, text, integer, jsonb, text) is
+  'Writes to the audit log that an administrator looked at what a grant lets out, or one of this subject would.';
 
 create or replace function federation.require_subject(user_id text, grant_id uuid) returns void
 language plpgsql

@@ -14,6 +14,7 @@ declare
   name text;
   stage jsonb;
   counted integer;
+  -- Null where it could not be counted.
   native integer;
 begin
   if samples not between 0 and 20 then
@@ -28,18 +29,20 @@ begin
   for name in select r.name from federation.federation_resources r order by r.name loop
     counted := 0;
     stage := federation.resource_stage(grant_id, name, coalesce(scope, the_grant.scope));
-    native := coalesce((federation.probe('user', grant_id, null, 'user count', name, jsonb_build_object('most', most + 1)) ->> 'answer')::integer, 0);
+    native := (federation.probe('user', grant_id, null, 'user count', name, jsonb_build_object('most', most + 1)) ->> 'answer')::integer;
     if stage -> 'passes' = 'true' then
-      counted := coalesce(
-        (federation.probe(who, grant_id, coalesce(scope, the_grant.scope), 'count', name, jsonb_build_object('most', most + 1)) ->> 'answer')::integer, 0
-      );
+      counted := federation.answer_of(
+        federation.probe(who, grant_id, coalesce(scope, the_grant.scope), 'count', name, jsonb_build_object('most', most + 1))
+      )::integer;
     end if;
     seen := seen || jsonb_build_object(
       'resource', name, 'admitted', stage -> 'passes', 'reason', stage -> 'reason',
-      'rows', least(counted, most), 'rowsOfSubject', least(native, most), 'more', greatest(counted, native) > most,
+      'rows', least(counted, most), 'rowsOfSubject', case when native is not null then least(native, most) end, 'more', greatest(counted, native) > most,
       'samples', case
         when counted > 0 and samples > 0 then
-          federation.probe(who, grant_id, coalesce(scope, the_grant.scope), 'list', name, jsonb_build_object('first', samples)) -> 'answer' -> 'rows'
+          federation.answer_of(
+            federation.probe(who, grant_id, coalesce(scope, the_grant.scope), 'list', name, jsonb_build_object('first', samples))
+          ) -> 'rows'
         else '[]'
       end
     );
@@ -51,7 +54,7 @@ begin
 end;
 $$;
 revoke all on function federation.visible_rows(uuid, jsonb, integer) from public;
-comment on function federation.visible_rows(uuid, jsonb, integer) is 'What federation.visible and federation.visible_for_user say. Raises MF012, MF020.';
+comment on function federation.visible_rows(uuid, jsonb, integer) is 'What federation.visible and federation.visible_for_user say. Raises MF012, MF013, MF020.';
 
 create or replace function federation.visible(grant_id uuid, scope jsonb default null, samples integer default 3) returns jsonb
 language plpgsql
@@ -76,7 +79,7 @@ revoke all on function federation.visible(uuid, jsonb, integer) from public;
 grant execute on function federation.visible(uuid, jsonb, integer) to federation_admin;
 comment on function federation.visible(uuid, jsonb, integer) is
   'What a grant''s peer can see now, or could under another scope: for each resource how many rows (up to 10 000) and a few of them. Where the grant does not serve, '
-  '"refused" says why, and the rest is as if it did. Is audited. Raises MF011, MF012, MF020.';
+  '"refused" says why, and the rest is as if it did. Is audited. Raises MF011, MF012, MF013, MF020.';
 
 create or replace function federation.visible_for_user(user_id text, grant_id uuid, samples integer default 3) returns jsonb
 language plpgsql
@@ -92,4 +95,4 @@ $$;
 revoke all on function federation.visible_for_user(text, uuid, integer) from public;
 grant execute on function federation.visible_for_user(text, uuid, integer) to federation_gateway;
 comment on function federation.visible_for_user(text, uuid, integer) is
-  'As federation.visible, for a local user whom the gateway has authenticated and a grant that speaks for them. Raises MF011, MF012.';
+  'As federation.visible, for a local user whom the gateway has authenticated and a grant that speaks for them. Raises MF011, MF012, MF013.';

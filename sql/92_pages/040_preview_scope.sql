@@ -1,52 +1,53 @@
 -- Guarantees: what another scope, or a grant that is not made yet, would change for a peer is counted under the real policies, as the peer, and nothing is
 -- changed by it.
 -- Relies on: federation.probe. Of a resource with more than 10 000 rows, the first ones by their keys are compared: both sides up to the same key.
-create or replace function federation.keys_of_scope(grant_id uuid, scope jsonb, resource text, most integer) returns text[]
+drop function if exists federation.keys_of_scope(uuid, jsonb, text, integer);
+create or replace function federation.keys_of_scope(grant_id uuid, scope jsonb, resource text, most integer, subject text) returns text[]
 language sql
 volatile
 set search_path = ''
 as $$
   select array(
     select jsonb_array_elements_text(
-      coalesce(
-        nullif(federation.probe('stand-in', grant_id, scope, 'keys', resource, jsonb_build_object('most', most)) -> 'answer', 'null'), '[]'
-      )
+      federation.answer_of(federation.probe('stand-in', grant_id, scope, 'keys', resource, jsonb_build_object('most', most), subject))
     )
   );
 $$;
-revoke all on function federation.keys_of_scope(uuid, jsonb, text, integer) from public;
-comment on function federation.keys_of_scope(uuid, jsonb, text, integer) is 'The keys of the rows that a peer would see under a scope, the first ones in the order of their bytes.';
+revoke all on function federation.keys_of_scope(uuid, jsonb, text, integer, text) from public;
+comment on function federation.keys_of_scope(uuid, jsonb, text, integer, text) is
+  'The keys of the rows that a peer would see under a scope, the first ones in the order of their bytes.';
 
-create or replace function federation.rows_of_scope(grant_id uuid, scope jsonb, resource text, ids text[]) returns jsonb
+drop function if exists federation.rows_of_scope(uuid, jsonb, text, text[]);
+create or replace function federation.rows_of_scope(grant_id uuid, scope jsonb, resource text, ids text[], subject text) returns jsonb
 language sql
 volatile
 set search_path = ''
 as $$
   select case
     when cardinality(ids) = 0 then '[]'
-    else coalesce(
+    else federation.answer_of(
       federation.probe(
         'stand-in', grant_id, scope || '{"max_rows_per_query": 10000}', 'list', resource,
-        federation.only_keys((select d.key_column from federation.describe_resource(resource) d), ids)
-      ) -> 'answer' -> 'rows',
-      '[]'
-    )
+        federation.only_keys((select d.key_column from federation.describe_resource(resource) d), ids), subject
+      )
+    ) -> 'rows'
   end;
 $$;
-revoke all on function federation.rows_of_scope(uuid, jsonb, text, text[]) from public;
-comment on function federation.rows_of_scope(uuid, jsonb, text, text[]) is 'Some rows as a peer would be served them under a scope.';
+revoke all on function federation.rows_of_scope(uuid, jsonb, text, text[], text) from public;
+comment on function federation.rows_of_scope(uuid, jsonb, text, text[], text) is 'Some rows as a peer would be served them under a scope.';
 
-create or replace function federation.preview_resource(grant_id uuid, resource text, before jsonb, after jsonb) returns jsonb
+drop function if exists federation.preview_resource(uuid, text, jsonb, jsonb);
+create or replace function federation.preview_resource(grant_id uuid, resource text, before jsonb, after jsonb, subject text) returns jsonb
 language plpgsql
 volatile
 set search_path = ''
 as $$
 declare
   most constant integer := 10000;
-  admitted_before constant boolean := coalesce((federation.resource_stage(grant_id, resource, before) ->> 'passes')::boolean, false);
-  admitted_after constant boolean := coalesce((federation.resource_stage(grant_id, resource, after) ->> 'passes')::boolean, false);
-  keys_before text[] := case when admitted_before then federation.keys_of_scope(grant_id, before, resource, most + 1) else '{}' end;
-  keys_after text[] := case when admitted_after then federation.keys_of_scope(grant_id, after, resource, most + 1) else '{}' end;
+  admitted_before constant boolean := coalesce((federation.resource_stage(grant_id, resource, before, subject) ->> 'passes')::boolean, false);
+  admitted_after constant boolean := coalesce((federation.resource_stage(grant_id, resource, after, subject) ->> 'passes')::boolean, false);
+  keys_before text[] := case when admitted_before then federation.keys_of_scope(grant_id, before, resource, most + 1, subject) else '{}' end;
+  keys_after text[] := case when admitted_after then federation.keys_of_scope(grant_id, after, resource, most + 1, subject) else '{}' end;
   more constant boolean := greatest(cardinality(keys_before), cardinality(keys_after)) > most;
   last_key text;
   gained text[];
@@ -67,30 +68,26 @@ begin
     'resource', resource, 'admittedBefore', admitted_before, 'admittedAfter', admitted_after,
     'rowsBefore', cardinality(keys_before), 'rowsAfter', cardinality(keys_after),
     'rowsGained', cardinality(gained), 'rowsLost', cardinality(lost), 'more', more,
-    'examplesGained', federation.rows_of_scope(grant_id, after, resource, gained[:3]),
-    'examplesLost', federation.rows_of_scope(grant_id, before, resource, lost[:3])
+    'examplesGained', federation.rows_of_scope(grant_id, after, resource, gained[:3], subject),
+    'examplesLost', federation.rows_of_scope(grant_id, before, resource, lost[:3], subject)
   );
 end;
 $$;
-revoke all on function federation.preview_resource(uuid, text, jsonb, jsonb) from public;
-comment on function federation.preview_resource(uuid, text, jsonb, jsonb) is 'What a peer would gain and lose of one resource by another scope.';
+revoke all on function federation.preview_resource(uuid, text, jsonb, jsonb, text) from public;
+comment on function federation.preview_resource(uuid, text, jsonb, jsonb, text) is 'What a peer would gain and lose of one resource by another scope.';
 
-create or replace function federation.preview_changes(grant_id uuid, before jsonb, after jsonb) returns jsonb
-language sql
-volatile
-set search_path = ''
-as $$
-  select coalesce(jsonb_agg(federation.preview_resource(preview_changes.grant_id, r.name, before, after) order by r.name), '[]')
-  from federation.federation_resources r;
-$$;
-revoke all on function federation.preview_changes(uuid, jsonb, jsonb) from public;
-comment on function federation.preview_changes(uuid, jsonb, jsonb) is 'What a peer would gain and lose by another scope, resource by resource.';
-
-create or replace function federation.previewed(grant_id uuid, before jsonb, after jsonb, changes jsonb, details jsonb) returns jsonb
+drop function if exists federation.preview_changes(uuid, jsonb, jsonb);
+drop function if exists federation.previewed(uuid, jsonb, jsonb, jsonb, jsonb);
+create or replace function federation.preview(grant_id uuid, subject text, before jsonb, after jsonb) returns jsonb
 language plpgsql
 volatile
 set search_path = ''
 as $$
+declare
+  changes constant jsonb := (
+    select coalesce(jsonb_agg(federation.preview_resource(preview.grant_id, r.name, before, after, preview.subject) order by r.name), '[]')
+    from federation.federation_resources r
+  );
 begin
   perform federation.audit_look(
     'grant.previewed', grant_id, null,
@@ -98,14 +95,15 @@ begin
       select sum(jsonb_array_length(c.item -> 'examplesGained') + jsonb_array_length(c.item -> 'examplesLost'))
       from jsonb_array_elements(changes) as c (item)
     )::integer,
-    details || jsonb_build_object(
+    jsonb_build_object(
       'scope', after,
       'resources', (
         select coalesce(jsonb_agg(c.item -> 'resource'), '[]')
         from jsonb_array_elements(changes) as c (item)
         where c.item -> 'admittedBefore' = 'true' or c.item -> 'admittedAfter' = 'true'
       )
-    )
+    ),
+    subject
   );
   return jsonb_build_object(
     'widens', cardinality(federation.scope_widenings(before, after)) > 0, 'widenedBy', to_jsonb(federation.scope_widenings(before, after)),
@@ -113,8 +111,10 @@ begin
   );
 end;
 $$;
-revoke all on function federation.previewed(uuid, jsonb, jsonb, jsonb, jsonb) from public;
-comment on function federation.previewed(uuid, jsonb, jsonb, jsonb, jsonb) is 'Writes to the audit log that such changes were looked at, and says whether they let out more.';
+revoke all on function federation.preview(uuid, text, jsonb, jsonb) from public;
+comment on function federation.preview(uuid, text, jsonb, jsonb) is
+  'What a peer would gain and lose by another scope of its grant, or by a grant of this subject (without an id), resource by resource, and whether it lets out more; '
+  'that it was looked at is audited.';
 
 create or replace function federation.preview_scope(grant_id uuid, scope jsonb) returns jsonb
 language plpgsql
@@ -130,13 +130,13 @@ begin
     raise exception 'There is no such grant.' using errcode = 'MF011';
   end if;
   perform federation.check_scope(preview_scope.scope);
-  return federation.previewed(grant_id, before, scope, federation.preview_changes(grant_id, before, scope), '{}');
+  return federation.preview(grant_id, null, before, scope);
 end;
 $$;
 revoke all on function federation.preview_scope(uuid, jsonb) from public;
 grant execute on function federation.preview_scope(uuid, jsonb) to federation_admin;
 comment on function federation.preview_scope(uuid, jsonb) is
-  'What a grant''s peer would gain and lose by another scope: for each resource how many rows, and up to three of each. Is audited, with the scope. Raises MF011, MF020.';
+  'What a grant''s peer would gain and lose by another scope: for each resource how many rows, and up to three of each. Is audited, with the scope. Raises MF011, MF013, MF020.';
 
 create or replace function federation.preview_grant(subject_user_id text, scope jsonb) returns jsonb
 language plpgsql
@@ -145,23 +145,13 @@ security definer -- administrators have a right on neither grants nor rows; what
 set search_path = ''
 as $$
 declare
-  nothing constant jsonb := '{"resources": []}';
-  made uuid;
-  changes jsonb;
+  subject constant text := federation.subject_of_grant(preview_grant.subject_user_id);
 begin
-  begin
-    -- Under the real policies there is an answer only for a grant that is there: this one is until it has been given.
-    select c.grant_id into strict made from federation.create_grant(preview_grant.subject_user_id, 'preview.invalid', preview_grant.scope) c;
-    changes := federation.preview_changes(made, nothing, preview_grant.scope);
-    raise exception 'The answer is there.' using errcode = 'MX001';
-  exception
-    when sqlstate 'MX001' then
-      null;
-  end;
-  return federation.previewed(null, nothing, scope, changes, jsonb_build_object('subject', subject_user_id));
+  perform federation.check_scope(preview_grant.scope);
+  return federation.preview(null, subject, '{"resources": []}', scope);
 end;
 $$;
 revoke all on function federation.preview_grant(text, jsonb) from public;
 grant execute on function federation.preview_grant(text, jsonb) to federation_admin;
 comment on function federation.preview_grant(text, jsonb) is
-  'What a peer would see by a grant that is not made yet, as federation.preview_scope has it. Is audited, with subject and scope. Raises MF020, MF021, MF023.';
+  'What a peer would see by a grant that is not made yet, as federation.preview_scope has it. Is audited, with subject and scope. Raises MF013, MF020, MF021, MF023.';

@@ -1,4 +1,5 @@
--- Guarantees: administrators read the whole log; a user the trail of the grants in which they are the subject, without who at this gateway made changes to them.
+-- Guarantees: administrators read the whole log; a user the trail of the grants in which they are the subject, without who at this gateway made changes to
+-- them, and when somebody looked at what a grant of theirs would let out that was not made.
 create or replace function admin_api.audit(
   grant_id text default null, subject text default null, verb text default null, outcome text default null, code text default null,
   since timestamptz default null, until timestamptz default null, before bigint default null, archived boolean default false,
@@ -32,7 +33,7 @@ begin
             'actor', case when administrator then f.actor end, 'details', case when administrator then f.details end
           )
           order by f.id desc
-        ) filter (where administrator or f.grant_id in (
+        ) filter (where administrator or f.verb = 'grant.previewed' or f.grant_id in (
           select g.id::text from federation.federation_grants g where g.subject_user_id = person ->> 'user'
         )),
         '[]'

@@ -100,7 +100,7 @@ describe("whoever asks", () => {
   ];
   const NOBODY = [
     "federation.probe('user', gen_random_uuid(), null, 'user list', 'tasks')",
-    "federation.enter_stand_in(gen_random_uuid(), '{}')",
+    "federation.enter_stand_in('olga', 'home.example', '{}')",
     "federation.list_as_peer('tasks', null, 1)",
     "federation.get_as_peer('tasks', 'x')",
     "federation.count_as_peer('tasks', 1)",

@@ -60,6 +60,16 @@ async function renewed(client: PoolClient, grant: Grant, from: string): Promise<
   return serial;
 }
 
+/** Registers a resource that cannot be prepared any more, and lets all others be out of date. */
+async function wearOut(client: PoolClient): Promise<void> {
+  await client.query(
+    `create table app.worn (id integer primary key, owner_id text not null, at timestamptz not null default now());
+     select federation.register_resource(name => 'worn', table_id => 'app.worn', owner => 'owner_id', order_by => '[{"column": "at"}]');
+     alter table app.worn rename column at to made_at;
+     update federation.federation_prepared_resources set fingerprint = 'of another database'`,
+  );
+}
+
 async function state(serial: string): Promise<unknown> {
   const { rows } = await database.pool.query<{ confirmed: boolean; revocation_reason: string | null }>(
     "select confirmed_at is not null as confirmed, revocation_reason from federation.federation_certificates where serial = $1",
@@ -122,6 +132,22 @@ describe.skipIf(inject("template").kind === "pglite")("of transactions that are 
     await database.committed((client) => client.query("select federation.prepare_resources()"));
   });
 
+  test("one that prepares all, one of which it cannot, and one that removes another do not deadlock: both are done", async () => {
+    await database.committed(wearOut);
+    await together(2, async (preparing, removing) => {
+      await removing.query("select federation.lock_registrations()");
+      const { done } = await waiting(preparing, "select * from federation.prepare_resources()", []);
+      await removing.query("select federation.unregister_resource('tasks')");
+      await removing.query("rollback");
+      expect(await done).toMatchObject({ rows: [{ resource: "worn" }] });
+    });
+    await database.committed((client) =>
+      client.query(
+        "select federation.unregister_resource('worn'); drop table app.worn; select federation.prepare_resources()",
+      ),
+    );
+  });
+
   test("one that registers a resource and one that writes what all are read by do not deadlock: both are done, and it has both", async () => {
     await database.committed((client) =>
       client.query(
@@ -151,14 +177,7 @@ describe.skipIf(inject("template").kind === "pglite")("of transactions that are 
   });
 
   test("a start that cannot prepare a resource holds no row of another before the lock that a removal has", async () => {
-    await database.committed((client) =>
-      client.query(
-        `create table app.worn (id integer primary key, owner_id text not null, at timestamptz not null default now());
-         select federation.register_resource(name => 'worn', table_id => 'app.worn', owner => 'owner_id', order_by => '[{"column": "at"}]');
-         alter table app.worn rename column at to made_at;
-         update federation.federation_prepared_resources set fingerprint = 'of another database'`,
-      ),
-    );
+    await database.committed(wearOut);
     await together(1, async (removing) => {
       await removing.query("select federation.lock_registrations()");
       const starting = migrateDatabase({ connectionString: database.connectionString });

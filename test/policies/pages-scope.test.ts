@@ -28,11 +28,12 @@ interface Preview {
 
 let database: TestDatabase;
 let ada: Session;
+let olga: Session;
 let olgas: Grant;
 
 beforeAll(async () => {
   database = await openTestDatabase();
-  ({ ada, olgas } = await openPagesWorld(database));
+  ({ ada, olga, olgas } = await openPagesWorld(database));
 });
 afterAll(() => database.close());
 
@@ -218,18 +219,49 @@ describe("a grant that is not made yet", () => {
         (await client.query("select count(*)::integer as rows from federation.federation_enrollment_tokens")).rows,
       ];
       const logged = async (): Promise<{ verb: string }[]> =>
-        (await client.query<{ verb: string }>("select verb, actor, grant_id, details from federation.list_audit()"))
-          .rows;
+        (
+          await client.query<{ verb: string }>(
+            "select verb, actor, grant_id, subject_user_id, details from federation.list_audit()",
+          )
+        ).rows;
       const [before, rowsBefore] = [await left(), await logged()];
       await preview(client, "olga", WIDE);
       expect(await left()).toEqual(before);
       const [newest, ...older] = await logged();
       expect(newest).toMatchObject({
-        ...{ verb: "grant.previewed", actor: "ada", grant_id: null },
-        details: { subject: "olga", scope: WIDE, resources: ["credentials", "tasks"] },
+        ...{ verb: "grant.previewed", actor: "ada", grant_id: null, subject_user_id: "olga" },
+        details: { scope: WIDE, resources: ["credentials", "tasks"] },
       });
       expect(older).toEqual(rowsBefore.slice(0, older.length));
       expect(older).toHaveLength(Math.min(rowsBefore.length, 99));
+    });
+  });
+
+  test("is in the trail of whom it would speak for, and of nobody else", async () => {
+    const looked = async (client: PoolClient, person: Session): Promise<unknown[]> =>
+      (
+        await asked<{ rows: { verb: string; subject: string; grantId: string | null; actor: string | null }[] }>(
+          ...[client, person, "audit(verb => 'grant.previewed')"],
+        )
+      ).rows.filter(({ grantId }) => grantId === null);
+    await database.transaction(async (client) => {
+      await preview(client, "olga", WIDE);
+      await preview(client, "mia", WIDE);
+      expect(await looked(client, olga)).toMatchObject([{ subject: "olga", actor: null, details: null }]);
+    });
+  });
+
+  test("is counted without a token being made: who changes the table of tokens waits for no count", async () => {
+    await database.transaction(async (client) => {
+      await client.query(
+        `create function app.holds_tokens() returns boolean language sql volatile as
+           $$ select exists (select from pg_locks where pid = pg_backend_pid() and relation = 'federation.federation_enrollment_tokens'::regclass) $$;
+         grant usage on schema app to federation_peer;
+         grant execute on function app.holds_tokens() to federation_peer;
+         create policy holds_tokens on app.tasks as restrictive for select to federation_peer using (not app.holds_tokens())`,
+      );
+      const { resources } = await preview(client, "olga", WIDE);
+      expect(resources.find(({ resource }) => resource === "tasks")).toMatchObject({ rowsGained: 3 });
     });
   });
 
@@ -237,6 +269,27 @@ describe("a grant that is not made yet", () => {
     await database.transaction(async (client) => {
       expect(await refusal(preview(client, "nobody", WIDE))).toBe("SUBJECT_UNKNOWN");
       expect(await refusal(preview(client, "olga", { resources: ["nothing"] }))).toBe("SCOPE_INVALID");
+    });
+  });
+});
+
+describe("what was refused while it was counted", () => {
+  test.each([
+    ["another scope", "preview_scope($1, $2)"],
+    ["a grant that is not made", "preview_grant('olga', $2)"],
+    ["what a peer sees now", "visible($1)"],
+  ])("is no rows in no report: %s is refused as a whole", async (_, call) => {
+    await database.transaction(async (client) => {
+      // As the table is protected when it is asked whether it is, and not when it has been read.
+      await client.query(
+        `create function app.gone() returns boolean language plpgsql as $$ begin raise exception 'gone' using errcode = 'MF013'; end $$;
+         grant usage on schema app to federation_peer;
+         grant execute on function app.gone() to federation_peer;
+         create policy gone on app.tasks as restrictive for select to federation_peer using (app.gone())`,
+      );
+      const values = [olgas.id, JSON.stringify(SCOPE)].filter((_value, index) => call.includes(`$${index + 1}`));
+      const asking = asked(client, ada, values.length === 1 ? call.replace("$2", "$1") : call, values);
+      expect(await refusal(asking)).toBe("UNAVAILABLE");
     });
   });
 });

@@ -140,7 +140,7 @@ describe("functions", () => {
     "federation.visible_for_user('olga', gen_random_uuid())": ["federation_gateway"],
     "federation.holder_of_token('x')": ["federation_gateway"],
     "federation.probe('user', gen_random_uuid(), null, 'user list', 'tasks')": [],
-    "federation.enter_stand_in(gen_random_uuid(), '{}')": [],
+    "federation.enter_stand_in('olga', 'home.example', '{}')": [],
     "federation.list_as_peer('tasks', null, 1)": [],
     "federation.list_as_user('tasks', null, 1)": [],
     "federation.create_enrollment_token(gen_random_uuid())": ["federation_admin"],

@@ -808,7 +808,7 @@ create function admin_api.audit(grant_id text DEFAULT NULL::text, subject text D
   returns jsonb
   language plpgsql stable security definer
   set search_path=""
-  as sha256 cee626f6bd04a6393aab45c10561f84373efd17b9ae9df4ee6ce09f77505f5f7; -- owner federation_owner
+  as sha256 28392b8c3feee2d8ceb614a7834fe53d631799f4e3babc0c4f08487908709f8d; -- owner federation_owner
 comment on function admin_api.audit(text,text,text,text,text,timestamp with time zone,timestamp with time zone,bigint,boolean,integer) is 'A page of the audit log, newest first, and the id before which the next begins. A user''s has the trail of the grants in which they are the subject. Raises MF040.';
 
 create function admin_api.audit_exported()
@@ -1056,6 +1056,13 @@ create function federation.alternatives(condition text)
   as sha256 95c185a1b98789c13422cb8bb82761915c4d75fda454c9c0acd944a80cf8830a; -- owner federation_owner
 comment on function federation.alternatives(text) is 'The alternatives of a condition as Postgres writes it, one where it is no "or".';
 
+create function federation.answer_of(asked jsonb)
+  returns jsonb
+  language plpgsql immutable
+  set search_path=""
+  as sha256 88b5d363b5665445970eec08aa461e31816326e4d03b0854704968700c51aecb; -- owner federation_owner
+comment on function federation.answer_of(jsonb) is 'What federation.probe was answered, where nothing may count as no rows that was refused. Raises what it was refused with.';
+
 create function federation.append_audit(entries jsonb, chain text DEFAULT 'requests-0'::text)
   returns integer
   language plpgsql volatile security definer
@@ -1138,12 +1145,12 @@ create function federation.audit_known_unchained()
   as sha256 d8eda6b9e1f3939901d9e468ca735c0f9296c1048c499b4ef2087a3df3da9b17; -- owner federation_owner
 comment on function federation.audit_known_unchained() is 'How many rows stood in no chain when chains began, and their digest.';
 
-create function federation.audit_look(verb text, grant_id uuid, resource text, rows integer, details jsonb DEFAULT '{}'::jsonb)
+create function federation.audit_look(verb text, grant_id uuid, resource text, rows integer, details jsonb DEFAULT '{}'::jsonb, subject text DEFAULT NULL::text)
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 67b0277d07c396e27d4d3d426f5f3b23d6c8dd3cfbb3d6a3c377d44f2b8b1dd7; -- owner federation_owner
-comment on function federation.audit_look(text,uuid,text,integer,jsonb) is 'Writes to the audit log that an administrator looked at what a grant lets out.';
+  as sha256 5e3969fce2faa7d1677fddae59a382bcc535755958c56ae5ef3a6d4510707793; -- owner federation_owner
+comment on function federation.audit_look(text,uuid,text,integer,jsonb,text) is 'Writes to the audit log that an administrator looked at what a grant lets out, or one of this subject would.';
 
 create function federation.audit_of_current_user()
   returns SETOF federation.federation_audit_log
@@ -1340,7 +1347,7 @@ create function federation.create_grant(subject_user_id text, peer_host text, sc
   returns TABLE(grant_id uuid, enrollment_token text, token_expires_at timestamp with time zone, enrollment_url text)
   language plpgsql volatile security definer rows 1000
   set search_path=""
-  as sha256 7c5b554b903153e649a56092ecd2ebf977a020e5674e1be8a352b3f6168bcc7e; -- owner federation_owner
+  as sha256 600544d7083461774af6dec634dcd151fe66f926ac4def5f658c68aabb3a4383; -- owner federation_owner
 comment on function federation.create_grant(text,text,jsonb,timestamp with time zone) is 'Creates a pending grant and its one-time enrollment token (15 minutes). Raises MF012, MF020, MF021, MF023.';
 
 create function federation.create_user_token(user_id text, label text DEFAULT NULL::text, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone)
@@ -1490,12 +1497,12 @@ create function federation.enter_as_user(user_id text)
   as sha256 a6f1abcef622357a6377b3d4b4583f003993370867083513d96985eda3be571d; -- owner federation_owner
 comment on function federation.enter_as_user(text) is 'Opens a local user''s session for the rest of the transaction. Raises MF021.';
 
-create function federation.enter_stand_in(grant_id uuid, scope jsonb)
+create function federation.enter_stand_in(subject_user_id text, peer_host text, scope jsonb)
   returns void
   language plpgsql volatile
   set search_path=""
-  as sha256 ad0a976536d686539c6cca4b3ecf6b8df5b053c495620de220fb29db1e14402a; -- owner federation_owner
-comment on function federation.enter_stand_in(uuid,jsonb) is 'Opens the session of a grant that is as the one named, but active and of the given scope. What it writes is to be rolled back.';
+  as sha256 73ef092a56ff899194bd47d7006fc4844315bc4aa9933d104917f12f6f1c7cd2; -- owner federation_owner
+comment on function federation.enter_stand_in(text,text,jsonb) is 'Opens the session of an active grant of a subject, a peer and a scope, which nobody has made. What it writes is to be rolled back.';
 
 create function federation.entry_stages(grant_id uuid)
   returns jsonb
@@ -1765,12 +1772,12 @@ create function federation.keys_in_scope(grant_id uuid, scope jsonb, resource te
   as sha256 05fd214061b4b27bce689ea5f4642de0a18d3287bd76a8690d3f4b56859cb3b9; -- owner federation_owner
 comment on function federation.keys_in_scope(uuid,jsonb,text,name,text[]) is 'Which of some rows a peer would be served under a scope.';
 
-create function federation.keys_of_scope(grant_id uuid, scope jsonb, resource text, most integer)
+create function federation.keys_of_scope(grant_id uuid, scope jsonb, resource text, most integer, subject text)
   returns text[]
   language sql volatile
   set search_path=""
-  as sha256 ae06fbcabded1a18fb9e4ada545a3a1c8f58735b4afed51d84f4fd7534b68f72; -- owner federation_owner
-comment on function federation.keys_of_scope(uuid,jsonb,text,integer) is 'The keys of the rows that a peer would see under a scope, the first ones in the order of their bytes.';
+  as sha256 fb86e4d1d63c8b36657d2ac2a7d7070c786a7133de8809ccccb11b7c13182f91; -- owner federation_owner
+comment on function federation.keys_of_scope(uuid,jsonb,text,integer,text) is 'The keys of the rows that a peer would see under a scope, the first ones in the order of their bytes.';
 
 create function federation.keyset_ranges(names name[], types text[], nullables boolean[], descendings boolean[], keyset text[])
   returns text[]
@@ -2057,7 +2064,7 @@ create function federation.prepare_resources(names text[] DEFAULT NULL::text[])
   returns TABLE(resource text, reason text)
   language sql volatile security definer rows 1000
   set search_path=""
-  as sha256 6125f06ac63ff94343b6e5ff6e8c2febcebfcef206e2005f80c5ab599b8186c8; -- owner federation_owner
+  as sha256 5b8d0c4283ab851d3cf62cfc3502b302e3468d0e875a4024c272e5e0d5080484; -- owner federation_owner
 comment on function federation.prepare_resources(text[]) is 'Writes beforehand what is missing or out of date of all resources, or these anew; returns those of which it cannot, and why.';
 
 create function federation.prepared_get(resource text, id text)
@@ -2081,40 +2088,33 @@ create function federation.prepared_mark(resource text)
   as sha256 5c5f2f808683d059d9bf824ee7745b77724de66b0f7b05c6d312804a863a85f4; -- owner federation_owner
 comment on function federation.prepared_mark(text) is 'The mark of the plan that this backend has for a resource''s table and policies; null for one that is not prepared. Written by federation.rebuild_read_prepared.';
 
-create function federation.preview_changes(grant_id uuid, before jsonb, after jsonb)
+create function federation.preview(grant_id uuid, subject text, before jsonb, after jsonb)
   returns jsonb
-  language sql volatile
+  language plpgsql volatile
   set search_path=""
-  as sha256 50693dc1b00c7bc076e7bcc5e555512c7e88872145d9a29a3b3330a094ac36d6; -- owner federation_owner
-comment on function federation.preview_changes(uuid,jsonb,jsonb) is 'What a peer would gain and lose by another scope, resource by resource.';
+  as sha256 3c2ad4dd76afee59514ed15869033fd2a8a34df8e8528f6b394ebf54e1941d5a; -- owner federation_owner
+comment on function federation.preview(uuid,text,jsonb,jsonb) is 'What a peer would gain and lose by another scope of its grant, or by a grant of this subject (without an id), resource by resource, and whether it lets out more; that it was looked at is audited.';
 
 create function federation.preview_grant(subject_user_id text, scope jsonb)
   returns jsonb
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 e431c0169930bd130779929b57a9e92523a3683f226b00c0803e2c7443ffcbf0; -- owner federation_owner
-comment on function federation.preview_grant(text,jsonb) is 'What a peer would see by a grant that is not made yet, as federation.preview_scope has it. Is audited, with subject and scope. Raises MF020, MF021, MF023.';
+  as sha256 30d89c982e9087cde6030ae6f693562f49a45992cb19db3f3c11caa8367673bd; -- owner federation_owner
+comment on function federation.preview_grant(text,jsonb) is 'What a peer would see by a grant that is not made yet, as federation.preview_scope has it. Is audited, with subject and scope. Raises MF013, MF020, MF021, MF023.';
 
-create function federation.preview_resource(grant_id uuid, resource text, before jsonb, after jsonb)
+create function federation.preview_resource(grant_id uuid, resource text, before jsonb, after jsonb, subject text)
   returns jsonb
   language plpgsql volatile
   set search_path=""
-  as sha256 777cd1b1f1771547bcebeca93faae3fcaf56f3502e98e806fed4324114412066; -- owner federation_owner
-comment on function federation.preview_resource(uuid,text,jsonb,jsonb) is 'What a peer would gain and lose of one resource by another scope.';
+  as sha256 edb94cf6eaf1060f77ec488c68d83e02e56e574968189231eaec7098a57f2672; -- owner federation_owner
+comment on function federation.preview_resource(uuid,text,jsonb,jsonb,text) is 'What a peer would gain and lose of one resource by another scope.';
 
 create function federation.preview_scope(grant_id uuid, scope jsonb)
   returns jsonb
   language plpgsql volatile security definer
   set search_path=""
-  as sha256 b00a64cb3dd7cb8926f73782acec08fa064a3194279796230f21b1b7a5dbd936; -- owner federation_owner
-comment on function federation.preview_scope(uuid,jsonb) is 'What a grant''s peer would gain and lose by another scope: for each resource how many rows, and up to three of each. Is audited, with the scope. Raises MF011, MF020.';
-
-create function federation.previewed(grant_id uuid, before jsonb, after jsonb, changes jsonb, details jsonb)
-  returns jsonb
-  language plpgsql volatile
-  set search_path=""
-  as sha256 a1f736c9b7017bc94ba64d1e25aecc348ef4510c0ccb750ab0651b4676e92f0e; -- owner federation_owner
-comment on function federation.previewed(uuid,jsonb,jsonb,jsonb,jsonb) is 'Writes to the audit log that such changes were looked at, and says whether they let out more.';
+  as sha256 1f040fc850d5d305332f2284b3f2f2369c117ad633cd5dd04666932442d9e1e6; -- owner federation_owner
+comment on function federation.preview_scope(uuid,jsonb) is 'What a grant''s peer would gain and lose by another scope: for each resource how many rows, and up to three of each. Is audited, with the scope. Raises MF011, MF013, MF020.';
 
 create function federation.privilege_held(role_name name, object_kind text, object_id oid, column_number smallint)
   returns boolean
@@ -2137,12 +2137,12 @@ create function federation.privilege_statement(verb text, role_name name, object
   as sha256 7e32ccb12ad3134cb152fb2a5d51475da66394d9e7faa31374d251af123c8d61; -- owner federation_owner
 comment on function federation.privilege_statement(text,name,text,oid,smallint) is 'The grant or revoke statement for one privilege, every name of it from the catalogue.';
 
-create function federation.probe(who text, grant_id uuid, scope jsonb, question text, resource text, arguments jsonb DEFAULT '{}'::jsonb)
+create function federation.probe(who text, grant_id uuid, scope jsonb, question text, resource text, arguments jsonb DEFAULT '{}'::jsonb, subject text DEFAULT NULL::text)
   returns jsonb
   language plpgsql volatile
   set search_path=""
-  as sha256 321b303c3df0880827710473eb57a848bbab3219c7d47a48574959cb7af0fd7b; -- owner federation_owner
-comment on function federation.probe(text,uuid,jsonb,text,text,jsonb) is 'Asks one question in the session of a grant''s peer, of a stand-in for it with another scope, or of its subject: {"answer"}, or {"refused"} with the SQLSTATE that a peer would have met. Raises MF012 and what a policy raises.';
+  as sha256 27f7dec0b25e6151a1c5cb1c8045ba5769f08b2f561355109360044f8f7e58d4; -- owner federation_owner
+comment on function federation.probe(text,uuid,jsonb,text,text,jsonb,text) is 'Asks one question in the session of a grant''s peer, of a stand-in for it with another scope (or for one of this subject that is not made yet: no id), or of its subject: {"answer"}, or {"refused"} with the SQLSTATE that a peer would have met. Raises MF012 and what a policy raises.';
 
 create function federation.protect_audit_partition(partition regclass)
   returns void
@@ -2548,12 +2548,12 @@ create function federation.resource_fingerprint(table_id regclass, native_policy
   as sha256 4db424a4fe3276f3bd1743304be435b15212e9b2f4ac396a0c395399ee57fc94; -- owner federation_owner
 comment on function federation.resource_fingerprint(regclass,oid,oid[]) is 'Name, columns and policies of a table, and what roles hold, for comparison only: by ids and versions, so a copy of a database has others.';
 
-create function federation.resource_stage(grant_id uuid, resource text, scope jsonb)
+create function federation.resource_stage(grant_id uuid, resource text, scope jsonb, subject text DEFAULT NULL::text)
   returns jsonb
   language plpgsql volatile
   set search_path=""
-  as sha256 90e133853c5872695f86eb3c6fa4dadd749735e30487ece97f970c8ec5d6cd73; -- owner federation_owner
-comment on function federation.resource_stage(uuid,text,jsonb) is 'Whether a scope of a grant admits a resource, and if not, why; null where the grant''s subject is gone, for whom no session opens.';
+  as sha256 c727233ec416e291dc003956f1d72060c38d147fd3655d29b2cfe613001f9af2; -- owner federation_owner
+comment on function federation.resource_stage(uuid,text,jsonb,text) is 'Whether a scope of a grant (or of one of this subject that is not made yet) admits a resource, and if not, why; null where the subject is gone, for whom no session opens.';
 
 create function federation.restore_revocations(revoked jsonb, epoch bigint DEFAULT 0)
   returns TABLE(certificates_revoked integer, certificates_remembered integer, grants_ended integer)
@@ -2664,12 +2664,12 @@ create function federation.row_statement(resource text, table_id regclass, key_c
   as sha256 122a56823a6aa09d53f9c4c77218a647e18dbb45d421c5ead3d28221ff6f2568; -- owner federation_owner
 comment on function federation.row_statement(text,regclass,name,text) is 'The query for one row by its key, as JSON. The value is an expression of ours.';
 
-create function federation.rows_of_scope(grant_id uuid, scope jsonb, resource text, ids text[])
+create function federation.rows_of_scope(grant_id uuid, scope jsonb, resource text, ids text[], subject text)
   returns jsonb
   language sql volatile
   set search_path=""
-  as sha256 5620308135bdf68b001346114e5e9941107e65708f21f243fa9e693c0b8af930; -- owner federation_owner
-comment on function federation.rows_of_scope(uuid,jsonb,text,text[]) is 'Some rows as a peer would be served them under a scope.';
+  as sha256 b64fb1715ca51d18fc2ef083a7563d8cd62f49d3b250750073984c665b5cda96; -- owner federation_owner
+comment on function federation.rows_of_scope(uuid,jsonb,text,text[],text) is 'Some rows as a peer would be served them under a scope.';
 
 create function federation.scope_admits(resource text)
   returns boolean
@@ -3040,6 +3040,13 @@ create function federation.subject_key(subject text)
   as sha256 c13125611d37d3b23913a4601fc38c1f3e03f35f8fbd92430cede55657ab0941; -- owner federation_owner
 comment on function federation.subject_key(text) is 'The key of a user as its row says it: 5 for "05" where keys are numbers; null for nobody. Written by federation.bind_identity.';
 
+create function federation.subject_of_grant(user_id text)
+  returns text
+  language plpgsql stable
+  set search_path=""
+  as sha256 826f4ab3db00cd2611831866f300935a8d06341d997ad7c4a686deb57b2a8a40; -- owner federation_owner
+comment on function federation.subject_of_grant(text) is 'The user whom a grant is to speak for, as their row says it. Raises MF021, MF023.';
+
 create function federation.subject_teams(subject text)
   returns text[]
   language plpgsql stable strict security definer
@@ -3249,21 +3256,21 @@ create function federation.visible(grant_id uuid, scope jsonb DEFAULT NULL::json
   language plpgsql volatile security definer
   set search_path=""
   as sha256 0d0801039f9a6983abc07037c927e8c4cf4f744bcfc3d4c0ceaefd612784bd86; -- owner federation_owner
-comment on function federation.visible(uuid,jsonb,integer) is 'What a grant''s peer can see now, or could under another scope: for each resource how many rows (up to 10 000) and a few of them. Where the grant does not serve, "refused" says why, and the rest is as if it did. Is audited. Raises MF011, MF012, MF020.';
+comment on function federation.visible(uuid,jsonb,integer) is 'What a grant''s peer can see now, or could under another scope: for each resource how many rows (up to 10 000) and a few of them. Where the grant does not serve, "refused" says why, and the rest is as if it did. Is audited. Raises MF011, MF012, MF013, MF020.';
 
 create function federation.visible_for_user(user_id text, grant_id uuid, samples integer DEFAULT 3)
   returns jsonb
   language plpgsql volatile security definer
   set search_path=""
   as sha256 b36161c3d635b87298c87e0f771c3b696a9f90a2c44227e56c59d601f9bf6dd4; -- owner federation_owner
-comment on function federation.visible_for_user(text,uuid,integer) is 'As federation.visible, for a local user whom the gateway has authenticated and a grant that speaks for them. Raises MF011, MF012.';
+comment on function federation.visible_for_user(text,uuid,integer) is 'As federation.visible, for a local user whom the gateway has authenticated and a grant that speaks for them. Raises MF011, MF012, MF013.';
 
 create function federation.visible_rows(grant_id uuid, scope jsonb, samples integer)
   returns jsonb
   language plpgsql volatile
   set search_path=""
-  as sha256 98bf6c667212af92ca4200dcde9b0536c2a0a2ab89165d82dc066d5cf75745bc; -- owner federation_owner
-comment on function federation.visible_rows(uuid,jsonb,integer) is 'What federation.visible and federation.visible_for_user say. Raises MF012, MF020.';
+  as sha256 bd1f9bfe43f74751570adc54fa8814bb021a63f84b65242689601e204a9f7771; -- owner federation_owner
+comment on function federation.visible_rows(uuid,jsonb,integer) is 'What federation.visible and federation.visible_for_user say. Raises MF012, MF013, MF020.';
 
 create function federation.watch_table(table_id regclass, what text, columns name[], call text)
   returns void

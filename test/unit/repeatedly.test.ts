@@ -53,3 +53,14 @@ test("what is asked for during a turn is done once more after it, however often 
   await repeated.close();
   expect(begun()).toBe(2);
 });
+
+test("what is asked for once it has ended, or while it ends, is not done", async () => {
+  const { work, begun, letGo } = heldWork();
+  const repeated = repeatedly(60_000, work);
+  repeated.soon();
+  const closing = repeated.close();
+  letGo();
+  await closing;
+  repeated.soon();
+  expect(begun()).toBe(1);
+});

@@ -153,6 +153,32 @@ describe.skipIf(!hasChromium())("the scope editor", () => {
     expect(await listed()).toEqual([task(5)]);
   });
 
+  test("gives up what is counted for a draft that is changed meanwhile, in the database, too", async () => {
+    const counting = async (): Promise<number | null> =>
+      (
+        await work.pool.query(
+          "select from pg_stat_activity where datname = current_database() and state = 'active' and query like '%preview_scope%' and pid <> pg_backend_pid()",
+        )
+      ).rowCount;
+    await work.pool.query(
+      `create function app.slowly() returns boolean language sql volatile as 'select pg_sleep(60) is not null';
+       grant usage on schema app to federation_peer; grant execute on function app.slowly() to federation_peer;
+       create policy slowly on app.tasks as restrictive for select to federation_peer using ((select app.slowly()))`,
+    );
+    try {
+      await editor();
+      const show = page.getByRole("button", { name: "Show the difference" });
+      await show.click();
+      await expect.poll(counting, { timeout: 15_000 }).toBe(1);
+      await page.getByLabel("Most rows in one answer").fill("9");
+      await expect.poll(counting, { timeout: 15_000 }).toBe(0);
+      expect(await show.isEnabled()).toBe(true);
+      expect(await page.getByRole("alert").count()).toBe(0);
+    } finally {
+      await work.pool.query("drop policy slowly on app.tasks; drop function app.slowly()");
+    }
+  });
+
   test("leaves in the audit log who looked at the difference and who saved", async () => {
     await auditRows(work, grant.grantId);
     const { rows } = await work.pool.query<{ verb: string }>(

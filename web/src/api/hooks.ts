@@ -27,7 +27,7 @@ export function useAsk<Result, Variables>(
     queryKey,
     queryFn: () => {
       const again = (client.getQueryState(queryKey)?.dataUpdateCount ?? 0) > 0;
-      return ask(document, variables, again && !navigator.userActivation.isActive);
+      return ask(document, variables, { background: again && !navigator.userActivation.isActive });
     },
     enabled: !onDemand,
     ...(onDemand || once ? { refetchInterval: false as const, staleTime: Infinity } : {}),
@@ -62,6 +62,34 @@ export function useAct<Result, Variables>(
       return client.invalidateQueries({ predicate: (query) => !query.isDisabled() });
     },
   });
+}
+
+/**
+ * Something that a person asks for, that takes the gateway a while, and that changes nothing. Once it is not wanted any more (`reset`, or the person has gone
+ * elsewhere) the gateway is not left at it: each person has one such question at a time there, and the next would wait.
+ */
+export function useLook<Result, Variables>(
+  document: TadaDocumentNode<Result, Variables>,
+): UseMutationResult<Result, Error, Variables> {
+  const underWay = useRef<AbortController>(undefined);
+  const giveUp = (): void => {
+    underWay.current?.abort();
+  };
+  useEffect(() => giveUp, []);
+  const look = useMutation({
+    mutationFn: (variables: Variables) => {
+      const controller = new AbortController();
+      underWay.current = controller;
+      return ask(document, variables, { signal: controller.signal });
+    },
+  });
+  return {
+    ...look,
+    reset: () => {
+      giveUp();
+      look.reset();
+    },
+  };
 }
 
 function nameOf({ definitions }: Pick<TadaDocumentNode, "definitions">): string {

@@ -24,18 +24,25 @@ interface Answer {
   errors?: { message: string; extensions?: { code?: string; requestId?: string; path?: string } }[];
 }
 
+/** How something is asked. */
+export interface Asking {
+  /** No person asked for it: it does not keep the session alive. */
+  background?: boolean;
+  /** Gives it up, at the gateway, too. */
+  signal?: AbortSignal;
+}
+
 /**
  * Asks the gateway one operation.
  *
- * @param background no person asked for it: it does not keep the session alive
  * @throws RequestError
  */
 export async function ask<Result, Variables>(
   document: TadaDocumentNode<Result, Variables>,
   variables: Variables,
-  background = false,
+  asking: Asking = {},
 ): Promise<Result> {
-  const { data } = await post("graphql", { query: print(document), variables }, background);
+  const { data } = await post("graphql", { query: print(document), variables }, asking);
   // By the schema, which the operation was checked against.
   return data as Result;
 }
@@ -45,7 +52,7 @@ export async function ask<Result, Variables>(
  *
  * @throws RequestError
  */
-export async function post(path: string, body: unknown, background = false): Promise<Answer> {
+export async function post(path: string, body: unknown, { background = false, signal }: Asking = {}): Promise<Answer> {
   return read(
     fetch(`${import.meta.env.BASE_URL}${path}`, {
       method: "POST",
@@ -56,6 +63,7 @@ export async function post(path: string, body: unknown, background = false): Pro
         ...(background ? { "mosaic-background": "1" } : {}),
       },
       body: JSON.stringify(body),
+      ...(signal === undefined ? {} : { signal }),
     }),
   );
 }

@@ -2,7 +2,7 @@ import { useState } from "react";
 import type { ReactElement } from "react";
 import { choicesQuery } from "../api/choices.ts";
 import { graphql } from "../api/graphql.ts";
-import { useAct, useAsk } from "../api/hooks.ts";
+import { useAct, useAsk, useLook } from "../api/hooks.ts";
 import { ChangedRows, scopeChangeFragment } from "../scope/scope-changes.tsx";
 import { ScopeEditor, errorOf } from "../scope/scope-editor.tsx";
 import type { Draft } from "../scope/scope-editor.tsx";
@@ -48,7 +48,7 @@ const NOTHING: Draft = (() => {
 /** Makes a grant, then shows its one-time URL. */
 export function NewGrant(): ReactElement {
   const create = useAct(createMutation);
-  const preview = useAct(previewGrantMutation);
+  const preview = useLook(previewGrantMutation);
   const [subject, setSubject] = useState("");
   const [peerHost, setPeerHost] = useState("");
   const [expires, setExpires] = useState("");

@@ -2,7 +2,7 @@ import { useState } from "react";
 import type { ReactElement } from "react";
 import { useLocation } from "wouter";
 import { graphql } from "../api/graphql.ts";
-import { useAct, useAsk } from "../api/hooks.ts";
+import { useAct, useAsk, useLook } from "../api/hooks.ts";
 import { ScopeChanges, previewMutation } from "../scope/scope-changes.tsx";
 import { ScopeEditor, errorOf } from "../scope/scope-editor.tsx";
 import type { Draft } from "../scope/scope-editor.tsx";
@@ -76,7 +76,7 @@ function Editor({
     return { scope, error: errorOf(scope) };
   });
   const [asking, setAsking] = useState(false);
-  const preview = useAct(previewMutation);
+  const preview = useLook(previewMutation);
   const update = useAct(updateMutation, () => {
     go(`/grants/${id}`);
   });
