@@ -226,7 +226,10 @@ describe("of the way there, explain says", () => {
       expect(explained.stages.at(-1)).toMatchObject({ reason: "unprotected" });
       // Nor how many rows there are of everybody.
       const seen = await visibleTo(client, grant.id);
-      expect(seen.resources.find(({ resource }) => resource === "tasks")).toMatchObject({ rows: 0, rowsOfSubject: null });
+      expect(seen.resources.find(({ resource }) => resource === "tasks")).toMatchObject({
+        rows: 0,
+        rowsOfSubject: null,
+      });
     });
   });
 });
