@@ -112,7 +112,7 @@ describe.skipIf(!hasChromium())("where names are long, on a wide screen and a na
     ],
     [
       "the trail of a grant",
-      () => `/audit?grant=${pending}`,
+      () => `/audit?grantId=${pending}`,
       async () => {
         await page.getByRole("table", { name: "Audit rows" }).getByText(USER).first().waitFor();
         await page.getByText("before and after").first().click();

@@ -6,7 +6,7 @@ import { changeSession, signOut, usePerson } from "./api/session.ts";
 import { Pages } from "./pages.tsx";
 import { Button } from "./ui/button.tsx";
 import { Fault } from "./ui/fault.tsx";
-import { Skeleton } from "./ui/notes.tsx";
+import { Note, Skeleton } from "./ui/notes.tsx";
 
 const SECTIONS = [
   { to: "/", title: "Overview" },
@@ -53,7 +53,7 @@ function Side(): ReactElement {
   const client = useQueryClient();
   const leave = useMutation({
     mutationFn: signOut,
-    onSettled: () => changeSession(client),
+    onSuccess: () => changeSession(client),
   });
   return (
     <header className="side">
@@ -94,6 +94,13 @@ function Side(): ReactElement {
         >
           Sign out
         </Button>
+        {leave.isError && (
+          <Note tone="bad" alert>
+            <p>
+              You are still signed in: the gateway did not take the sign-out. Try again before you leave this browser.
+            </p>
+          </Note>
+        )}
       </div>
     </header>
   );

@@ -1,6 +1,7 @@
 import { lazy } from "react";
 import type { ComponentType, LazyExoticComponent, ReactElement } from "react";
 import { Link, Route, Switch } from "wouter";
+import { isId } from "./api/ids.ts";
 import { usePerson } from "./api/session.ts";
 import { Page } from "./ui/page.tsx";
 
@@ -36,11 +37,13 @@ export function Pages(): ReactElement {
       </Route>
       <Route path="/grants/new">{isAdministrator ? <NewGrant /> : <Nothing />}</Route>
       {/* Each grant's page is one of its own: nothing that was said of one, a URL least of all, stands on another's. */}
-      <Route path="/grants/:id">{({ id }) => <GrantPage key={id} id={id} />}</Route>
+      <Route path="/grants/:id">{({ id }) => (isId(id) ? <GrantPage key={id} id={id} /> : <Nothing />)}</Route>
       <Route path="/grants/:id/scope">
-        {({ id }) => (isAdministrator ? <ScopePage key={id} id={id} /> : <Nothing />)}
+        {({ id }) => (isAdministrator && isId(id) ? <ScopePage key={id} id={id} /> : <Nothing />)}
       </Route>
-      <Route path="/grants/:id/explain">{({ id }) => <ExplainPage key={id} id={id} />}</Route>
+      <Route path="/grants/:id/explain">
+        {({ id }) => (isId(id) ? <ExplainPage key={id} id={id} /> : <Nothing />)}
+      </Route>
       <Route path="/peers">
         <Peers />
       </Route>

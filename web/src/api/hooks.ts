@@ -2,7 +2,7 @@ import { useEffect, useRef } from "react";
 import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import type { UseMutationResult, UseQueryResult } from "@tanstack/react-query";
 import type { TadaDocumentNode } from "gql.tada";
-import { ask } from "./request.ts";
+import { ask, RequestError } from "./request.ts";
 import { keyOf, usePerson } from "./session.ts";
 
 interface AskOptions {
@@ -54,7 +54,7 @@ export function useAct<Result, Variables>(
     };
   }, []);
   return useMutation({
-    mutationFn: (variables: Variables) => ask(document, variables),
+    mutationFn: (variables: Variables) => ask(document, variables).catch(whetherDone),
     onSuccess: () => {
       if (shown.current) {
         done?.();
@@ -62,6 +62,16 @@ export function useAct<Result, Variables>(
       return client.invalidateQueries({ predicate: (query) => !query.isDisabled() });
     },
   });
+}
+
+/** Who did something wants to know more than that what is shown may be old. */
+function whetherDone(error: unknown): never {
+  throw error instanceof RequestError && error.code === "NETWORK"
+    ? new RequestError(
+        "The gateway did not answer. Whether this was done is not known: look again once it answers.",
+        "NETWORK",
+      )
+    : error;
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { ReactElement } from "react";
+import { isId } from "../api/ids.ts";
 import { usePerson } from "../api/session.ts";
 import { Check, Choice } from "../ui/choice.tsx";
 import { Field } from "../ui/field.tsx";
@@ -58,7 +59,35 @@ const CHANGES = [
 ];
 const OUTCOMES = ["served", "denied", "failed"];
 
-/** Filters as the gateway takes them. */
+/** Filters as they stand in the address of the page, so that it can be gone back to, and sent to somebody. */
+export function fromSearch(search: string): Filters {
+  const given = new URLSearchParams(search);
+  const texts = Object.keys(NO_FILTERS).map((name) => [name, given.get(name) ?? ""]);
+  return { ...(Object.fromEntries(texts) as Filters), archived: given.get("archived") === "true" };
+}
+
+/** The address's part for filters; empty where there are none. */
+export function toSearch(filters: Filters): string {
+  const set = Object.entries(filters).filter(([, value]) => value !== "" && value !== false);
+  return new URLSearchParams(set.map(([name, value]) => [name, String(value)])).toString();
+}
+
+/** What is wrong with filters, so that nothing is asked by them. */
+export function faultsOf({ grantId, since, until }: Filters): { grantId?: string; until?: string } {
+  return {
+    ...(grantId.trim() === "" || isId(grantId.trim())
+      ? {}
+      : { grantId: "The whole id of a grant, as its page has it." }),
+    ...(since === "" || until === "" || since <= until ? {} : { until: "This is before its beginning." }),
+  };
+}
+
+/** Whether peers ask this by the federation listener. */
+export function isOfPeers(verb: string): boolean {
+  return verb === "unknown" || VERBS.includes(verb);
+}
+
+/** Filters as the gateway takes them: verbs are written small, codes in capitals. */
 export function toVariables(filters: Filters): {
   grantId: string | null;
   subject: string | null;
@@ -75,9 +104,9 @@ export function toVariables(filters: Filters): {
   return {
     grantId: text(grantId),
     subject: text(subject),
-    verb: text(verb),
+    verb: text(verb.toLowerCase()),
     outcome: text(outcome),
-    code: text(code),
+    code: text(code.toUpperCase()),
     since: time(since),
     until: time(until),
     archived,
@@ -104,6 +133,7 @@ export function AuditFilters({
   onChange: (filters: Filters) => void;
 }): ReactElement {
   const { isAdministrator } = usePerson();
+  const faults: Partial<Record<keyof Filters, string>> = faultsOf(filters);
   const change = (part: Partial<Filters>): void => {
     onChange({ ...filters, ...part });
   };
@@ -116,6 +146,7 @@ export function AuditFilters({
       label={label}
       type={type}
       value={filters[name]}
+      error={faults[name]}
       onChange={(value) => {
         change({ [name]: value });
       }}

@@ -45,6 +45,8 @@ const removeMutation = graphql(`
   }
 `);
 
+const useAdd = () => useAct(addMutation);
+
 type Administrator = ResultOf<typeof administratorsQuery>["administrators"][number];
 
 /** Who may run the gateway from here. */
@@ -52,7 +54,12 @@ export function Administrators(): ReactElement {
   const query = useAsk(administratorsQuery, {});
   const person = usePerson();
   const [leaving, setLeaving] = useState<string | null>(null);
+  const add = useAdd();
   const remove = useAct(removeMutation, () => {
+    if (add.data?.addAdministrator.administrator.name === leaving) {
+      // Its token opens nothing any more.
+      add.reset();
+    }
     setLeaving(null);
   });
   return (
@@ -99,7 +106,7 @@ export function Administrators(): ReactElement {
           )}
         </Loaded>
       </Card>
-      <Addition />
+      <Addition add={add} />
       {leaving !== null && (
         <Ask
           title={`Remove ${leaving}?`}
@@ -122,11 +129,8 @@ export function Administrators(): ReactElement {
   );
 }
 
-function Addition(): ReactElement {
+function Addition({ add }: { add: ReturnType<typeof useAdd> }): ReactElement {
   const [name, setName] = useState("");
-  const add = useAct(addMutation, () => {
-    setName("");
-  });
   const added = add.data?.addAdministrator;
   return (
     <Card title="Add an administrator">
@@ -134,7 +138,14 @@ function Addition(): ReactElement {
         className="stack"
         onSubmit={(event) => {
           event.preventDefault();
-          add.mutate({ name });
+          add.mutate(
+            { name },
+            {
+              onSuccess: () => {
+                setName("");
+              },
+            },
+          );
         }}
       >
         <Field

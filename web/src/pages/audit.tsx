@@ -1,11 +1,11 @@
 import { useState } from "react";
 import type { ReactElement } from "react";
 import type { ResultOf } from "gql.tada";
-import { Link, useSearch } from "wouter";
+import { Link, useLocation, useSearch } from "wouter";
 import { graphql } from "../api/graphql.ts";
 import { useAsk } from "../api/hooks.ts";
 import { usePerson } from "../api/session.ts";
-import { AuditFilters, NO_FILTERS, exportUrl, toVariables } from "../audit/filters.tsx";
+import { AuditFilters, exportUrl, faultsOf, fromSearch, isOfPeers, toSearch, toVariables } from "../audit/filters.tsx";
 import { ChainVerification } from "../audit/verification.tsx";
 import { Badge } from "../ui/badge.tsx";
 import { Button } from "../ui/button.tsx";
@@ -64,83 +64,100 @@ const auditQuery = graphql(`
 type AuditRow = ResultOf<typeof auditQuery>["audit"]["rows"][number];
 
 const PAGE_ROWS = 50;
+/** What rows of changes have in their details. */
+const CHANGE = ["before", "after"];
 
 /** The audit log: whole for administrators, their own trail for users. */
 export function Audit(): ReactElement {
   const { isAdministrator } = usePerson();
-  const grant = new URLSearchParams(useSearch()).get("grant");
-  const [filters, setFilters] = useState({ ...NO_FILTERS, grantId: grant ?? "" });
-  const [before, setBefore] = useState<string[]>([]);
-  const at = before.at(-1) ?? null;
-  const query = useAsk(
-    auditQuery,
-    { ...toVariables(filters), before: at, first: PAGE_ROWS },
-    { keep: true, once: at !== null },
-  );
+  const [, go] = useLocation();
+  const search = useSearch();
+  const filters = fromSearch(search);
+  const isRight = Object.keys(faultsOf(filters)).length === 0;
   return (
     <Page
       title="Audit"
       intro={
         isAdministrator
           ? "What peers asked for and what people changed, one row each, in chains that show when a row was touched."
-          : "What peers asked for on your behalf."
+          : "What peers asked for on your behalf, and what was done here about your grants."
       }
     >
       {isAdministrator && <ChainVerification />}
       <Card
         title={filters.grantId === "" ? "Rows" : "Trail of a grant"}
         aside={
-          <span className="row">
-            {(["csv", "ndjson"] as const).map((format) => (
-              <a key={format} className="button plain" href={exportUrl(filters, format)} download>
-                Export {format === "csv" ? "CSV" : "NDJSON"}
-              </a>
-            ))}
-          </span>
+          isRight && (
+            <span className="row">
+              {(["csv", "ndjson"] as const).map((format) => (
+                <a key={format} className="button plain" href={exportUrl(filters, format)} download>
+                  Export {format === "csv" ? "CSV" : "NDJSON"}
+                </a>
+              ))}
+            </span>
+          )
         }
       >
         <AuditFilters
           filters={filters}
           onChange={(next) => {
-            setFilters(next);
-            setBefore([]);
+            go(`/audit?${toSearch(next)}`.replace(/\?$/, ""), { replace: true });
           }}
         />
-        <Loaded query={query} lines={10}>
-          {({ audit: { rows, next } }) => (
-            <>
-              <DataTable
-                label="Audit rows"
-                rows={rows}
-                keyOf={({ id }) => id}
-                empty="There is no row like this."
-                columns={columns(isAdministrator)}
-              />
-              <div className="row">
-                {at !== null && (
-                  <Button
-                    onPress={() => {
-                      setBefore(before.slice(0, -1));
-                    }}
-                  >
-                    Newer rows
-                  </Button>
-                )}
-                {next !== null && (
-                  <Button
-                    onPress={() => {
-                      setBefore([...before, next]);
-                    }}
-                  >
-                    Older rows
-                  </Button>
-                )}
-              </div>
-            </>
-          )}
-        </Loaded>
+        {isRight && <FoundRows search={search} />}
       </Card>
     </Page>
+  );
+}
+
+function FoundRows({ search }: { search: string }): ReactElement {
+  const { isAdministrator } = usePerson();
+  const [paged, setPaged] = useState<{ search: string; before: string[] }>({ search, before: [] });
+  // Other filters begin at their own newest row.
+  const before = paged.search === search ? paged.before : [];
+  const setBefore = (next: string[]): void => {
+    setPaged({ search, before: next });
+  };
+  const at = before.at(-1) ?? null;
+  const query = useAsk(
+    auditQuery,
+    { ...toVariables(fromSearch(search)), before: at, first: PAGE_ROWS },
+    { keep: true, once: at !== null },
+  );
+  return (
+    <Loaded query={query} lines={10}>
+      {({ audit: { rows, next } }) => (
+        <>
+          <DataTable
+            label="Audit rows"
+            rows={rows}
+            keyOf={({ id }) => id}
+            empty="There is no row like this. Verb, code and subject are compared as a whole."
+            columns={columns(isAdministrator)}
+          />
+          <div className="row">
+            {at !== null && (
+              <Button
+                onPress={() => {
+                  setBefore(before.slice(0, -1));
+                }}
+              >
+                Newer rows
+              </Button>
+            )}
+            {next !== null && (
+              <Button
+                onPress={() => {
+                  setBefore([...before, next]);
+                }}
+              >
+                Older rows
+              </Button>
+            )}
+          </div>
+        </>
+      )}
+    </Loaded>
   );
 }
 
@@ -163,7 +180,7 @@ function columns(whole: boolean): Column<AuditRow>[] {
     },
     { name: "Rows", number: true, cell: ({ rowCount }) => rowCount?.toLocaleString("en") ?? "" },
     { name: "Took", number: true, cell: ({ latencyMs }) => (latencyMs === null ? "" : `${latencyMs.toFixed(1)} ms`) },
-    ...(whole ? [{ name: "By", cell: (row: AuditRow) => <Who row={row} /> }] : []),
+    { name: "By", cell: (row) => (whole ? <Who row={row} /> : isOfPeers(row.verb) ? "the peer" : "somebody here") },
   ];
 }
 
@@ -184,10 +201,11 @@ function Outcome({ outcome, code }: { outcome: string; code: string }): ReactEle
   );
 }
 
-function Who({ row: { actor, details, requestId } }: { row: AuditRow }): ReactElement {
+function Who({ row }: { row: AuditRow }): ReactElement {
+  const { details, requestId } = row;
   return (
     <>
-      {actor ?? "its peer"}
+      {whoOf(row)}
       {requestId !== null && (
         <details>
           <summary className="small">request</summary>
@@ -196,7 +214,9 @@ function Who({ row: { actor, details, requestId } }: { row: AuditRow }): ReactEl
       )}
       {details !== null && (
         <details>
-          <summary className="small">before and after</summary>
+          <summary className="small">
+            {CHANGE.some((field) => field in fieldsOf(details)) ? "before and after" : "details"}
+          </summary>
           <pre className="sample" tabIndex={0}>
             {JSON.stringify(details, null, 2)}
           </pre>
@@ -204,4 +224,23 @@ function Who({ row: { actor, details, requestId } }: { row: AuditRow }): ReactEl
       )}
     </>
   );
+}
+
+/** Whose doing a row is: what the gateway itself refused to somebody has no actor of the database. */
+function whoOf({ actor, details, verb }: AuditRow): string {
+  const { person } = fieldsOf(details);
+  if (actor !== null) {
+    return actor;
+  }
+  if (typeof person === "string") {
+    return person;
+  }
+  if (isOfPeers(verb)) {
+    return "its peer";
+  }
+  return verb.startsWith("pages.") ? "nobody signed in" : "this gateway";
+}
+
+function fieldsOf(details: unknown): Record<string, unknown> {
+  return typeof details === "object" && details !== null ? { ...details } : {};
 }

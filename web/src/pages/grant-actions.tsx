@@ -111,7 +111,8 @@ export function GrantActions({ grant: { id, peerHost, status } }: { grant: Actio
       </div>
       {suspend.isError && <Failure error={suspend.error} />}
       {resume.isError && <Failure error={resume.error} />}
-      {url !== undefined && <OneTimeUrl url={url.enrollmentUrl} until={url.urlExpiresAt} peer={peerHost} />}
+      {/* Of a grant that has ended it is no secret any more, and opens nothing. */}
+      {url !== undefined && live && <OneTimeUrl url={url.enrollmentUrl} until={url.urlExpiresAt} peer={peerHost} />}
       {asked === "url" && (
         <Ask
           title="Make another one-time URL?"

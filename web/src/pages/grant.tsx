@@ -103,7 +103,7 @@ function Shown({ grant }: { grant: Grant }): ReactElement {
             ]}
           />
         </Card>
-        <Card title="Use" aside={<ButtonLink to={`/audit?grant=${grant.id}`}>Its trail</ButtonLink>}>
+        <Card title="Use" aside={<ButtonLink to={`/audit?grantId=${grant.id}`}>Its trail</ButtonLink>}>
           <Facts
             facts={[
               ["Last request", <When key="last" at={grant.lastRequestAt} />],

@@ -9,6 +9,7 @@ import type { Draft } from "../scope/scope-editor.tsx";
 import { scopeToJson } from "../scope/scope.ts";
 import { Button, ButtonLink } from "../ui/button.tsx";
 import { Field } from "../ui/field.tsx";
+import { focusFirstFault } from "../ui/first-fault.ts";
 import { Failure } from "../ui/notes.tsx";
 import { OneTimeUrl } from "../ui/one-time-url.tsx";
 import { Card, Page } from "../ui/page.tsx";
@@ -70,6 +71,11 @@ export function NewGrant(): ReactElement {
       </Page>
     );
   }
+  // What was counted, or refused, was so for another grant.
+  const changed = (): void => {
+    preview.reset();
+    create.reset();
+  };
   const subjectError = subject.trim() === "" ? "Whose rights bound what the peer reads?" : undefined;
   const peerError = peerHost.trim() === "" ? "By which host is the peer known?" : undefined;
   return (
@@ -84,7 +90,9 @@ export function NewGrant(): ReactElement {
         onSubmit={(event) => {
           event.preventDefault();
           setTried(true);
-          if (subjectError === undefined && peerError === undefined && draft.error === undefined) {
+          if (subjectError !== undefined || peerError !== undefined || draft.error !== undefined) {
+            focusFirstFault(event.currentTarget);
+          } else {
             create.mutate({
               subject: subject.trim(),
               peerHost: peerHost.trim(),
@@ -94,60 +102,68 @@ export function NewGrant(): ReactElement {
           }
         }}
       >
-        <Card title="Who">
-          <div className="form">
-            <Suggest
-              label="Speaks for"
-              required
-              value={subject}
+        {/* What is being made is changed no more. */}
+        <div className="stack" inert={create.isPending}>
+          <Card title="Who">
+            <div className="form">
+              <Suggest
+                label="Speaks for"
+                required
+                value={subject}
+                onChange={(next) => {
+                  setSubject(next);
+                  changed();
+                }}
+                suggestions={choices.data?.choices.users ?? []}
+                hint="The id of one of our users. The peer never sees more than they do."
+                error={tried ? subjectError : undefined}
+              />
+              <Field
+                label="Peer"
+                required
+                value={peerHost}
+                onChange={(next) => {
+                  setPeerHost(next);
+                  create.reset();
+                }}
+                hint="The host of the gateway that will enroll, for example home.example."
+                error={tried ? peerError : undefined}
+              />
+              <Field
+                label="Ends by itself"
+                type="datetime-local"
+                value={expires}
+                onChange={(next) => {
+                  setExpires(next);
+                  create.reset();
+                }}
+                hint="In your time zone. Empty: it goes on until it is revoked."
+              />
+            </div>
+          </Card>
+          <Card title="How much">
+            <ScopeEditor
+              draft={draft}
+              complain={tried}
               onChange={(next) => {
-                setSubject(next);
-                // What was counted was counted for another grant.
-                preview.reset();
+                setDraft(next);
+                changed();
               }}
-              suggestions={choices.data?.choices.users ?? []}
-              hint="The id of one of our users. The peer never sees more than they do."
-              error={tried ? subjectError : undefined}
             />
-            <Field
-              label="Peer"
-              required
-              value={peerHost}
-              onChange={setPeerHost}
-              hint="The host of the gateway that will enroll, for example home.example."
-              error={tried ? peerError : undefined}
-            />
-            <Field
-              label="Ends by itself"
-              type="datetime-local"
-              value={expires}
-              onChange={setExpires}
-              hint="In your time zone. Empty: it goes on until it is revoked."
-            />
-          </div>
-        </Card>
-        <Card title="How much">
-          <ScopeEditor
-            draft={draft}
-            complain={tried}
-            onChange={(next) => {
-              setDraft(next);
-              preview.reset();
-            }}
-          />
-          {preview.isError && <Failure error={preview.error} />}
-          <div className="row">
-            <Button
-              busy={preview.isPending}
-              disabled={subjectError !== undefined || draft.error !== undefined}
-              onPress={() => {
-                preview.mutate({ subject: subject.trim(), scope: scopeToJson(draft.scope) });
-              }}
-            >
-              Show what it lets out
-            </Button>
-          </div>
-        </Card>
+            {preview.isError && <Failure error={preview.error} />}
+            <div className="row">
+              <Button
+                busy={preview.isPending}
+                disabled={subjectError !== undefined || draft.error !== undefined}
+                onPress={() => {
+                  preview.mutate({ subject: subject.trim(), scope: scopeToJson(draft.scope) });
+                }}
+              >
+                Show what it lets out
+              </Button>
+            </div>
+          </Card>
+        </div>
         <div aria-live="polite">
           {preview.data !== undefined && (
             <Card title="What the peer would see">

@@ -3,6 +3,7 @@ import type { ReactElement } from "react";
 import { useLocation } from "wouter";
 import { graphql } from "../api/graphql.ts";
 import { useAct, useAsk, useLook } from "../api/hooks.ts";
+import { RequestError } from "../api/request.ts";
 import { ScopeChanges, previewMutation } from "../scope/scope-changes.tsx";
 import { ScopeEditor, errorOf } from "../scope/scope-editor.tsx";
 import type { Draft } from "../scope/scope-editor.tsx";
@@ -11,6 +12,7 @@ import { Ask } from "../ui/ask.tsx";
 import { Button } from "../ui/button.tsx";
 import { Failure, Loaded } from "../ui/notes.tsx";
 import { Card, Page } from "../ui/page.tsx";
+import { isLive } from "./grant-actions.tsx";
 
 const grantScopeQuery = graphql(`
   query GrantScope($id: String!) {
@@ -36,6 +38,8 @@ const updateMutation = graphql(`
 /** The scope of a grant, to be changed. */
 export function ScopePage({ id }: { id: string }): ReactElement {
   const query = useAsk(grantScopeQuery, { id }, { once: true });
+  // Begun anew, what is edited is the scope of then.
+  const [round, setRound] = useState(0);
   return (
     <Page
       title="Scope"
@@ -46,8 +50,21 @@ export function ScopePage({ id }: { id: string }): ReactElement {
         {({ grant }) =>
           grant === null ? (
             <div className="empty">There is no such grant.</div>
+          ) : isLive(grant.status) ? (
+            <Editor
+              key={round}
+              id={grant.id}
+              peer={grant.peerHost}
+              subject={grant.subject}
+              kept={grant.scope}
+              onBeginAnew={() => {
+                void query.refetch().then(() => {
+                  setRound(round + 1);
+                });
+              }}
+            />
           ) : (
-            <Editor id={grant.id} peer={grant.peerHost} subject={grant.subject} kept={grant.scope} />
+            <div className="empty">This grant is {grant.status}: its scope is not changed any more.</div>
           )
         }
       </Loaded>
@@ -60,11 +77,13 @@ function Editor({
   peer,
   subject,
   kept,
+  onBeginAnew,
 }: {
   id: string;
   peer: string;
   subject: string;
   kept: unknown;
+  onBeginAnew: () => void;
 }): ReactElement {
   const [, go] = useLocation();
   // What was shown when the changes began, whatever it is by now.
@@ -85,6 +104,7 @@ function Editor({
     update.mutate({ grantId: id, scope, expectedScope: shown, confirmWidening });
   };
   const changes = preview.data?.previewScope;
+  const overtaken = update.error instanceof RequestError && update.error.code === "CONFLICT";
   return (
     <>
       <Card title={`What ${peer} may read on behalf of ${subject}`}>
@@ -119,7 +139,7 @@ function Editor({
         {changes !== undefined && (
           <Card title="The difference">
             <ScopeChanges preview={changes} peer={peer} />
-            {update.isError && !asking && <Failure error={update.error} />}
+            {update.isError && !asking && !overtaken && <Failure error={update.error} />}
             <div className="row">
               {changes.widens ? (
                 <Button
@@ -145,7 +165,8 @@ function Editor({
           </Card>
         )}
       </div>
-      {asking && changes !== undefined && (
+      {overtaken && <Failure error={update.error} retry={onBeginAnew} retryName="Begin anew with the scope as it is" />}
+      {asking && !overtaken && changes !== undefined && (
         <Ask
           title="Widen the grant?"
           action="Widen it"

@@ -22,7 +22,15 @@ export function Note({
 }
 
 /** What went wrong, with its code, and by which id it is in the gateway's log. */
-export function Failure({ error, retry }: { error: unknown; retry?: () => void }): ReactElement {
+export function Failure({
+  error,
+  retry,
+  retryName = "Try again",
+}: {
+  error: unknown;
+  retry?: () => void;
+  retryName?: string;
+}): ReactElement {
   const known = error instanceof RequestError ? error : undefined;
   return (
     <Note tone="bad" alert>
@@ -38,7 +46,7 @@ export function Failure({ error, retry }: { error: unknown; retry?: () => void }
           )}
         </p>
       )}
-      {retry !== undefined && <Button onPress={retry}>Try again</Button>}
+      {retry !== undefined && <Button onPress={retry}>{retryName}</Button>}
     </Note>
   );
 }
