@@ -42,19 +42,24 @@ comment on function federation.list_audit(text, integer, text, text, text, times
 create or replace function federation.audit_of_current_user() returns setof federation.federation_audit_log
 language sql
 stable
-security definer -- users have no right on the log; they see rows of their own grants here
+security definer -- users have no right on the log; they see rows about themselves here
 set search_path = ''
 as $$
   select l.*
   from federation.federation_audit_log l
   where l.subject_user_id = (select s.session ->> 'user' from federation.current_session() as s (session) where s.session ->> 'kind' = 'user')
-    and l.grant_id in (select g.id::text from federation.grants_of_current_user() g)
+    and (
+      l.grant_id in (select g.id::text from federation.grants_of_current_user() g)
+      -- Of a grant that was not made there is none: what it would let out is the user's all the same.
+      or l.verb = 'grant.previewed'
+    )
   order by l.at desc, l.id desc
   limit 1000;
 $$;
 revoke all on function federation.audit_of_current_user() from public;
 grant execute on function federation.audit_of_current_user() to federation_user;
-comment on function federation.audit_of_current_user() is 'The last 1 000 audit rows of grants that speak for the local user of this session.';
+comment on function federation.audit_of_current_user() is
+  'The last 1 000 audit rows of grants that speak for the local user of this session, and of looks at what one that was not made would let out.';
 
 create or replace view home_api.audit_rows with (security_barrier) as
 select
@@ -62,4 +67,4 @@ select
 from federation.audit_of_current_user() a;
 revoke all on home_api.audit_rows from public;
 grant select on home_api.audit_rows to federation_user;
-comment on view home_api.audit_rows is E'@name auditRow\n@primaryKey id\nWhat peers asked for on the user''s behalf, newest first.';
+comment on view home_api.audit_rows is E'@name auditRow\n@primaryKey id\nWhat peers asked for on the user''s behalf, and what was done here about their grants, newest first.';

@@ -3,7 +3,7 @@ import type { PoolClient } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
-import { asPeer } from "./actors.ts";
+import { asPeer, asUser } from "./actors.ts";
 import type { Grant, Scope } from "./actors.ts";
 import { asked, openPagesWorld, SCOPE } from "./pages.ts";
 import type { Session } from "./pages.ts";
@@ -248,6 +248,10 @@ describe("a grant that is not made yet", () => {
       await preview(client, "olga", WIDE);
       await preview(client, "mia", WIDE);
       expect(await looked(client, olga)).toMatchObject([{ subject: "olga", actor: null, details: null }]);
+      const { rows } = await asUser(client, "olga", () =>
+        client.query("select verb from home_api.audit_rows where grant_id is null"),
+      );
+      expect(rows).toEqual([{ verb: "grant.previewed" }]);
     });
   });
 

@@ -728,7 +728,7 @@ create view home_api.audit_rows with (security_barrier=true) as
    FROM federation.audit_of_current_user() a(id, at, grant_id, peer_host, subject_user_id, certificate_serial, verb, resource, query_hash, outcome, code, row_count, bytes_out, latency_ms, request_id, chain, "position", previous_hash, hash, trace_id, actor, details); -- owner federation_owner
 comment on view home_api.audit_rows is '@name auditRow
 @primaryKey id
-What peers asked for on the user''s behalf, newest first.';
+What peers asked for on the user''s behalf, and what was done here about their grants, newest first.';
 
 create view home_api.grants with (security_barrier=true) as
  SELECT id,
@@ -1156,8 +1156,8 @@ create function federation.audit_of_current_user()
   returns SETOF federation.federation_audit_log
   language sql stable security definer rows 1000
   set search_path=""
-  as sha256 fb4146262956b8f979e5d1aa34b2620a076287b89fe02a9d75b41b8658573037; -- owner federation_owner
-comment on function federation.audit_of_current_user() is 'The last 1 000 audit rows of grants that speak for the local user of this session.';
+  as sha256 793f47bc14487e5ed1b10a0ce3894dfe522afb310e67fe2dc233f8e63cf95331; -- owner federation_owner
+comment on function federation.audit_of_current_user() is 'The last 1 000 audit rows of grants that speak for the local user of this session, and of looks at what one that was not made would let out.';
 
 create function federation.audit_partitions()
   returns TABLE(tier text, partition regclass, starts_at timestamp with time zone, ends_at timestamp with time zone)

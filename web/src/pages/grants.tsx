@@ -69,7 +69,7 @@ export function Grants(): ReactElement {
             onChange={setStatus}
             options={[{ id: ANY, name: "any" }, ...STATUSES.map((one) => ({ id: one, name: one }))]}
           />
-          <Field label="Search" value={search} onChange={setSearch} />
+          <Field label="Search" value={search} onChange={setSearch} hint="Its id, whom it speaks for, or the peer." />
         </div>
         <Loaded query={query}>
           {({ grants }) => (
