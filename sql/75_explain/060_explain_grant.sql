@@ -46,11 +46,13 @@ begin
   admits := federation.probe('stand-in', grant_id, scope, 'admits', resource, subject => subject);
   if admits ->> 'refused' = 'MF021' then
     return '{"stage": "resource", "passes": null, "reason": null}';
-  elsif admits -> 'answer' = 'true' then
+  elsif federation.answer_of(admits) = 'true' then
     return '{"stage": "resource", "passes": true, "reason": null}';
   end if;
   return jsonb_build_object('stage', 'resource', 'passes', false, 'reason', case
-    when federation.probe('stand-in', grant_id, scope - 'excluded_resources', 'admits', resource, subject => subject) -> 'answer' = 'true' then 'excluded'
+    when federation.answer_of(
+      federation.probe('stand-in', grant_id, scope - 'excluded_resources', 'admits', resource, subject => subject)
+    ) = 'true' then 'excluded'
     else 'not in scope'
   end);
 end;

@@ -51,7 +51,7 @@ as $$
     and (
       l.grant_id in (select g.id::text from federation.grants_of_current_user() g)
       -- Of a grant that was not made there is none: what it would let out is the user's all the same.
-      or l.verb = 'grant.previewed'
+      or (l.grant_id is null and l.verb = 'grant.previewed' and l.chain = 'admin')
     )
   order by l.at desc, l.id desc
   limit 1000;

@@ -44,8 +44,10 @@ set search_path = ''
 as $$
 declare
   most constant integer := 10000;
-  admitted_before constant boolean := coalesce((federation.resource_stage(grant_id, resource, before, subject) ->> 'passes')::boolean, false);
-  admitted_after constant boolean := coalesce((federation.resource_stage(grant_id, resource, after, subject) ->> 'passes')::boolean, false);
+  stage_before constant jsonb := federation.resource_stage(grant_id, resource, before, subject);
+  stage_after constant jsonb := federation.resource_stage(grant_id, resource, after, subject);
+  admitted_before constant boolean := stage_before ->> 'passes';
+  admitted_after constant boolean := stage_after ->> 'passes';
   keys_before text[] := case when admitted_before then federation.keys_of_scope(grant_id, before, resource, most + 1, subject) else '{}' end;
   keys_after text[] := case when admitted_after then federation.keys_of_scope(grant_id, after, resource, most + 1, subject) else '{}' end;
   more constant boolean := greatest(cardinality(keys_before), cardinality(keys_after)) > most;
@@ -53,6 +55,9 @@ declare
   gained text[];
   lost text[];
 begin
+  if admitted_before is null or admitted_after is null then
+    raise exception 'The user whom the grant speaks for is gone.' using errcode = 'MF021', detail = '{"path": "subject_user_id"}';
+  end if;
   if more then
     -- Beyond it, a key that one side lacks may only not have been read.
     last_key := least(
@@ -66,6 +71,7 @@ begin
   lost := array(select unnest(keys_before) except select unnest(keys_after) order by 1);
   return jsonb_build_object(
     'resource', resource, 'admittedBefore', admitted_before, 'admittedAfter', admitted_after,
+    'unprotected', coalesce(stage_after ->> 'reason' = 'unprotected', false),
     'rowsBefore', cardinality(keys_before), 'rowsAfter', cardinality(keys_after),
     'rowsGained', cardinality(gained), 'rowsLost', cardinality(lost), 'more', more,
     'examplesGained', federation.rows_of_scope(grant_id, after, resource, gained[:3], subject),
@@ -136,7 +142,8 @@ $$;
 revoke all on function federation.preview_scope(uuid, jsonb) from public;
 grant execute on function federation.preview_scope(uuid, jsonb) to federation_admin;
 comment on function federation.preview_scope(uuid, jsonb) is
-  'What a grant''s peer would gain and lose by another scope: for each resource how many rows, and up to three of each. Is audited, with the scope. Raises MF011, MF013, MF020.';
+  'What a grant''s peer would gain and lose by another scope: for each resource how many rows, and up to three of each. Is audited, with the scope. '
+  'Raises MF011, MF013, MF020, MF021.';
 
 create or replace function federation.preview_grant(subject_user_id text, scope jsonb) returns jsonb
 language plpgsql

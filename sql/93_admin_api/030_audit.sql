@@ -33,9 +33,11 @@ begin
             'actor', case when administrator then f.actor end, 'details', case when administrator then f.details end
           )
           order by f.id desc
-        ) filter (where administrator or f.verb = 'grant.previewed' or f.grant_id in (
-          select g.id::text from federation.federation_grants g where g.subject_user_id = person ->> 'user'
-        )),
+        ) filter (
+          where administrator
+            or f.grant_id in (select g.id::text from federation.federation_grants g where g.subject_user_id = person ->> 'user')
+            or (f.grant_id is null and f.verb = 'grant.previewed' and f.chain = 'admin' and f.subject_user_id = person ->> 'user')
+        ),
         '[]'
       ),
       'next', case when count(*) = most then min(f.id)::text end
@@ -47,7 +49,8 @@ $$;
 revoke all on function admin_api.audit(text, text, text, text, text, timestamptz, timestamptz, bigint, boolean, integer) from public;
 grant execute on function admin_api.audit(text, text, text, text, text, timestamptz, timestamptz, bigint, boolean, integer) to federation_pages;
 comment on function admin_api.audit(text, text, text, text, text, timestamptz, timestamptz, bigint, boolean, integer) is
-  'A page of the audit log, newest first, and the id before which the next begins. A user''s has the trail of the grants in which they are the subject. Raises MF040.';
+  'A page of the audit log, newest first, and the id before which the next begins. A user''s has the trail of the grants in which they are the subject, '
+  'and looks at what one that was not made would let out. Raises MF040.';
 
 create or replace function admin_api.audit_exported() returns jsonb
 language plpgsql

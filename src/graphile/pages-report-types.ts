@@ -12,6 +12,8 @@ export const REPORT_TYPES = /* GraphQL */ `
     resource: String!
     admittedBefore: Boolean!
     admittedAfter: Boolean!
+    "Whether no scope lets it out for now, because its table has lost its row-level security: once it has it again, these scopes hold."
+    unprotected: Boolean!
     rowsBefore: Int!
     rowsAfter: Int!
     rowsGained: Int!

@@ -16,6 +16,7 @@ interface Preview {
   widenedBy: string[];
   resources: {
     resource: string;
+    unprotected: boolean;
     rowsBefore: number;
     rowsAfter: number;
     rowsGained: number;
@@ -294,6 +295,33 @@ describe("what was refused while it was counted", () => {
       const values = [olgas.id, JSON.stringify(SCOPE)].filter((_value, index) => call.includes(`$${index + 1}`));
       const asking = asked(client, ada, values.length === 1 ? call.replace("$2", "$1") : call, values);
       expect(await refusal(asking)).toBe("UNAVAILABLE");
+    });
+  });
+
+  test("is no scope that refuses in a preview: who asks is told that it could not be counted", async () => {
+    await database.transaction(async (client) => {
+      await client.query(
+        `alter function federation.scope_admits(text) rename to scope_admits_before;
+         create function federation.scope_admits(resource text) returns boolean language plpgsql as
+           $$ begin raise exception 'gone' using errcode = 'MF013'; end $$`,
+      );
+      expect(await refusal(asked(client, ada, "preview_scope($1, $2)", [olgas.id, JSON.stringify(SCOPE)]))).toBe(
+        "UNAVAILABLE",
+      );
+    });
+  });
+
+  test("because the table has no protection is said so: the scope holds again with it", async () => {
+    await database.transaction(async (client) => {
+      await client.query("alter table app.tasks disable row level security");
+      const { resources } = await asked<Preview>(client, ada, "preview_scope($1, $2)", [
+        olgas.id,
+        JSON.stringify(SCOPE),
+      ]);
+      expect(resources.find(({ resource }) => resource === "tasks")).toMatchObject({
+        ...{ admittedAfter: false, unprotected: true, rowsAfter: 0 },
+      });
+      expect(resources.find(({ resource }) => resource === "notes")).toMatchObject({ unprotected: false });
     });
   });
 });

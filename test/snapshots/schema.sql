@@ -808,8 +808,8 @@ create function admin_api.audit(grant_id text DEFAULT NULL::text, subject text D
   returns jsonb
   language plpgsql stable security definer
   set search_path=""
-  as sha256 28392b8c3feee2d8ceb614a7834fe53d631799f4e3babc0c4f08487908709f8d; -- owner federation_owner
-comment on function admin_api.audit(text,text,text,text,text,timestamp with time zone,timestamp with time zone,bigint,boolean,integer) is 'A page of the audit log, newest first, and the id before which the next begins. A user''s has the trail of the grants in which they are the subject. Raises MF040.';
+  as sha256 c49fd61138ac84d56826c2f4911d16dd52dd21ef6fee18121ad29a0966d5071d; -- owner federation_owner
+comment on function admin_api.audit(text,text,text,text,text,timestamp with time zone,timestamp with time zone,bigint,boolean,integer) is 'A page of the audit log, newest first, and the id before which the next begins. A user''s has the trail of the grants in which they are the subject, and looks at what one that was not made would let out. Raises MF040.';
 
 create function admin_api.audit_exported()
   returns jsonb
@@ -1156,7 +1156,7 @@ create function federation.audit_of_current_user()
   returns SETOF federation.federation_audit_log
   language sql stable security definer rows 1000
   set search_path=""
-  as sha256 793f47bc14487e5ed1b10a0ce3894dfe522afb310e67fe2dc233f8e63cf95331; -- owner federation_owner
+  as sha256 3ba1d55deeb6899fbae87c479b84941f696521610ed8c04d3d5cef11f84f23a9; -- owner federation_owner
 comment on function federation.audit_of_current_user() is 'The last 1 000 audit rows of grants that speak for the local user of this session, and of looks at what one that was not made would let out.';
 
 create function federation.audit_partitions()
@@ -2106,7 +2106,7 @@ create function federation.preview_resource(grant_id uuid, resource text, before
   returns jsonb
   language plpgsql volatile
   set search_path=""
-  as sha256 edb94cf6eaf1060f77ec488c68d83e02e56e574968189231eaec7098a57f2672; -- owner federation_owner
+  as sha256 d3f7d66ad8a5c436f26cfb63a8d60e2f0e9a558d4b7a6177808d48b7fad08a95; -- owner federation_owner
 comment on function federation.preview_resource(uuid,text,jsonb,jsonb,text) is 'What a peer would gain and lose of one resource by another scope.';
 
 create function federation.preview_scope(grant_id uuid, scope jsonb)
@@ -2114,7 +2114,7 @@ create function federation.preview_scope(grant_id uuid, scope jsonb)
   language plpgsql volatile security definer
   set search_path=""
   as sha256 1f040fc850d5d305332f2284b3f2f2369c117ad633cd5dd04666932442d9e1e6; -- owner federation_owner
-comment on function federation.preview_scope(uuid,jsonb) is 'What a grant''s peer would gain and lose by another scope: for each resource how many rows, and up to three of each. Is audited, with the scope. Raises MF011, MF013, MF020.';
+comment on function federation.preview_scope(uuid,jsonb) is 'What a grant''s peer would gain and lose by another scope: for each resource how many rows, and up to three of each. Is audited, with the scope. Raises MF011, MF013, MF020, MF021.';
 
 create function federation.privilege_held(role_name name, object_kind text, object_id oid, column_number smallint)
   returns boolean
@@ -2552,7 +2552,7 @@ create function federation.resource_stage(grant_id uuid, resource text, scope js
   returns jsonb
   language plpgsql volatile
   set search_path=""
-  as sha256 c727233ec416e291dc003956f1d72060c38d147fd3655d29b2cfe613001f9af2; -- owner federation_owner
+  as sha256 eb8152fcdfcb4c20123e1a40923d2855e60fd38f4f3c322c69ba2afbcfd5614e; -- owner federation_owner
 comment on function federation.resource_stage(uuid,text,jsonb,text) is 'Whether a scope of a grant (or of one of this subject that is not made yet) admits a resource, and if not, why; null where the subject is gone, for whom no session opens.';
 
 create function federation.restore_revocations(revoked jsonb, epoch bigint DEFAULT 0)

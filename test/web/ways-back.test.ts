@@ -168,6 +168,11 @@ describe.skipIf(!hasChromium())("an administrator", () => {
     await page.getByLabel("Until").fill("2026-01-01T00:00");
     await page.getByText("This is before its beginning.").waitFor();
     await expectAccessible(page);
+    // An address may say anything.
+    await goTo(page, work, "/audit?since=abc&until=+020000-01-01T00:00&outcome=nothing&subject=100%2541");
+    expect(await page.getByLabel("Since").inputValue()).toBe("");
+    expect(await page.getByLabel("Subject").inputValue()).toBe("100%41");
+    await page.getByText("There is no row like this.").waitFor();
     await goTo(page, work, "/grants/xyz");
     await page.getByRole("heading", { name: "There is no such page" }).waitFor();
   });

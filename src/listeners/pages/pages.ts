@@ -166,7 +166,11 @@ export function createPages(options: PagesOptions): Pages {
         outcome: "denied",
         code: "ORIGIN_REFUSED",
         request_id: asked.requestId,
-        details: { via: "pages", person: caller.person.name },
+        details: {
+          via: "pages",
+          as: caller.person.isAdministrator ? "administrator" : "user",
+          person: caller.person.name,
+        },
       });
     }
   }

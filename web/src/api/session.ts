@@ -24,6 +24,8 @@ export const SESSION_KEY = ["session"];
 export async function changeSession(client: QueryClient): Promise<void> {
   client.setQueryData<Session>(SESSION_KEY, (session) => session && { ...session, person: null });
   client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== SESSION_KEY[0] });
+  // A token or a URL that was shown once is among what they did.
+  client.getMutationCache().clear();
   await client.invalidateQueries({ queryKey: SESSION_KEY });
 }
 

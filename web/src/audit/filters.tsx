@@ -18,18 +18,6 @@ export interface Filters {
   archived: boolean;
 }
 
-/** Every row that is not archived. */
-export const NO_FILTERS: Filters = {
-  grantId: "",
-  subject: "",
-  verb: "",
-  outcome: "",
-  code: "",
-  since: "",
-  until: "",
-  archived: false,
-};
-
 const ANY = "any";
 /** What peers ask; any other verb of the log may be written. */
 const VERBS = ["capabilities", "list", "get", "search", "enroll", "renew", "renew.confirm", "handshake"];
@@ -62,14 +50,29 @@ const OUTCOMES = ["served", "denied", "failed"];
 /** Filters as they stand in the address of the page, so that it can be gone back to, and sent to somebody. */
 export function fromSearch(search: string): Filters {
   const given = new URLSearchParams(search);
-  const texts = Object.keys(NO_FILTERS).map((name) => [name, given.get(name) ?? ""]);
-  return { ...(Object.fromEntries(texts) as Filters), archived: given.get("archived") === "true" };
+  const text = (name: keyof Filters): string => given.get(name) ?? "";
+  const time = (name: keyof Filters): string => (isTime(text(name)) ? text(name) : "");
+  return {
+    grantId: text("grantId"),
+    subject: text("subject"),
+    verb: text("verb"),
+    outcome: OUTCOMES.includes(text("outcome")) ? text("outcome") : "",
+    code: text("code"),
+    since: time("since"),
+    until: time("until"),
+    archived: given.get("archived") === "true",
+  };
 }
 
 /** The address's part for filters; empty where there are none. */
 export function toSearch(filters: Filters): string {
   const set = Object.entries(filters).filter(([, value]) => value !== "" && value !== false);
   return new URLSearchParams(set.map(([name, value]) => [name, String(value)])).toString();
+}
+
+/** Whether text is a time as its field has it: an address may say anything. */
+function isTime(text: string): boolean {
+  return /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?$/.test(text) && !Number.isNaN(Date.parse(text));
 }
 
 /** What is wrong with filters, so that nothing is asked by them. */
@@ -102,7 +105,7 @@ export function toVariables(filters: Filters): {
   const time = (value: string): string | null => (value === "" ? null : new Date(value).toISOString());
   const { grantId, subject, verb, outcome, code, since, until, archived } = filters;
   return {
-    grantId: text(grantId),
+    grantId: text(grantId.toLowerCase()),
     subject: text(subject),
     verb: text(verb.toLowerCase()),
     outcome: text(outcome),

@@ -71,7 +71,9 @@ const CHANGE = ["before", "after"];
 export function Audit(): ReactElement {
   const { isAdministrator } = usePerson();
   const [, go] = useLocation();
-  const search = useSearch();
+  // As it is in the address: what the hook returns has been decoded once.
+  useSearch();
+  const { search } = window.location;
   const filters = fromSearch(search);
   const isRight = Object.keys(faultsOf(filters)).length === 0;
   return (
@@ -169,18 +171,22 @@ function columns(whole: boolean): Column<AuditRow>[] {
     {
       name: "Grant",
       cell: ({ grantId, peerHost, subject }) =>
-        grantId === null ? (
+        grantId === null && subject === null ? (
           <span className="soft">none</span>
         ) : (
           <>
-            <Link href={`/grants/${grantId}`}>{peerHost ?? grantId}</Link>
+            {grantId === null ? (
+              <span className="soft">none,</span>
+            ) : (
+              <Link href={`/grants/${grantId}`}>{peerHost ?? grantId}</Link>
+            )}
             {subject !== null && <span className="soft"> for {subject}</span>}
           </>
         ),
     },
     { name: "Rows", number: true, cell: ({ rowCount }) => rowCount?.toLocaleString("en") ?? "" },
     { name: "Took", number: true, cell: ({ latencyMs }) => (latencyMs === null ? "" : `${latencyMs.toFixed(1)} ms`) },
-    { name: "By", cell: (row) => (whole ? <Who row={row} /> : isOfPeers(row.verb) ? "the peer" : "somebody here") },
+    { name: "By", cell: (row) => (whole ? <Who row={row} /> : isOfPeers(row.verb) ? "the peer" : "at this gateway") },
   ];
 }
 
@@ -228,12 +234,10 @@ function Who({ row }: { row: AuditRow }): ReactElement {
 
 /** Whose doing a row is: what the gateway itself refused to somebody has no actor of the database. */
 function whoOf({ actor, details, verb }: AuditRow): string {
-  const { person } = fieldsOf(details);
-  if (actor !== null) {
-    return actor;
-  }
-  if (typeof person === "string") {
-    return person;
+  const { as, person } = fieldsOf(details);
+  const name = actor ?? person;
+  if (typeof name === "string") {
+    return as === "user" ? `${name} (user)` : name;
   }
   if (isOfPeers(verb)) {
     return "its peer";
