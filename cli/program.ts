@@ -44,11 +44,17 @@ export async function createProgram(asked?: string): Promise<Command> {
   for (const load of only === undefined ? COMMANDS.values() : [only]) {
     program.addCommand(await load());
   }
-  throwOnExit(program);
+  prepare(program);
   return program;
 }
 
-function throwOnExit(command: Command): void {
-  command.exitOverride().showHelpAfterError("(add --help for the options and examples)");
-  command.commands.forEach(throwOnExit);
+function prepare(command: Command): void {
+  command
+    .exitOverride()
+    .showHelpAfterError("(add --help for the options and examples)")
+    // Beside a long name of a command, fewer columns than the default's 40 are left for what it does.
+    .configureHelp({ minWidthToWrap: 20 });
+  command.commands.forEach((below) => {
+    prepare(below);
+  });
 }
