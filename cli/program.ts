@@ -30,8 +30,9 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
  * The command `mosaic` with what is below it. A fault in its arguments is thrown as commander's error.
  *
  * @param asked the first of the arguments; where it is one of the commands, the others are left out
+ * @param silent whether a fault in the arguments is thrown only, and not printed before
  */
-export async function createProgram(asked?: string): Promise<Command> {
+export async function createProgram(asked?: string, silent = false): Promise<Command> {
   const manifest = JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8")) as { version: string };
   const program = new Command("mosaic")
     .description("Share rows of your Postgres with another organisation, narrowly and revocably, and read theirs.")
@@ -44,11 +45,20 @@ export async function createProgram(asked?: string): Promise<Command> {
   for (const load of only === undefined ? COMMANDS.values() : [only]) {
     program.addCommand(await load());
   }
-  throwOnExit(program);
+  prepare(program, silent);
   return program;
 }
 
-function throwOnExit(command: Command): void {
-  command.exitOverride().showHelpAfterError("(add --help for the options and examples)");
-  command.commands.forEach(throwOnExit);
+function prepare(command: Command, silent: boolean): void {
+  if (silent) {
+    command.configureOutput({ writeErr: () => undefined });
+  }
+  command
+    .exitOverride()
+    .showHelpAfterError("(add --help for the options and examples)")
+    // Beside a long name of a command, fewer columns than the default's 40 are left for what it does.
+    .configureHelp({ minWidthToWrap: 20 });
+  command.commands.forEach((below) => {
+    prepare(below, silent);
+  });
 }

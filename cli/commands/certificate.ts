@@ -1,10 +1,10 @@
 import { Command, Option } from "commander";
 import { asAdministrator } from "../../src/database/administrator.ts";
-import { FederationError } from "../../src/errors.ts";
 import { useDatabase } from "../../src/setup/use-database.ts";
 import { bold, table } from "../output.ts";
 import type { CommonOptions } from "../command.ts";
 import { common, gatewayCommand } from "../command.ts";
+import { requireGrantId } from "./grant-id.ts";
 
 interface CertificateRow {
   serial: string;
@@ -37,8 +37,8 @@ function listCommand(): Command {
     .action(async (options: CommonOptions & { grant?: string }) => {
       const { directory, output } = common(options);
       const { grant } = options;
-      if (grant !== undefined && !/^[0-9a-f-]{36}$/.test(grant)) {
-        throw new FederationError("USAGE", "a grant is named by its id, a UUID");
+      if (grant !== undefined) {
+        requireGrantId(grant);
       }
       const certificates = await useDatabase(directory, ({ adminUrl }) =>
         asAdministrator(adminUrl, async (client) => {

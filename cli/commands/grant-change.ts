@@ -7,6 +7,7 @@ import { useDatabase } from "../../src/setup/use-database.ts";
 import { bold, table } from "../output.ts";
 import type { CommonOptions } from "../command.ts";
 import { common, gatewayCommand } from "../command.ts";
+import { ofGrant } from "./grant-id.ts";
 
 /** `mosaic federation grant revoke` */
 export function revokeCommand(): Command {
@@ -168,7 +169,7 @@ export function readScope(file: string): unknown {
   }
 }
 
-/** Calls an admin function whose first argument is a grant. @throws FederationError USAGE where the id is none */
+/** Calls an admin function whose first argument is a grant. @throws FederationError USAGE, NOT_FOUND */
 export async function changeGrant(
   id: string,
   options: CommonOptions,
@@ -181,14 +182,6 @@ export async function changeGrant(
   );
 }
 
-/** @throws FederationError USAGE where the id is none */
-export function requireGrantId(id: string): void {
-  if (!/^[0-9a-f-]{36}$/.test(id)) {
-    throw new FederationError("USAGE", "a grant is named by its id, a UUID");
-  }
-}
-
 async function withGrant<T>(id: string, options: CommonOptions, work: (client: Client) => Promise<T>): Promise<T> {
-  requireGrantId(id);
-  return useDatabase(common(options).directory, ({ adminUrl }) => asAdministrator(adminUrl, work));
+  return ofGrant(id, () => useDatabase(common(options).directory, ({ adminUrl }) => asAdministrator(adminUrl, work)));
 }

@@ -1,11 +1,15 @@
 import type { Command } from "commander";
 import type { Explanation, ExplainedRow, ExplainedStage } from "../../src/explain/explanation.ts";
 import { explainToAdministrator } from "../../src/explain/for-administrator.ts";
+import { FederationError } from "../../src/errors.ts";
 import { useDatabase } from "../../src/setup/use-database.ts";
 import { bold, dim, green, red, Styled, table, visible } from "../output.ts";
 import type { CommonOptions } from "../command.ts";
 import { common, gatewayCommand, integerOption, jsonOption } from "../command.ts";
-import { requireGrantId } from "./grant-change.ts";
+import { ofGrant } from "./grant-id.ts";
+
+/** How many rows of a filter are explained where nobody says how many. */
+const MOST = 20;
 
 /** `mosaic federation grant explain` */
 export function explainCommand(): Command {
@@ -22,24 +26,26 @@ export function explainCommand(): Command {
     .argument("<resource>", "the name of a resource")
     .argument("[row]", "the key of a row")
     .option("--filter <json>", "rows that the subject sees, instead of one by its key", jsonOption)
-    .option("--most <rows>", "how many rows of the filter, 100 at most", integerOption, 20)
+    .option("--most <rows>", `how many rows of the filter, 100 at most (default: ${MOST})`, integerOption)
     .action(
       async (
         id: string,
         resource: string,
         row: string | undefined,
-        options: CommonOptions & { filter?: unknown; most: number },
+        options: CommonOptions & { filter?: unknown; most?: number },
       ) => {
-        requireGrantId(id);
         const { directory, output } = common(options);
-        const explained = await useDatabase(directory, ({ adminUrl }) =>
-          explainToAdministrator(adminUrl, {
-            grantId: id,
-            resource,
-            id: row,
-            filter: options.filter,
-            most: options.most,
-          }),
+        const { filter, most } = options;
+        if (most !== undefined && filter === undefined) {
+          throw new FederationError(
+            "USAGE",
+            "--most says how many rows of a filter: say --filter, too, or leave it out",
+          );
+        }
+        const explained = await ofGrant(id, () =>
+          useDatabase(directory, ({ adminUrl }) =>
+            explainToAdministrator(adminUrl, { grantId: id, resource, id: row, filter, most: most ?? MOST }),
+          ),
         );
         output.result(explained, () => explanationForPeople(explained, row));
       },

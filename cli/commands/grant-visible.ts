@@ -5,7 +5,8 @@ import { useDatabase } from "../../src/setup/use-database.ts";
 import { bold, red, table, visible } from "../output.ts";
 import type { CommonOptions } from "../command.ts";
 import { common, gatewayCommand, integerOption } from "../command.ts";
-import { readScope, requireGrantId } from "./grant-change.ts";
+import { readScope } from "./grant-change.ts";
+import { ofGrant } from "./grant-id.ts";
 
 /** `mosaic federation grant visible` */
 export function visibleCommand(): Command {
@@ -22,11 +23,12 @@ export function visibleCommand(): Command {
     .option("--scope <file>", "JSON file with another scope to try, or - for standard input; nothing is changed")
     .option("--samples <rows>", "how many rows of each resource to show, 20 at most", integerOption, 3)
     .action(async (id: string, options: CommonOptions & { scope?: string; samples: number }) => {
-      requireGrantId(id);
       const { directory, output } = common(options);
       const scope = options.scope === undefined ? undefined : readScope(options.scope);
-      const seen = await useDatabase(directory, ({ adminUrl }) =>
-        visibleToAdministrator(adminUrl, { grantId: id, scope, samples: options.samples }),
+      const seen = await ofGrant(id, () =>
+        useDatabase(directory, ({ adminUrl }) =>
+          visibleToAdministrator(adminUrl, { grantId: id, scope, samples: options.samples }),
+        ),
       );
       output.result(seen, () => visibleForPeople(seen, scope !== undefined));
     });

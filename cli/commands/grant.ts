@@ -15,6 +15,7 @@ import {
   updateCommand,
 } from "./grant-change.ts";
 import { explainCommand } from "./grant-explain.ts";
+import { noSuchGrant, requireGrantId } from "./grant-id.ts";
 import { visibleCommand } from "./grant-visible.ts";
 
 interface GrantRow {
@@ -136,12 +137,10 @@ function showCommand(): Command {
     .argument("<id>", "the grant's id")
     .action(async (id: string, options: CommonOptions) => {
       const { directory, output } = common(options);
-      const grant = (await readGrants(directory)).find((candidate) => candidate.id === id);
+      requireGrantId(id);
+      const grant = (await readGrants(directory)).find((candidate) => candidate.id === id.toLowerCase());
       if (grant === undefined) {
-        throw new FederationError(
-          "NOT_FOUND",
-          `there is no grant ${id}; "mosaic federation grant list" shows them all`,
-        );
+        throw noSuchGrant(id);
       }
       output.result(grant, () =>
         table(

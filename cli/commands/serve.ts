@@ -1,5 +1,6 @@
 import { enableCompileCache } from "node:module";
 import type { Command } from "commander";
+import { areBuilt, builtPagesFolder, NOT_BUILT } from "../../src/config/built-pages.ts";
 import { gatewayPaths } from "../../src/config/paths.ts";
 import { createLog } from "../../src/observability/log.ts";
 import type { Worker } from "../../worker/run.ts";
@@ -35,7 +36,7 @@ export function serveCommand(): Command {
           `  peers        ${federationUrl}`,
           `  enrollment   ${publicUrl}`,
           `  local users  ${homeUrl}/graphql`,
-          `  pages        ${gateway.config.pages.url ?? homeUrl}/pages/`,
+          `  pages        ${pagesForPeople(`${gateway.config.pages.url ?? homeUrl}/pages/`, builtPagesFolder())}`,
           "Ctrl-C stops it.",
         ].join("\n"),
       );
@@ -62,4 +63,9 @@ export function serveCommand(): Command {
         await gateway.stop();
       }
     });
+}
+
+/** Where the pages are, or that they are not. */
+export function pagesForPeople(url: string, folder: string): string {
+  return areBuilt(folder) ? url : NOT_BUILT;
 }

@@ -133,10 +133,11 @@ as $$
     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     where c.oid = r.table_id
   ) t on true
-  where only_name is null or r.name = only_name;
+  where only_name is null or r.name = only_name
+  order by r.name;
 $$;
 revoke all on function federation.shown_resources(text) from public;
-comment on function federation.shown_resources(text) is 'The registered resources, or one of them; of which tables they are is shown to administrators. Raises MF040.';
+comment on function federation.shown_resources(text) is 'The registered resources, or one of them, by name; of which tables they are is shown to administrators. Raises MF040.';
 
 create or replace function federation.tables_of_applications() returns table (table_id oid, name text)
 language sql

@@ -178,12 +178,9 @@ begin
         jsonb_build_object(
           'table', o.name,
           'hasPolicies', c.relrowsecurity,
-          'estimatedRows', greatest(c.reltuples, 0)::bigint,
-          'keyColumns', (
-            select coalesce(jsonb_agg(a.attname order by a.attnum), '[]')
-            from pg_catalog.pg_attribute a
-            where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and federation.is_unique_key(c.oid, a.attname)
-          ),
+          -- PostgreSQL documentation, pg_class.reltuples: -1 where no VACUUM and no ANALYZE has counted yet.
+          'estimatedRows', nullif(c.reltuples, -1)::bigint,
+          'keyColumns', k.names,
           'columns', (
             select coalesce(
               jsonb_agg(
@@ -206,10 +203,17 @@ begin
     from federation.tables_of_applications() o
     join pg_catalog.pg_class c on c.oid = o.table_id
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    where not exists (select from federation.list_resources() r where r.table_id = c.oid)
+    cross join lateral (
+      select jsonb_agg(a.attname order by a.attnum) as names
+      from pg_catalog.pg_attribute a
+      where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and federation.is_unique_key(c.oid, a.attname)
+    ) k
+    -- Without such a column federation.register_resource takes no table.
+    where k.names is not null and not exists (select from federation.list_resources() r where r.table_id = c.oid)
   );
 end;
 $$;
 revoke all on function admin_api.candidate_tables() from public;
 grant execute on function admin_api.candidate_tables() to federation_pages;
-comment on function admin_api.candidate_tables() is 'Tables that are not registered, with their columns, and which of these alone identify a row. Raises MF040, MF041.';
+comment on function admin_api.candidate_tables() is
+  'Tables that are not registered and could be, with their columns, and which of these alone identify a row. Raises MF040, MF041.';

@@ -1,6 +1,6 @@
 import { Pool } from "undici";
 import { z } from "zod";
-import { FederationError } from "../errors.ts";
+import { ERROR_TABLE, FederationError } from "../errors.ts";
 import type { ErrorCode } from "../errors.ts";
 import { before, TIMEOUT_HEADER } from "../deadline.ts";
 import type { Deadline } from "../deadline.ts";
@@ -132,21 +132,28 @@ export function createPeerConnections(options: { keyring: () => Keyring; timeout
   };
 }
 
-/** What a gateway refuses a peer with; any other code of ours would say of this side what a peer has no say in. */
-const REFUSALS = [
+/** Refusals that only the other side knows the reason of, and can end. */
+const THEIRS: ReadonlySet<ErrorCode> = new Set([
   ...(["IDENTITY_MALFORMED", "CERTIFICATE_UNKNOWN", "CERTIFICATE_REVOKED", "SUBJECT_MISMATCH"] as const),
   ...(["GRANT_UNKNOWN", "GRANT_PENDING", "GRANT_SUSPENDED", "GRANT_REVOKED", "GRANT_EXPIRED"] as const),
-  ...(["RESOURCE_DENIED", "NOT_FOUND", "BAD_REQUEST", "METHOD_NOT_ALLOWED", "BODY_TOO_LARGE"] as const),
-  ...(["UNSUPPORTED_MEDIA_TYPE", "REQUEST_TIMEOUT", "RATE_LIMITED", "RENEWAL_LIMITED"] as const),
-  ...(["CONFLICT", "CSR_INVALID", "SUBJECT_UNKNOWN"] as const),
-] satisfies ErrorCode[];
+  ...(["RESOURCE_DENIED", "NOT_FOUND", "SUBJECT_UNKNOWN"] as const),
+]);
+
+/** What a gateway refuses a peer with; any other code of ours would say of this side what a peer has no say in. */
+const REFUSALS: readonly ErrorCode[] = [
+  ...THEIRS,
+  ...(["BAD_REQUEST", "METHOD_NOT_ALLOWED", "BODY_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE"] as const),
+  ...(["REQUEST_TIMEOUT", "RATE_LIMITED", "RENEWAL_LIMITED", "CONFLICT", "CSR_INVALID"] as const),
+];
 
 /** The peer's refusal under its code; its words stay out, for they are another's text. */
 export function refusalOf(host: string, code: string | undefined, status: number): FederationError {
   const details = { status };
   const said = REFUSALS.find((known) => known === code);
   if (said !== undefined && status >= 400 && status < 500) {
-    return new FederationError(said, `${host} refused: ${code}`, { details });
+    const { meaning } = ERROR_TABLE[said];
+    const next = THEIRS.has(said) ? ` ${host} tells no more than this: ask its administrator.` : "";
+    return new FederationError(said, `${host} refused: ${meaning}${next}`, { details });
   }
   if (status === 504) {
     return new FederationError("PEER_TIMEOUT", `${host} could not answer in time`, { details });

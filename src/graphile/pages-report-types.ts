@@ -101,7 +101,8 @@ export const REPORT_TYPES = /* GraphQL */ `
     "Columns that are unique and not null, each by itself."
     keyColumns: [String!]!
     columns: [CandidateColumn!]!
-    estimatedRows: Int!
+    "Null where the database has not counted yet."
+    estimatedRows: Int
   }
   type CandidateColumn {
     name: String!

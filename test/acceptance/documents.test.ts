@@ -28,6 +28,36 @@ function anchorsOf(page: string): string[] {
   );
 }
 
+/** The codes of the calls; one that is no literal is named by the condition that leads to its call. */
+function kindsOfSql(text: string): string[] {
+  const [head = "", ...calls] = text.split("federation.raise_alert(");
+  let before = head;
+  return calls.map((call) => {
+    const asked = [...before.matchAll(/= '([A-Z_]+)' then/g)].at(-1)?.[1];
+    before += call;
+    return /^\s*'[a-z]+', '([A-Z_]+)'/.exec(call)?.[1] ?? asked ?? "a call without a code";
+  });
+}
+
+/** The codes of the one table that says what is raised. */
+const kindsOfSource = (text: string): string[] =>
+  [...text.matchAll(/^ {2}([A-Z]+(?:_[A-Z]+)+):/gm)].map(([, kind = ""]) => kind);
+
+/** The files that raise alerts, each with the codes of these; the one function that all call is none of them. */
+function alertKinds(): Map<string, string[]> {
+  const files = ["sql", "src", "worker", "cli"].flatMap((folder) =>
+    readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
+      .map((path) => join(folder, path))
+      .filter((path) => /\.(sql|ts)$/.test(path) && path !== join("sql", "87_alerts", "010_alerts.sql")),
+  );
+  return new Map(
+    files
+      .map((file) => [file, read(file)] as const)
+      .filter(([, text]) => text.includes("federation.raise_alert("))
+      .map(([file, text]) => [file, file.endsWith(".sql") ? kindsOfSql(text) : kindsOfSource(text)]),
+  );
+}
+
 describe("TROUBLESHOOTING", () => {
   const sections = new Map(
     prose("docs/TROUBLESHOOTING.md")
@@ -43,10 +73,21 @@ describe("TROUBLESHOOTING", () => {
   const pagesOwn = [...read("web/src/api/request.ts").matchAll(/new RequestError\("[^"]*", "([A-Z_]+)"/g)].map(
     ([, code = ""]) => code,
   );
-  const codes = [...Object.keys(ERROR_TABLE), ...pagesOwn];
+  const kinds = alertKinds();
+  const alerts = [...new Set([...kinds.values()].flat())].sort();
+  const codes = [...new Set([...Object.keys(ERROR_TABLE), ...pagesOwn, ...alerts])];
 
   test.each(codes)("says of %s what it means and what to do", (code) => {
     expect(sections.get(code)?.trim().length).toBeGreaterThan(50);
+  });
+
+  test("knows the alerts of each file that raises some, and names each under Alerts", () => {
+    expect([...kinds].filter(([, found]) => found.length === 0)).toEqual([]);
+    expect(alerts).toEqual(
+      expect.arrayContaining(["CERTIFICATE_EXPIRED", "CRL_STALE", "RENEWAL_FAILED", "VALKEY_AWAY"]),
+    );
+    const [, section = ""] = prose("docs/TROUBLESHOOTING.md").split(/^## Alerts$/m);
+    expect(alerts.filter((kind) => !section.includes(kind))).toEqual([]);
   });
 
   test("is about no code that there is not", () => {

@@ -9,7 +9,7 @@ import { freePorts } from "../../src/demo/gateway-process.ts";
 import { MOSAIC } from "../harness/mosaic.ts";
 import { openProxy } from "../services/proxy.ts";
 import type { Proxy } from "../services/proxy.ts";
-import { openShell, readRunbook } from "./runbook.ts";
+import { openShell, readHosts, readRunbook } from "./runbook.ts";
 import type { Shell } from "./runbook.ts";
 
 const template = inject("template");
@@ -89,7 +89,7 @@ async function environment(): Promise<NodeJS.ProcessEnv> {
   const path = [bin, dirname(MOSAIC[0]), layoutOf(process.env).bin, process.env["PATH"]];
   return {
     ...{ PATH: path.join(delimiter), HOME: folder, LANG: "C.UTF-8", NO_COLOR: "1" },
-    ...{ WORK_HOST: "localhost", WORK_PORT: String(work), HOME_HOST: "home.localhost", HOME_PORT: String(home) },
+    ...{ WORK_PORT: String(work), HOME_PORT: String(home), ...readHosts() },
     NEW_CA_ADDRESS: `127.0.0.1:${authority}`,
     HOME_DATABASE: `host=${folder}/home/run user=postgres sslmode=disable`,
     ...(await database()),

@@ -13,9 +13,19 @@ export interface Block {
   commands: string;
 }
 
+const readPage = (): string => readFileSync(join(packageRoot(), "docs/RUNBOOK.md"), "utf8");
+
+/** The hosts that the page says for one machine. */
+export function readHosts(): { WORK_HOST: string; HOME_HOST: string } {
+  const [, WORK_HOST, HOME_HOST] =
+    /`WORK_HOST=([^`\s]+)` and `HOME_HOST=([^`\s]+)`/.exec(readPage()) ??
+    raise("the page says no hosts for one machine");
+  return WORK_HOST === undefined || HOME_HOST === undefined ? raise("a host is missing") : { WORK_HOST, HOME_HOST };
+}
+
 /** The blocks that are for a tier, in the order of the page: those that say no tier are for each. */
 export function readRunbook(tier: string): Block[] {
-  const lines = readFileSync(join(packageRoot(), "docs/RUNBOOK.md"), "utf8").split("\n");
+  const lines = readPage().split("\n");
   const blocks: Block[] = [];
   let section = "";
   let open: Block | undefined;

@@ -289,11 +289,6 @@ describe("the command line", () => {
     [["query", "get", "tasks", "'", "--user", "alice-at-home"], 65],
     [["query", "list", "tasks", "--user", "' or 1=1"], 65],
     [["query", "list", "tasks", "--user", "alice-at-home", "--source", "x"], 65],
-    [["federation", "grant", "show", "'"], 66],
-    [["federation", "grant", "revoke", "'"], 64],
-    [["federation", "grant", "enroll", "'"], 64],
-    [["federation", "grant", "update", "'", "--scope", "-"], 64],
-    [["federation", "grant", "update", "00000000-0000-4000-8000-000000000000", "--scope", "-"], 66],
     [["federation", "certificate", "list", "--grant", "'"], 64],
     [["federation", "certificate", "revoke", "'"], 66],
     [["federation", "certificate", "revoke", "00", "--reason", "superseded"], 64],
@@ -311,6 +306,36 @@ describe("the command line", () => {
     expect(stderr).toMatch(/error/);
     expect(stderr).not.toMatch(/\n\s+at /);
     expect(stdout).toBe("");
+  });
+});
+
+describe("a command about one grant", () => {
+  test.each([
+    ["show"],
+    ["explain", "tasks"],
+    ["visible"],
+    ["update", "--scope", "-"],
+    ["enroll"],
+    ["suspend"],
+    ["resume"],
+    ["revoke"],
+    ["limit"],
+    ["audit", "strict"],
+  ])("names an id that is no grant's, and what to do next: %s", async (name, ...more) => {
+    for (const [id, expected, said] of [
+      ["'", 64, "USAGE"],
+      ["0".padEnd(36, "-"), 64, "USAGE"],
+      ["00000000-0000-4000-8000-000000000000", 66, "NOT_FOUND"],
+    ] as const) {
+      const { code, stderr } = await runMosaic(
+        ["federation", "grant", name, id, ...more, "--json", "--dir", home.directory],
+        '{"resources": ["tasks"]}',
+      );
+      const { error } = JSON.parse(stderr) as { error: { code: string; message: string } };
+      expect({ code, said: error.code }).toEqual({ code: expected, said });
+      expect(error.message).toContain(id);
+      expect(error.message).toContain("mosaic federation grant list");
+    }
   });
 });
 

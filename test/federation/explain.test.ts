@@ -71,8 +71,8 @@ describe("mosaic federation grant explain", () => {
     const { columns } = await mosaic<Explanation>(["explain", grant.grantId, "credentials"]);
     expect(columns).toContainEqual({ name: "secret", leaves: false, decidedBy: "hidden column" });
     for (const [args, code] of [
-      [["explain", "not-an-id", "tasks"], "USAGE"],
-      [["explain", "00000000-0000-4000-8000-000000000000", "tasks"], "NOT_FOUND"],
+      [["explain", grant.grantId, "tasks", "--most", "2"], "USAGE"],
+      [["explain", grant.grantId, "tasks", task(1), "--most", "2"], "USAGE"],
       [["explain", grant.grantId, "tasks", "not a key"], "BAD_REQUEST"],
       [["explain", grant.grantId, "tasks", "--filter", '{"nothing": {"eq": 1}}'], "BAD_REQUEST"],
       [["visible", grant.grantId, "--samples", "21"], "BAD_REQUEST"],

@@ -829,8 +829,8 @@ create function admin_api.candidate_tables()
   returns jsonb
   language plpgsql stable security definer
   set search_path=""
-  as sha256 6e38b46e4592a92abe05b1b0a584826d78da3afb3f8b2b56dbe4630af962859e; -- owner federation_owner
-comment on function admin_api.candidate_tables() is 'Tables that are not registered, with their columns, and which of these alone identify a row. Raises MF040, MF041.';
+  as sha256 ab31f70570c96f495e70c34b39ff6e32b96d27db2f2dc4fa48de75d8da916fd4; -- owner federation_owner
+comment on function admin_api.candidate_tables() is 'Tables that are not registered and could be, with their columns, and which of these alone identify a row. Raises MF040, MF041.';
 
 create function admin_api.choices(search text DEFAULT NULL::text)
   returns jsonb
@@ -2946,8 +2946,8 @@ create function federation.shown_resources(only_name text DEFAULT NULL::text)
   returns SETOF jsonb
   language sql stable rows 1000
   set search_path=""
-  as sha256 7baa0a6130f56ef5f516fc4f0215eec9eb7b7713a8f1addf0cb3b76be0b58b80; -- owner federation_owner
-comment on function federation.shown_resources(text) is 'The registered resources, or one of them; of which tables they are is shown to administrators. Raises MF040.';
+  as sha256 dcca1ac0dff3fd73fc135fb34fcefa9a029f641bbb887debc090b3117a6a93ac; -- owner federation_owner
+comment on function federation.shown_resources(text) is 'The registered resources, or one of them, by name; of which tables they are is shown to administrators. Raises MF040.';
 
 create function federation.shown_services()
   returns jsonb

@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { pagesForPeople } from "../../cli/commands/serve.ts";
 import { asFederationError } from "../../src/errors.ts";
 import { createBuiltPages } from "../../src/listeners/pages/built-pages.ts";
 
@@ -32,7 +33,13 @@ afterAll(() => {
 
 test("pages that were not built are 503 until they are; then what was built is sent, and a place within the pages is their first", async () => {
   expect((await fetch(origin)).status).toBe(503);
+  expect(pagesForPeople(origin, folder)).toContain("npm run build:pages");
+  const inBrowser = await fetch(origin, { headers: { accept: "text/html,application/xhtml+xml,*/*;q=0.8" } });
+  expect(inBrowser.status).toBe(503);
+  expect(inBrowser.headers.get("content-type")).toBe("text/plain; charset=utf-8");
+  expect(await inBrowser.text()).toContain("npm run build:pages");
   writeFileSync(join(folder, "index.html"), "<!doctype html><title>Mosaic</title>");
+  expect(pagesForPeople(origin, folder)).toBe(origin);
   writeFileSync(join(folder, "assets", "index-a1b2.js"), "export {};".repeat(1_000));
   writeFileSync(join(folder, ".vite", "manifest.json"), "{}");
   for (const path of ["/index.html", "/grants", "/grants/0190b6e2"]) {

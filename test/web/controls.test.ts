@@ -141,7 +141,7 @@ describe.skipIf(!hasChromium())("an administrator", () => {
     await work.pool.query("create table public.left_alone (id uuid primary key, owner_id text)");
     await goTo(page, work, "/resources/new");
     await page.getByRole("button", { name: /Table/ }).click();
-    await page.getByRole("option", { name: /public\.left_alone/ }).click();
+    await page.getByRole("option", { name: "public.left_alone", exact: true }).click();
     await page.getByRole("link", { name: "Cancel" }).click();
     await page.getByRole("heading", { name: "Resources", level: 1 }).waitFor();
     expect(await state()).toEqual(before);

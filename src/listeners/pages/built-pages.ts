@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { extname, join, relative, sep } from "node:path";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
+import { areBuilt, NOT_BUILT } from "../../config/built-pages.ts";
 import { FederationError } from "../../errors.ts";
 
 const compress = promisify(gzip);
@@ -34,7 +34,7 @@ interface BuiltFile {
 export interface BuiltPages {
   /**
    * @param path below /pages/, decoded, without the first slash
-   * @throws FederationError NOT_FOUND, UNAVAILABLE where the pages were not built
+   * @throws FederationError NOT_FOUND, UNAVAILABLE where the pages were not built and no browser asks for one
    */
   send(request: IncomingMessage, response: ServerResponse, path: string): Promise<void>;
 }
@@ -47,9 +47,6 @@ export interface BuiltPages {
 export function createBuiltPages(folder: string): BuiltPages {
   let reading: Promise<Map<string, BuiltFile>> | undefined;
   const files = (): Promise<Map<string, BuiltFile>> => {
-    if (!existsSync(join(folder, "index.html"))) {
-      throw new FederationError("UNAVAILABLE", 'The pages are not built: "npm run build" builds them.');
-    }
     reading ??= readBuilt(folder).catch((error: unknown) => {
       reading = undefined;
       throw error;
@@ -58,6 +55,15 @@ export function createBuiltPages(folder: string): BuiltPages {
   };
   return {
     send: async (request, response, path) => {
+      if (!areBuilt(folder)) {
+        // Whoever looks in a browser reads words; a program, and what belongs to a page, the code.
+        if (!/\btext\/html\b/.test(request.headers.accept ?? "")) {
+          throw new FederationError("UNAVAILABLE", NOT_BUILT);
+        }
+        response.writeHead(503, { "content-type": "text/plain; charset=utf-8", "cache-control": "no-store" });
+        response.end(request.method === "HEAD" ? undefined : `${NOT_BUILT} Then load this page again.\n`);
+        return;
+      }
       const built = await files();
       // Whatever names no file is a place in the pages, which find it themselves.
       const file = built.get(path) ?? (/\.[^/]*$/.test(path) ? undefined : built.get("index.html"));

@@ -1,12 +1,11 @@
 import { existsSync } from "node:fs";
-import { join } from "node:path";
 import type { Pool } from "pg";
 import type { Logger } from "pino";
 import { createBucket } from "../../admission/bucket.ts";
 import type { AuditQueue } from "../../audit/queue.ts";
 import type { PeerRenewals } from "../../client/peer-renewals.ts";
+import { builtPagesFolder } from "../../config/built-pages.ts";
 import { readSecret } from "../../config/load.ts";
-import { packageRoot } from "../../config/package-root.ts";
 import { SECRET_VARIABLES } from "../../config/paths.ts";
 import type { GatewayPaths } from "../../config/paths.ts";
 import type { Config } from "../../config/schema.ts";
@@ -47,7 +46,7 @@ export function openPages(options: {
         : createOidc({ oidc, clientSecret: clientSecret(paths), keyring: () => loadKeyring(paths.sealKeys), log }),
     execute: async (request) => (await executor())(request),
     ask,
-    built: createBuiltPages(join(packageRoot(), "dist", "pages")),
+    built: createBuiltPages(builtPagesFolder()),
     bucket,
     audit,
     url,

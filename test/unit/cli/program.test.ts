@@ -1,5 +1,11 @@
 import { expect, test } from "vitest";
+import type { Command } from "commander";
 import { createProgram } from "../../../cli/program.ts";
+
+/** What each command of a program says of itself. */
+function helpOf(command: Command): string[] {
+  return [command.helpInformation(), ...command.commands.flatMap(helpOf)];
+}
 
 const namesOf = async (asked?: string): Promise<string[]> =>
   (await createProgram(asked)).commands.map((command) => command.name());
@@ -20,4 +26,10 @@ test("what is no command has all of them beside it, for what the program says of
   for (const asked of ["--help", "help", "serv", "constructor", ""]) {
     expect([asked, await namesOf(asked)]).toEqual([asked, all]);
   }
+});
+
+test("the help of every command fits a terminal of 80 columns", async () => {
+  const lines = helpOf(await createProgram()).flatMap((help) => help.split("\n"));
+  expect(lines.length).toBeGreaterThan(400);
+  expect(lines.filter((line) => line.length > 80)).toEqual([]);
 });

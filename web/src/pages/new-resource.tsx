@@ -83,9 +83,9 @@ export function NewResource(): ReactElement {
                     required
                     value={chosen}
                     onChange={setChosen}
-                    options={candidateTables.map((candidate) => ({
-                      id: candidate.table,
-                      name: `${candidate.table} (about ${candidate.estimatedRows.toLocaleString("en")} rows)`,
+                    options={candidateTables.map(({ table: id, estimatedRows: rows }) => ({
+                      id,
+                      name: rows === null ? id : `${id} (about ${rows.toLocaleString("en")} rows)`,
                     }))}
                   />
                 </div>
