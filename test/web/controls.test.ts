@@ -6,6 +6,26 @@ import { asAdministrator, goTo, hasChromium, settled, startChromium } from "../h
 import { createGrant, enrollGrant, openTestGateway } from "../harness/gateway.ts";
 import type { TestGateway, TestGrant } from "../harness/gateway.ts";
 
+/** Words in tables that go on in another line. One with hyphens may, after one of them. */
+function brokenWords(page: Page): Promise<string[]> {
+  return page.evaluate<string[]>(`[...document.querySelectorAll(".table td")].flatMap((cell) => {
+    const texts = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+    const broken = [];
+    const isShown = (text) => text.parentElement.closest("pre") === null;
+    for (let text = texts.nextNode(); text !== null; text = texts.nextNode()) {
+      for (const { 0: word, index } of isShown(text) ? text.data.matchAll(/[^\\s-]+/g) : []) {
+        const range = document.createRange();
+        range.setStart(text, index);
+        range.setEnd(text, index + word.length);
+        if (new Set([...range.getClientRects()].map(({ top }) => top)).size > 1) {
+          broken.push(word);
+        }
+      }
+    }
+    return broken;
+  })`);
+}
+
 // What is beside the main way of a page: to copy, to change one's mind, and the choices that most people leave as they are.
 describe.skipIf(!hasChromium())("an administrator", () => {
   let work: TestGateway;
@@ -263,5 +283,23 @@ describe.skipIf(!hasChromium())("an administrator", () => {
     await expect.poll(count, { timeout: 10_000 }).toBe("1");
     const samples = await page.getByRole("region", { name: "tasks, for example" }).innerText();
     expect(samples).not.toContain("failover");
+  });
+
+  test("reads no verb, code or name in two pieces in a table, which is one on a usual screen", async () => {
+    await work.pool.query("select federation.raise_alert('warning', 'RENEWAL_FAILED', 'work.localhost', 'Renew it.')");
+    const { page: theirs } = await asAdministrator(browser, work, "ken");
+    for (const path of ["/audit", "/alerts", "/grants", "/"]) {
+      await goTo(theirs, work, path);
+      const table = theirs.getByRole("table").first();
+      for (const width of [1_280, 1_140, 1_024, 840]) {
+        await theirs.setViewportSize({ width, height: 800 });
+        await expect.poll(() => brokenWords(theirs), { message: `${path} at ${width}`, timeout: 5_000 }).toEqual([]);
+        if (width === 1_280) {
+          expect(await table.getAttribute("class"), path).toBe("table");
+        }
+      }
+    }
+    await work.pool.query("select federation.resolve_alert('RENEWAL_FAILED', 'work.localhost')");
+    await theirs.context().close();
   });
 });
