@@ -285,6 +285,31 @@ describe.skipIf(!hasChromium())("an administrator", () => {
     expect(samples).not.toContain("failover");
   });
 
+  test("is told of a grant that serves nothing what it would serve, in the words of the command", async () => {
+    const pending = await createGrant(work, "alice", { resources: ["tasks"], include_teams: ["platform"] });
+    await goTo(page, work, `/grants/${pending.grantId}/explain`);
+    await page.getByRole("tab", { name: "Why a row comes or does not" }).click();
+    await page.getByRole("button", { name: "Explain" }).click();
+    const stages = page.getByRole("region", { name: "Stages" }).getByRole("listitem");
+    await stages.first().waitFor();
+    const words = (await stages.allInnerTexts()).map((stage) => stage.replaceAll(/\s+/g, " "));
+    expect(words).toEqual([
+      "✕ no grant it is pending",
+      expect.stringMatching(/^✓ yes subject alice, in .*platform/),
+      "— does not apply certificate the grant opens no session",
+      "✓ yes resource the scope names tasks",
+    ]);
+    const table = page.getByRole("table", { name: "Rows, explained" });
+    expect((await table.getByRole("columnheader").allInnerTexts())[1]).toBe("Would be served");
+    expect(await table.getByText("nothing else in the way").count()).toBeGreaterThan(0);
+
+    await goTo(page, work, `/grants/${grant.grantId}/explain`);
+    await page.getByRole("tab", { name: "Why a row comes or does not" }).click();
+    await page.getByRole("button", { name: "Explain" }).click();
+    await stages.getByText("one is good").waitFor();
+    expect((await table.getByRole("columnheader").allInnerTexts())[1]).toBe("Served");
+  });
+
   test("reads no verb, code or name in two pieces in a table, which is one on a usual screen", async () => {
     await work.pool.query("select federation.raise_alert('warning', 'RENEWAL_FAILED', 'work.localhost', 'Renew it.')");
     const { page: theirs } = await asAdministrator(browser, work, "ken");
