@@ -241,6 +241,36 @@ describe.skipIf(!hasChromium())("an administrator", () => {
     expect(rows).toEqual([{ source_table: "desks", key_column: "number" }]);
   });
 
+  test("is offered a name that a resource may have, and hides only what is still to choose as hidden", async () => {
+    await work.pool.query(
+      `create table public."9 Weird  Names!" (id uuid primary key, owner_id text not null, said text, kept text, at timestamptz)`,
+    );
+    await goTo(page, work, "/resources/new");
+    await page.getByRole("button", { name: /Table/ }).click();
+    await page.getByRole("option", { name: /Weird/ }).click();
+    expect(await page.getByRole("textbox", { name: "Name" }).inputValue()).toBe("weird_names");
+    await page.getByRole("button", { name: /Owner/ }).click();
+    await page.getByRole("option", { name: /owner_id/ }).click();
+    const hidden = page.getByRole("group", { name: "Columns that never leave" });
+    for (const column of ["said (text)", "kept (text)", "at (timestamp with time zone)"]) {
+      await hidden.getByText(column, { exact: true }).click();
+    }
+    const text = page.getByRole("group", { name: "Text" }).getByText("said (text)", { exact: true });
+    await text.click();
+    await page.getByRole("button", { name: /Time/ }).click();
+    await page.getByRole("option", { name: /^at / }).click();
+    // What was chosen for something else meanwhile is forgotten here, not only out of sight.
+    await text.click();
+    expect(await hidden.getByRole("checkbox", { name: /^said/ }).isChecked()).toBe(false);
+    await text.click();
+    await page.getByRole("button", { name: "Register it" }).click();
+    await page.getByRole("region", { name: "weird_names" }).waitFor();
+    const { rows } = await work.pool.query(
+      "select text_columns::text, time_column, hidden_columns::text from federation.federation_resources where name = 'weird_names'",
+    );
+    expect(rows).toEqual([{ text_columns: "{said}", time_column: "at", hidden_columns: "{kept}" }]);
+  });
+
   test("goes elsewhere while a table is registered, and stays there once it is", async () => {
     await work.pool.query("create table public.lamps (id uuid primary key, owner_id text not null)");
     await goTo(page, work, "/resources/new");
