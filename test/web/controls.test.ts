@@ -2,8 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HOME, WORK } from "../../src/demo/world.ts";
-import { asAdministrator, goTo, hasChromium, settled, startChromium } from "../harness/chromium.ts";
-import { createGrant, enrollGrant, openTestGateway } from "../harness/gateway.ts";
+import { asAdministrator, goTo, hasChromium, settled, shownFacts, startChromium } from "../harness/chromium.ts";
+import { createGrant, enrollGrant, homeQuery, openTestGateway } from "../harness/gateway.ts";
 import type { TestGateway, TestGrant } from "../harness/gateway.ts";
 
 /** Words in tables that go on in another line. One with hyphens may, after one of them. */
@@ -338,6 +338,25 @@ describe.skipIf(!hasChromium())("an administrator", () => {
     await page.getByRole("button", { name: "Explain" }).click();
     await stages.getByText("one is good").waitFor();
     expect((await table.getByRole("columnheader").allInnerTexts())[1]).toBe("Served");
+  });
+
+  test("is told what is counted of a peer, and how often its renewal failed", async () => {
+    await home.pool.query(
+      "update federation.federation_peers set renewal_failures = 1, renewal_failed_at = now(), renewal_failure_code = 'UNAVAILABLE'",
+    );
+    const { page: there } = await asAdministrator(browser, home, "hera");
+    await goTo(there, home, "/peers");
+    const card = there.getByRole("region", { name: "work.localhost" });
+    expect(await card.innerText()).toContain("Renewal failed once, with UNAVAILABLE");
+    expect(await shownFacts(card)).toMatchObject({ Requests: "none through this gateway yet" });
+    expect(Object.keys(await shownFacts(card))).not.toContain("Last success");
+    await home.pool.query("update federation.federation_peers set renewal_failures = 2");
+    await card.getByText("Renewal failed 2 times, last with").waitFor();
+    await homeQuery(home, "alice-at-home", `{ list(resource: "tasks", source: "federated:work.localhost") { rows } }`);
+    await expect
+      .poll(() => shownFacts(card), { timeout: 30_000 })
+      .toMatchObject({ Circuit: "closed", "Last failure": "none yet" });
+    await there.context().close();
   });
 
   test("reads no verb, code or name in two pieces in a table, which is one on a usual screen", async () => {
