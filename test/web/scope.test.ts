@@ -112,6 +112,22 @@ describe.skipIf(!hasChromium())("the scope editor", () => {
     expect(await listed()).toEqual([task(5)]);
   });
 
+  test("says at the resources that one has to be chosen", async () => {
+    await editor();
+    const resources = page.getByRole("group", { name: "Resources", exact: true });
+    const missing = resources.getByRole("alert").getByText("Choose at least one resource.");
+    expect(await missing.count()).toBe(0);
+    await resources.getByText("tasks", { exact: true }).click();
+    await missing.waitFor();
+    const ids = (await resources.getAttribute("aria-describedby"))?.split(" ") ?? [];
+    const described = await Promise.all(ids.map((id) => page.locator(`[id="${id}"]`).innerText()));
+    expect(described).toContain("Choose at least one resource.");
+    expect(await resources.getByRole("checkbox", { name: "tasks" }).getAttribute("aria-invalid")).toBe("true");
+    await expectAccessible(page);
+    await resources.getByText("tasks", { exact: true }).click();
+    await missing.waitFor({ state: "detached" });
+  });
+
   test("is JSON, too, both ways, and says what is wrong with it", async () => {
     await editor();
     await page.getByRole("tab", { name: "JSON" }).click();
