@@ -122,10 +122,10 @@ export async function expectAccessible(page: Page): Promise<void> {
   expect(await overflowOf(page), "pixels beyond the window's edge").toBeLessThanOrEqual(0);
 }
 
-/** What is shown fits a window as wide as it is and one as narrow as a telephone; without axe, which takes seconds. */
-export async function expectFits(page: Page): Promise<void> {
+/** What is shown fits a window as wide as it is and one as narrow as a telephone, or these; without axe, which takes seconds. */
+export async function expectFits(page: Page, widths?: readonly number[]): Promise<void> {
   const usual = page.viewportSize() ?? { width: NARROW_PX, height: 800 };
-  for (const width of [usual.width, NARROW_PX]) {
+  for (const width of widths ?? [usual.width, NARROW_PX]) {
     await page.setViewportSize({ ...usual, width });
     await expect
       .poll(() => overflowOf(page), { message: `pixels beyond the edge of ${width}`, timeout: 5_000 })

@@ -2,9 +2,29 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HOME, WORK } from "../../src/demo/world.ts";
-import { asAdministrator, goTo, hasChromium, settled, startChromium } from "../harness/chromium.ts";
-import { createGrant, enrollGrant, openTestGateway } from "../harness/gateway.ts";
+import { asAdministrator, goTo, hasChromium, settled, shownFacts, startChromium } from "../harness/chromium.ts";
+import { createGrant, enrollGrant, homeQuery, openTestGateway } from "../harness/gateway.ts";
 import type { TestGateway, TestGrant } from "../harness/gateway.ts";
+
+/** Words in tables that go on in another line. One with hyphens may, after one of them. */
+function brokenWords(page: Page): Promise<string[]> {
+  return page.evaluate<string[]>(`[...document.querySelectorAll(".table td")].flatMap((cell) => {
+    const texts = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+    const broken = [];
+    const isShown = (text) => text.parentElement.closest("pre") === null;
+    for (let text = texts.nextNode(); text !== null; text = texts.nextNode()) {
+      for (const { 0: word, index } of isShown(text) ? text.data.matchAll(/[^\\s-]+/g) : []) {
+        const range = document.createRange();
+        range.setStart(text, index);
+        range.setEnd(text, index + word.length);
+        if (new Set([...range.getClientRects()].map(({ top }) => top)).size > 1) {
+          broken.push(word);
+        }
+      }
+    }
+    return broken;
+  })`);
+}
 
 // What is beside the main way of a page: to copy, to change one's mind, and the choices that most people leave as they are.
 describe.skipIf(!hasChromium())("an administrator", () => {
@@ -221,6 +241,36 @@ describe.skipIf(!hasChromium())("an administrator", () => {
     expect(rows).toEqual([{ source_table: "desks", key_column: "number" }]);
   });
 
+  test("is offered a name that a resource may have, and hides only what is still to choose as hidden", async () => {
+    await work.pool.query(
+      `create table public."9 Weird  Names!" (id uuid primary key, owner_id text not null, said text, kept text, at timestamptz)`,
+    );
+    await goTo(page, work, "/resources/new");
+    await page.getByRole("button", { name: /Table/ }).click();
+    await page.getByRole("option", { name: /Weird/ }).click();
+    expect(await page.getByRole("textbox", { name: "Name" }).inputValue()).toBe("weird_names");
+    await page.getByRole("button", { name: /Owner/ }).click();
+    await page.getByRole("option", { name: /owner_id/ }).click();
+    const hidden = page.getByRole("group", { name: "Columns that never leave" });
+    for (const column of ["said (text)", "kept (text)", "at (timestamp with time zone)"]) {
+      await hidden.getByText(column, { exact: true }).click();
+    }
+    const text = page.getByRole("group", { name: "Text" }).getByText("said (text)", { exact: true });
+    await text.click();
+    await page.getByRole("button", { name: /Time/ }).click();
+    await page.getByRole("option", { name: /^at / }).click();
+    // What was chosen for something else meanwhile is forgotten here, not only out of sight.
+    await text.click();
+    expect(await hidden.getByRole("checkbox", { name: /^said/ }).isChecked()).toBe(false);
+    await text.click();
+    await page.getByRole("button", { name: "Register it" }).click();
+    await page.getByRole("region", { name: "weird_names" }).waitFor();
+    const { rows } = await work.pool.query(
+      "select text_columns::text, time_column, hidden_columns::text from federation.federation_resources where name = 'weird_names'",
+    );
+    expect(rows).toEqual([{ text_columns: "{said}", time_column: "at", hidden_columns: "{kept}" }]);
+  });
+
   test("goes elsewhere while a table is registered, and stays there once it is", async () => {
     await work.pool.query("create table public.lamps (id uuid primary key, owner_id text not null)");
     await goTo(page, work, "/resources/new");
@@ -263,5 +313,67 @@ describe.skipIf(!hasChromium())("an administrator", () => {
     await expect.poll(count, { timeout: 10_000 }).toBe("1");
     const samples = await page.getByRole("region", { name: "tasks, for example" }).innerText();
     expect(samples).not.toContain("failover");
+  });
+
+  test("is told of a grant that serves nothing what it would serve, in the words of the command", async () => {
+    const pending = await createGrant(work, "alice", { resources: ["tasks"], include_teams: ["platform"] });
+    await goTo(page, work, `/grants/${pending.grantId}/explain`);
+    await page.getByRole("tab", { name: "Why a row comes or does not" }).click();
+    await page.getByRole("button", { name: "Explain" }).click();
+    const stages = page.getByRole("region", { name: "Stages" }).getByRole("listitem");
+    await stages.first().waitFor();
+    const words = (await stages.allInnerTexts()).map((stage) => stage.replaceAll(/\s+/g, " "));
+    expect(words).toEqual([
+      "✕ no grant it is pending",
+      expect.stringMatching(/^✓ yes subject alice, in .*platform/),
+      "— does not apply certificate the grant opens no session",
+      "✓ yes resource the scope names tasks",
+    ]);
+    const table = page.getByRole("table", { name: "Rows, explained" });
+    expect((await table.getByRole("columnheader").allInnerTexts())[1]).toBe("Would be served");
+    expect(await table.getByText("nothing else in the way").count()).toBeGreaterThan(0);
+
+    await goTo(page, work, `/grants/${grant.grantId}/explain`);
+    await page.getByRole("tab", { name: "Why a row comes or does not" }).click();
+    await page.getByRole("button", { name: "Explain" }).click();
+    await stages.getByText("one is good").waitFor();
+    expect((await table.getByRole("columnheader").allInnerTexts())[1]).toBe("Served");
+  });
+
+  test("is told what is counted of a peer, and how often its renewal failed", async () => {
+    await home.pool.query(
+      "update federation.federation_peers set renewal_failures = 1, renewal_failed_at = now(), renewal_failure_code = 'UNAVAILABLE'",
+    );
+    const { page: there } = await asAdministrator(browser, home, "hera");
+    await goTo(there, home, "/peers");
+    const card = there.getByRole("region", { name: "work.localhost" });
+    expect(await card.innerText()).toContain("Renewal failed once, with UNAVAILABLE");
+    expect(await shownFacts(card)).toMatchObject({ Requests: "none through this gateway yet" });
+    expect(Object.keys(await shownFacts(card))).not.toContain("Last success");
+    await home.pool.query("update federation.federation_peers set renewal_failures = 2");
+    await card.getByText("Renewal failed 2 times, last with").waitFor();
+    await homeQuery(home, "alice-at-home", `{ list(resource: "tasks", source: "federated:work.localhost") { rows } }`);
+    await expect
+      .poll(() => shownFacts(card), { timeout: 30_000 })
+      .toMatchObject({ Circuit: "closed", "Last failure": "none yet" });
+    await there.context().close();
+  });
+
+  test("reads no verb, code or name in two pieces in a table, which is one on a usual screen", async () => {
+    await work.pool.query("select federation.raise_alert('warning', 'RENEWAL_FAILED', 'work.localhost', 'Renew it.')");
+    const { page: theirs } = await asAdministrator(browser, work, "ken");
+    for (const path of ["/audit", "/alerts", "/grants", "/"]) {
+      await goTo(theirs, work, path);
+      const table = theirs.getByRole("table").first();
+      for (const width of [1_280, 1_140, 1_024, 840]) {
+        await theirs.setViewportSize({ width, height: 800 });
+        await expect.poll(() => brokenWords(theirs), { message: `${path} at ${width}`, timeout: 5_000 }).toEqual([]);
+        if (width === 1_280) {
+          expect(await table.getAttribute("class"), path).toBe("table");
+        }
+      }
+    }
+    await work.pool.query("select federation.resolve_alert('RENEWAL_FAILED', 'work.localhost')");
+    await theirs.context().close();
   });
 });

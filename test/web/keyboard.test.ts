@@ -81,13 +81,14 @@ describe.skipIf(!hasChromium())("by the keyboard alone", () => {
   test("one signs in, makes a grant, edits its scope, revokes it and signs out", async () => {
     await signIn("kay");
 
-    // The first stop of a page leads past the sections.
+    // After a sign-in and after each change of page, the keyboard goes on at the heading.
+    await expect.poll(() => hasFocus(page.getByRole("heading", { name: "Overview" }))).toBe(true);
+    // Of a page that was loaded, the first stop leads past the sections.
     await page.reload();
     await page.getByRole("heading", { name: "Overview" }).waitFor();
     await settled(page);
-    const skip = page.getByRole("link", { name: "Skip to the page" });
-    await page.evaluate("document.activeElement.blur()");
-    await reach(skip);
+    await page.keyboard.press("Tab");
+    expect(await hasFocus(page.getByRole("link", { name: "Skip to the page" }))).toBe(true);
     await page.keyboard.press("Enter");
     await reach(page.getByRole("link", { name: "New grant" }));
     await page.keyboard.press("Enter");
@@ -105,6 +106,7 @@ describe.skipIf(!hasChromium())("by the keyboard alone", () => {
     await reach(page.getByRole("button", { name: "Make the grant" }));
     await page.keyboard.press("Enter");
     await page.getByTestId("enrollment-url").waitFor();
+    expect(await page.evaluate("document.activeElement.textContent")).toBe("The grant is made");
     await reach(page.getByRole("link", { name: "To the grant" }));
     await page.keyboard.press("Enter");
 

@@ -2,7 +2,15 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { addPeer } from "../../src/demo/actors.ts";
 import { WORK } from "../../src/demo/world.ts";
-import { asAdministrator, asUser, expectFits, goTo, hasChromium, startChromium } from "../harness/chromium.ts";
+import {
+  NARROW_PX,
+  asAdministrator,
+  asUser,
+  expectFits,
+  goTo,
+  hasChromium,
+  startChromium,
+} from "../harness/chromium.ts";
 import { openTestGateway } from "../harness/gateway.ts";
 import type { TestGateway } from "../harness/gateway.ts";
 
@@ -15,7 +23,10 @@ const RESOURCE = "everythingthatwaseverwrittendowninthisorganisation";
 const OTHER_TABLE = "everythingelsethatwaseverwrittendowninthisorganisationandothers";
 const COLUMN = "thecolumnofwhosetherowisbyitsidinthatotherapplicationofours";
 
-describe.skipIf(!hasChromium())("where names are long, on a wide screen and a narrow one", () => {
+/** From a telephone to a usual screen: most tables have room in some of these, and in others none. */
+const WIDTHS_PX = Array.from({ length: 47 }, (_, step) => NARROW_PX + step * 20);
+
+describe.skipIf(!hasChromium())("where names are long, on a wide screen, a narrow one and any between", () => {
   let work: TestGateway;
   let browser: Browser;
   let page: Page;
@@ -136,7 +147,7 @@ describe.skipIf(!hasChromium())("where names are long, on a wide screen and a na
   test.each(places)("nothing is beyond the edge of %s", async (_name, path, act) => {
     await goTo(page, work, path());
     await act?.();
-    await expectFits(page);
+    await expectFits(page, WIDTHS_PX);
     expect(faults).toEqual([]);
   });
 
@@ -144,7 +155,7 @@ describe.skipIf(!hasChromium())("where names are long, on a wide screen and a na
     const { page: theirs } = await asUser(browser, work, USER);
     await theirs.getByRole("navigation").getByRole("link", { name: "Peers" }).click();
     await theirs.getByRole("region", { name: "work.localhost" }).getByText(USER).first().waitFor();
-    await expectFits(theirs);
+    await expectFits(theirs, WIDTHS_PX);
     await theirs.context().close();
   });
 });

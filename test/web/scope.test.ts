@@ -61,7 +61,10 @@ describe.skipIf(!hasChromium())("the scope editor", () => {
     await page.getByText("platform", { exact: true }).click();
     const rows = await difference("Show what it lets out");
     const tasks = rows.find(([resource]) => resource === "tasks");
-    expect(tasks?.map((cell) => cell.trim())).toEqual(["tasks", "not served", "2 rows", "+2", "none"]);
+    // There is no scope before it, and nothing to lose.
+    const table = page.getByRole("table", { name: "Rows gained and lost" });
+    expect(await table.getByRole("columnheader").allInnerTexts()).toEqual(["Resource", "After", "Gains"]);
+    expect(tasks?.map((cell) => cell.trim())).toEqual(["tasks", "2 rows", "+2"]);
     const examples = page.getByRole("region", { name: "tasks: rows that home.localhost would see, for example" });
     expect(await examples.innerText()).toContain("TLS certificate");
     await expectAccessible(page);
@@ -110,6 +113,22 @@ describe.skipIf(!hasChromium())("the scope editor", () => {
     await page.getByRole("button", { name: "Save", exact: true }).click();
     await page.getByRole("heading", { name: "Grant to home.localhost" }).waitFor();
     expect(await listed()).toEqual([task(5)]);
+  });
+
+  test("says at the resources that one has to be chosen", async () => {
+    await editor();
+    const resources = page.getByRole("group", { name: "Resources", exact: true });
+    const missing = resources.getByRole("alert").getByText("Choose at least one resource.");
+    expect(await missing.count()).toBe(0);
+    await resources.getByText("tasks", { exact: true }).click();
+    await missing.waitFor();
+    const ids = (await resources.getAttribute("aria-describedby"))?.split(" ") ?? [];
+    const described = await Promise.all(ids.map((id) => page.locator(`[id="${id}"]`).innerText()));
+    expect(described).toContain("Choose at least one resource.");
+    expect(await resources.getByRole("checkbox", { name: "tasks" }).getAttribute("aria-invalid")).toBe("true");
+    await expectAccessible(page);
+    await resources.getByText("tasks", { exact: true }).click();
+    await missing.waitFor({ state: "detached" });
   });
 
   test("is JSON, too, both ways, and says what is wrong with it", async () => {

@@ -1,54 +1,17 @@
 import type { ResultOf } from "gql.tada";
 import type { ReactElement } from "react";
-import { graphql } from "../api/graphql.ts";
 import { Badge } from "../ui/badge.tsx";
 import { DataTable } from "../ui/data-table.tsx";
-
-/** Asks which stage decides. */
-export const explainMutation = graphql(`
-  mutation Explain($grantId: String!, $resource: String!, $id: String, $filter: JSON, $most: Int) {
-    explain(grantId: $grantId, resource: $resource, id: $id, filter: $filter, most: $most) {
-      resource
-      code
-      decidedBy
-      maxRowsPerQuery
-      stages {
-        stage
-        passes
-        reason
-        teams
-      }
-      columns {
-        name
-        leaves
-        decidedBy
-      }
-      rows {
-        id
-        exists
-        served
-        decidedBy
-        native
-        personal
-        team
-        teamOfSubject
-        cap
-        policies {
-          name
-          kind
-          admits
-          reason
-        }
-      }
-    }
-  }
-`);
+import type { explainMutation } from "./explain-mutation.ts";
+import { stageInWords } from "./stage-in-words.ts";
 
 type Explanation = ResultOf<typeof explainMutation>["explain"];
 
 /** Stage by stage, row by row and column by column, what decided. */
 export function Explained({ explanation }: { explanation: Explanation }): ReactElement {
   const { code, decidedBy, stages, rows, columns, maxRowsPerQuery } = explanation;
+  // What is said of rows is said as if the grant served and its scope named the resource.
+  const opens = stages.every(({ passes }) => passes === true);
   return (
     <div className="stack">
       <p>
@@ -65,14 +28,11 @@ export function Explained({ explanation }: { explanation: Explanation }): ReactE
       <section className="stack tight" aria-label="Stages">
         <h3>Before any row is looked at</h3>
         <ol className="stages">
-          {stages.map(({ stage, passes, reason, teams }) => (
-            <li key={stage} className={stage === decidedBy ? "decides" : undefined}>
-              <Mark says={passes} />
-              <span>{stage}</span>
-              <span className="soft">
-                {reason}
-                {teams !== null && (teams.length === 0 ? " in no team" : ` in ${teams.join(", ")}`)}
-              </span>
+          {stages.map((stage) => (
+            <li key={stage.stage} className={stage.stage === decidedBy ? "decides" : undefined}>
+              <Mark says={stage.passes} />
+              <span>{stage.stage}</span>
+              <span className="soft">{stageInWords(stage, explanation)}</span>
             </li>
           ))}
         </ol>
@@ -87,12 +47,14 @@ export function Explained({ explanation }: { explanation: Explanation }): ReactE
           columns={[
             { name: "Row", cell: ({ id }) => <code>{id}</code> },
             {
-              name: "Served",
-              cell: ({ served }) => <Badge tone={served ? "good" : "bad"}>{served ? "yes" : "no"}</Badge>,
+              name: opens ? "Served" : "Would be served",
+              cell: ({ served }) => (
+                <Badge tone={served ? (opens ? "good" : "quiet") : "bad"}>{served ? "yes" : "no"}</Badge>
+              ),
             },
             {
               name: "Decided by",
-              cell: (row) => <strong>{row.decidedBy ?? (row.served ? "nothing in the way" : "not there")}</strong>,
+              cell: (row) => <strong>{row.decidedBy ?? (row.served ? nothing(opens) : "not there")}</strong>,
             },
             { name: "Subject sees it", cell: ({ native }) => <Mark says={native} /> },
             { name: "Team in scope", cell: ({ team }) => <Mark says={team} /> },
@@ -118,6 +80,10 @@ export function Explained({ explanation }: { explanation: Explanation }): ReactE
       </section>
     </div>
   );
+}
+
+function nothing(opens: boolean): string {
+  return opens ? "nothing in the way" : "nothing else in the way";
 }
 
 function Policies({ policies }: { policies: Explanation["rows"][number]["policies"] }): ReactElement {

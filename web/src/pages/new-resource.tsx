@@ -106,7 +106,7 @@ function Registration({ candidate }: { candidate: Candidate }): ReactElement {
   const register = useAct(registerMutation, () => {
     go("/resources");
   });
-  const [name, setName] = useState(candidate.table.replace(/^.*\./, "").replaceAll(/[^a-z0-9_]/g, "_"));
+  const [name, setName] = useState(suggestedName(candidate.table));
   const [key, setKey] = useState(candidate.keyColumns[0] ?? NONE);
   const [owner, setOwner] = useState(NONE);
   const [team, setTeam] = useState(NONE);
@@ -114,6 +114,10 @@ function Registration({ candidate }: { candidate: Candidate }): ReactElement {
   const [text, setText] = useState<string[]>([]);
   const [hidden, setHidden] = useState<string[]>([]);
   const [tried, setTried] = useState(false);
+  // What is chosen for something that peers are served is offered as hidden no more, and must not be sent as such.
+  const serve = (chosen: readonly string[]): void => {
+    setHidden(hidden.filter((column) => !chosen.includes(column)));
+  };
   const problem = !/^[a-z][a-z0-9_]{0,49}$/.test(name)
     ? "The name has up to 50 lower-case letters, digits and underscores, a letter first."
     : !candidate.hasPolicies && owner === NONE
@@ -150,7 +154,10 @@ function Registration({ candidate }: { candidate: Candidate }): ReactElement {
           <Choice
             label="Key"
             value={key}
-            onChange={setKey}
+            onChange={(id) => {
+              setKey(id);
+              serve([id]);
+            }}
             options={candidate.keyColumns.map((id) => ({ id, name: id }))}
           />
           {candidate.hasPolicies && (
@@ -176,7 +183,10 @@ function Registration({ candidate }: { candidate: Candidate }): ReactElement {
           <Choice
             label="Time"
             value={time}
-            onChange={setTime}
+            onChange={(id) => {
+              setTime(id);
+              serve([id]);
+            }}
             options={orNone(columns(({ isTime }) => isTime))}
             hint="When the row came to be, for what asks by time."
           />
@@ -184,7 +194,10 @@ function Registration({ candidate }: { candidate: Candidate }): ReactElement {
             label="Text"
             options={columns(({ isText }) => isText)}
             value={text}
-            onChange={setText}
+            onChange={(ids) => {
+              setText(ids);
+              serve(ids);
+            }}
             hint="Columns whose words can be searched."
           />
           <Several
@@ -210,4 +223,15 @@ function Registration({ candidate }: { candidate: Candidate }): ReactElement {
       </div>
     </form>
   );
+}
+
+/** The table's name as a resource may have it; empty where it has no letter of these. */
+function suggestedName(table: string): string {
+  return table
+    .replace(/^.*\./, "")
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, "_")
+    .replace(/^[^a-z]+/, "")
+    .slice(0, 50)
+    .replace(/_$/, "");
 }

@@ -1,5 +1,5 @@
 import { useState } from "react";
-import type { ReactElement } from "react";
+import type { ReactElement, ReactNode } from "react";
 import type { ResultOf } from "gql.tada";
 import { graphql } from "../api/graphql.ts";
 import { useAct, useAsk } from "../api/hooks.ts";
@@ -95,9 +95,7 @@ function PeerCard({ peer }: { peer: Peer }): ReactElement {
       <Facts
         facts={[
           ["Read by", peer.user],
-          ["Circuit", peer.circuit === null ? "not asked yet" : <Badge key="circuit">{peer.circuit}</Badge>],
-          ["Last success", <When key="success" at={peer.lastSuccessAt} />],
-          ["Last failure", <Failed key="failure" at={peer.lastFailureAt} code={peer.lastFailureCode} />],
+          ...requestsOf(peer),
           ...(peer.offlineSince === null ? [] : [["Away", <When key="away" at={peer.offlineSince} />] as const]),
           ["Certificate until", <When key="until" at={peer.certificateUntil} />],
           ["Serial", <code key="serial">{peer.certificateSerial}</code>],
@@ -114,8 +112,8 @@ function PeerCard({ peer }: { peer: Peer }): ReactElement {
       {peer.renewalFailures > 0 && (
         <Note tone="warn">
           <p>
-            Renewal failed {peer.renewalFailures} times, last with <code>{peer.renewalFailureCode}</code>,{" "}
-            <When at={peer.renewalFailedAt} />
+            Renewal failed {peer.renewalFailures === 1 ? "once, with" : `${peer.renewalFailures} times, last with`}{" "}
+            <code>{peer.renewalFailureCode}</code>, <When at={peer.renewalFailedAt} />
           </p>
         </Note>
       )}
@@ -170,10 +168,22 @@ function PeerCard({ peer }: { peer: Peer }): ReactElement {
   );
 }
 
+/** What the running gateways know of their own requests; what the command asked is not among these. */
+function requestsOf(peer: Peer): [name: string, value: ReactNode][] {
+  if (peer.circuit === null) {
+    return [["Requests", "none through this gateway yet"]];
+  }
+  return [
+    ["Circuit", <Badge key="circuit">{peer.circuit}</Badge>],
+    ["Last success", <When key="success" at={peer.lastSuccessAt} none="none yet" />],
+    ["Last failure", <Failed key="failure" at={peer.lastFailureAt} code={peer.lastFailureCode} />],
+  ];
+}
+
 function Failed({ at, code }: { at: string | null; code: string | null }): ReactElement {
   return (
     <>
-      <When at={at} /> {code !== null && <code>{code}</code>}
+      <When at={at} none="none yet" /> {code !== null && <code>{code}</code>}
     </>
   );
 }

@@ -3,6 +3,7 @@ import type { ReactElement } from "react";
 import { graphql } from "../api/graphql.ts";
 import { Badge } from "../ui/badge.tsx";
 import { DataTable } from "../ui/data-table.tsx";
+import type { Column } from "../ui/data-table.tsx";
 import { Note } from "../ui/notes.tsx";
 import { Rows } from "../ui/rows.tsx";
 
@@ -66,13 +67,24 @@ export function ScopeChanges({ preview, peer }: { preview: Preview; peer: string
           </p>
         </Note>
       )}
-      <ChangedRows resources={preview.resources} peer={peer} />
+      <ChangedRows resources={preview.resources} peer={peer} before />
     </div>
   );
 }
 
 /** How many rows of each resource a peer would gain and lose, with examples. */
-export function ChangedRows({ resources, peer }: { resources: Preview["resources"]; peer: string }): ReactElement {
+export function ChangedRows({
+  resources,
+  peer,
+  before = false,
+}: {
+  resources: Preview["resources"];
+  peer: string;
+  /** Whether there is a scope already: without one, nothing was served and nothing can be lost. */
+  before?: boolean;
+}): ReactElement {
+  type Change = Preview["resources"][number];
+  const ifBefore = (column: Column<Change>): Column<Change>[] => (before ? [column] : []);
   return (
     <>
       <DataTable
@@ -82,10 +94,13 @@ export function ChangedRows({ resources, peer }: { resources: Preview["resources
         empty="No resource is registered."
         columns={[
           { name: "Resource", cell: ({ resource }) => resource },
-          { name: "Before", cell: (change) => served(change.admittedBefore, change.rowsBefore, change.more) },
+          ...ifBefore({
+            name: "Before",
+            cell: (change) => served(change.admittedBefore, change.rowsBefore, change.more),
+          }),
           { name: "After", cell: (change) => served(change.admittedAfter, change.rowsAfter, change.more) },
           { name: "Gains", number: true, cell: ({ rowsGained }) => <Change sign="+" rows={rowsGained} /> },
-          { name: "Loses", number: true, cell: ({ rowsLost }) => <Change sign="−" rows={rowsLost} /> },
+          ...ifBefore({ name: "Loses", number: true, cell: ({ rowsLost }) => <Change sign="−" rows={rowsLost} /> }),
         ]}
       />
       {resources.map(({ resource, examplesGained, examplesLost }) => (

@@ -2,9 +2,8 @@ import { useState } from "react";
 import type { ReactElement } from "react";
 import { Tab, TabList, TabPanel, Tabs } from "react-aria-components";
 import { Field } from "../ui/field.tsx";
-import { Note } from "../ui/notes.tsx";
 import { ScopeForm } from "./scope-form.tsx";
-import { isCap, parseScope, scopeToJson } from "./scope.ts";
+import { NO_RESOURCE, isCap, parseScope, scopeToJson } from "./scope.ts";
 import type { Scope } from "./scope.ts";
 
 /** What is being edited: what was chosen last that makes a scope, and why what is there now makes none. */
@@ -49,15 +48,11 @@ export function ScopeEditor({
       <TabPanel id="choose">
         <ScopeForm
           scope={draft.scope}
+          complain={complain}
           onChange={(scope) => {
             onChange({ scope, error: errorOf(scope) });
           }}
         />
-        {complain && draft.error !== undefined && (
-          <Note tone="bad" alert>
-            <p>{draft.error}</p>
-          </Note>
-        )}
       </TabPanel>
       <TabPanel id="json">
         <Field
@@ -81,7 +76,7 @@ export function ScopeEditor({
 /** What is missing for a scope that was chosen. */
 export function errorOf(scope: Scope): string | undefined {
   if (scope.resources.length === 0) {
-    return "Choose at least one resource.";
+    return NO_RESOURCE;
   }
   return isCap(scope.maxRows) ? undefined : "The most rows in one answer are a whole number from 1 to 10 000.";
 }

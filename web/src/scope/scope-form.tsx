@@ -6,11 +6,20 @@ import { Check, OneOf, Several } from "../ui/choice.tsx";
 import type { Option } from "../ui/choice.tsx";
 import { Field } from "../ui/field.tsx";
 import { Loaded } from "../ui/notes.tsx";
-import { isCap } from "./scope.ts";
+import { NO_RESOURCE, isCap } from "./scope.ts";
 import type { Scope } from "./scope.ts";
 
 /** A scope by choosing. */
-export function ScopeForm({ scope, onChange }: { scope: Scope; onChange: (scope: Scope) => void }): ReactElement {
+export function ScopeForm({
+  scope,
+  complain,
+  onChange,
+}: {
+  scope: Scope;
+  /** Whether to say what is missing of what is chosen. */
+  complain: boolean;
+  onChange: (scope: Scope) => void;
+}): ReactElement {
   const [search, setSearch] = useState("");
   const choices = useAsk(
     choicesQuery,
@@ -34,6 +43,7 @@ export function ScopeForm({ scope, onChange }: { scope: Scope; onChange: (scope:
               onChange={(chosen) => {
                 change({ resources: chosen });
               }}
+              error={complain && scope.resources.length === 0 ? NO_RESOURCE : undefined}
             />
             <Several
               label="Left out in any case"

@@ -11,6 +11,9 @@ export interface Scope {
 /** What holds where a scope is silent. */
 const SILENT: Scope = { resources: [], excluded: [], teams: [], personal: false, maxRows: 100 };
 
+/** What is wrong with a scope that lets out nothing. */
+export const NO_RESOURCE = "Choose at least one resource.";
+
 /** A scope that was read, or what is wrong with it. */
 export type ReadScope = { scope: Scope } | { error: string };
 

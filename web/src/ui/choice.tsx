@@ -4,6 +4,7 @@ import {
   CheckboxButton,
   CheckboxField,
   CheckboxGroup,
+  FieldError,
   Label,
   ListBox,
   ListBoxItem,
@@ -80,12 +81,20 @@ interface SeveralProps {
   value: readonly string[];
   onChange: (ids: string[]) => void;
   hint?: string;
+  /** What is wrong with what is chosen. */
+  error?: string | undefined;
 }
 
 /** Any number of several. */
-export function Several({ label, options, value, onChange, hint }: SeveralProps): ReactElement {
+export function Several({ label, options, value, onChange, hint, error }: SeveralProps): ReactElement {
   return (
-    <CheckboxGroup className="choices" value={[...value]} onChange={onChange}>
+    <CheckboxGroup
+      className="choices"
+      value={[...value]}
+      onChange={onChange}
+      isInvalid={error !== undefined}
+      validationBehavior="aria"
+    >
       <Label className="label">{label}</Label>
       {hint !== undefined && (
         <Text slot="description" className="hint">
@@ -102,6 +111,9 @@ export function Several({ label, options, value, onChange, hint }: SeveralProps)
           </CheckboxField>
         ))}
       </div>
+      <FieldError className="error">
+        <span role="alert">{error}</span>
+      </FieldError>
     </CheckboxGroup>
   );
 }

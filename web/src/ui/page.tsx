@@ -1,6 +1,7 @@
-import { useEffect, useRef } from "react";
+import { useEffect } from "react";
 import type { ReactElement, ReactNode } from "react";
 import { Link } from "wouter";
+import { useArrival } from "./use-arrival.ts";
 
 interface PageProps {
   title: string;
@@ -13,11 +14,9 @@ interface PageProps {
 
 /** The frame of a page: names the window, and is where the keyboard goes on after a change of page. */
 export function Page({ title, above, intro, actions, children }: PageProps): ReactElement {
-  const heading = useRef<HTMLHeadingElement>(null);
+  const heading = useArrival(title);
   useEffect(() => {
     document.title = `${title} · Mosaic Federation`;
-    heading.current?.focus({ preventScroll: true });
-    window.scrollTo(0, 0);
   }, [title]);
   return (
     <>
