@@ -104,6 +104,7 @@ function Editor({
     update.mutate({ grantId: id, scope, expectedScope: shown, confirmWidening });
   };
   const changes = preview.data?.previewScope;
+  const gained = changes?.resources.reduce((all, { rowsGained }) => all + rowsGained, 0) ?? 0;
   const overtaken = update.error instanceof RequestError && update.error.code === "CONFLICT";
   return (
     <>
@@ -181,10 +182,8 @@ function Editor({
           }}
         >
           <p>
-            {peer} will read{" "}
-            {changes.resources.reduce((all, { rowsGained }) => all + rowsGained, 0).toLocaleString("en")} more rows from
-            the next request on, and whatever comes to be in the wider scope later. What it has read cannot be taken
-            back.
+            {peer} will read {gained.toLocaleString("en")} more {gained === 1 ? "row" : "rows"} from the next request
+            on, and whatever comes to be in the wider scope later. What it has read cannot be taken back.
           </p>
         </Ask>
       )}

@@ -13,6 +13,7 @@ export const scopeChangeFragment = graphql(`
     resource
     admittedBefore
     admittedAfter
+    unprotected
     rowsBefore
     rowsAfter
     rowsGained
@@ -98,7 +99,19 @@ export function ChangedRows({
             name: "Before",
             cell: (change) => served(change.admittedBefore, change.rowsBefore, change.more),
           }),
-          { name: "After", cell: (change) => served(change.admittedAfter, change.rowsAfter, change.more) },
+          {
+            name: "After",
+            cell: (change) => (
+              <>
+                {served(change.admittedAfter, change.rowsAfter, change.more)}
+                {change.unprotected && (
+                  <div className="soft">
+                    Not for now: its table has lost its protection. The scope holds once it is back.
+                  </div>
+                )}
+              </>
+            ),
+          },
           { name: "Gains", number: true, cell: ({ rowsGained }) => <Change sign="+" rows={rowsGained} /> },
           ...ifBefore({ name: "Loses", number: true, cell: ({ rowsLost }) => <Change sign="−" rows={rowsLost} /> }),
         ]}
