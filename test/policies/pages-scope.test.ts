@@ -3,7 +3,7 @@ import type { PoolClient } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openTestDatabase } from "../harness/database.ts";
 import type { TestDatabase } from "../harness/database.ts";
-import { asPeer, asUser } from "./actors.ts";
+import { asPeer, asRole, asUser } from "./actors.ts";
 import type { Grant, Scope } from "./actors.ts";
 import { asked, openPagesWorld, SCOPE } from "./pages.ts";
 import type { Session } from "./pages.ts";
@@ -31,10 +31,11 @@ let database: TestDatabase;
 let ada: Session;
 let olga: Session;
 let olgas: Grant;
+let mias: Grant;
 
 beforeAll(async () => {
   database = await openTestDatabase();
-  ({ ada, olga, olgas } = await openPagesWorld(database));
+  ({ ada, olga, olgas, mias } = await openPagesWorld(database));
 });
 afterAll(() => database.close());
 
@@ -253,6 +254,29 @@ describe("a grant that is not made yet", () => {
         client.query("select verb from home_api.audit_rows where grant_id is null"),
       );
       expect(rows).toEqual([{ verb: "grant.previewed" }]);
+    });
+  });
+
+  test("is in no trail by the word of who serves requests, whatever grant and person such a row names", async () => {
+    await database.transaction(async (client) => {
+      await asRole(client, "federation_gateway", () =>
+        client.query("select federation.append_audit($1, 'requests-0')", [
+          JSON.stringify(
+            [mias.id, null].map((grant_id) => ({
+              ...{ at: new Date().toISOString(), verb: "grant.previewed", outcome: "served", code: "OK" },
+              ...{ grant_id, subject_user_id: "olga", details: { person: "somebody" } },
+            })),
+          ),
+        ]),
+      );
+      const previews = async (person: Session): Promise<unknown[]> =>
+        (await asked<{ rows: unknown[] }>(client, person, "audit(verb => 'grant.previewed')")).rows;
+      expect(await previews(ada)).toHaveLength(2);
+      expect(await previews(olga)).toEqual([]);
+      const own = await asUser(client, "olga", () =>
+        client.query("select from home_api.audit_rows where verb = 'grant.previewed'"),
+      );
+      expect(own.rowCount).toBe(0);
     });
   });
 
