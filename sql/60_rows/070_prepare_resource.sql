@@ -218,10 +218,10 @@ set search_path = ''
 as $$
   select federation.rebuild_assume_identity() where federation.assume_identity_is_stale();
   select federation.rebuild_read_prepared();
-  -- As prepare_resource has it where a row comes, or goes as what cannot be prepared: before the rows of others are locked. A start, which names one
-  -- at a time, waits for nobody.
+  -- As prepare_resource has it where a row comes, or goes as what cannot be prepared: before the rows of others are locked. Where there is one at most,
+  -- as at a start, which names one at a time, nobody is waited for.
   select federation.lock_registrations()
-  where names is null or cardinality(names) > 1;
+  where case when names is null then (select count(*) from federation.unprepared_resources()) else cardinality(names) end > 1;
   select p.name, p.reason
   from (
     select r.name, federation.prepare_resource(r.name) as reason

@@ -2064,7 +2064,7 @@ create function federation.prepare_resources(names text[] DEFAULT NULL::text[])
   returns TABLE(resource text, reason text)
   language sql volatile security definer rows 1000
   set search_path=""
-  as sha256 5b8d0c4283ab851d3cf62cfc3502b302e3468d0e875a4024c272e5e0d5080484; -- owner federation_owner
+  as sha256 255c70d62f437349935cca0f347eca64ca9cc3fb3adc1bf61dd3a3a0b7d8a611; -- owner federation_owner
 comment on function federation.prepare_resources(text[]) is 'Writes beforehand what is missing or out of date of all resources, or these anew; returns those of which it cannot, and why.';
 
 create function federation.prepared_get(resource text, id text)
