@@ -13,6 +13,7 @@ import { asFederationError, FederationError } from "../errors.ts";
 import { explanationOf, visibleOf } from "../explain/explanation.ts";
 import type { SqlArgument } from "./arguments.ts";
 import { snakeCase, sqlArguments } from "./arguments.ts";
+import { detailsOf } from "./person.ts";
 import type { Person } from "./person.ts";
 
 /** A request of a browser that is signed in. */
@@ -159,11 +160,7 @@ export function createAskPages(options: {
           grant_id: grantOf(given),
           request_id: randomUUID(),
           latency_ms: performance.now() - started,
-          details: {
-            via: "pages",
-            as: caller.person.isAdministrator ? "administrator" : "user",
-            person: caller.person.name,
-          },
+          details: detailsOf(caller.person),
         });
       }
       throw error;

@@ -7,6 +7,7 @@ import { asFederationError, FederationError } from "../../errors.ts";
 import type { PagesExecutor } from "../../graphile/pages-schema.ts";
 import { LONG_MS } from "../../pages/ask.ts";
 import type { AskPages, PagesCaller } from "../../pages/ask.ts";
+import { detailsOf } from "../../pages/person.ts";
 import { readJsonBody, sendJson, whenClosed } from "../http.ts";
 import { addressOf, sessionIn } from "./asked.ts";
 import type { Asked, Routes } from "./asked.ts";
@@ -166,11 +167,7 @@ export function createPages(options: PagesOptions): Pages {
         outcome: "denied",
         code: "ORIGIN_REFUSED",
         request_id: asked.requestId,
-        details: {
-          via: "pages",
-          as: caller.person.isAdministrator ? "administrator" : "user",
-          person: caller.person.name,
-        },
+        details: detailsOf(caller.person),
       });
     }
   }
